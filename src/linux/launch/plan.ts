@@ -1,0 +1,59 @@
+import type { ErrnoName } from "../errno.ts";
+import type { SyscallName } from "../syscalls.ts";
+
+/** Under which heading `--explain` shows a step. */
+export type StepGroup = "namespaces" | "cgroup" | "file system" | "devices" | "security" | "process";
+
+/**
+ * A number that a step of the plan yields when it runs (a file descriptor, mostly) and later steps take as an
+ * argument. Made by {@link slot}; belongs to one plan.
+ */
+export interface Slot {
+  readonly kind: "slot";
+  readonly name: string;
+}
+
+/** An array of 64-bit words in the child's memory, such as argv: texts, bytes and nested arrays become addresses. */
+export interface Words {
+  readonly kind: "words";
+  readonly words: readonly (number | bigint | string | Uint8Array)[];
+}
+
+/** An argument of a system call: a number, the address of a NUL-terminated text or of bytes, or a slot's value. */
+export type Argument = number | bigint | string | Uint8Array | Slot | Words;
+
+/** What happens when a step's system call fails. */
+export interface OnError {
+  /** The errors that are tolerated; "any" for all. Every other error ends the launch. */
+  readonly tolerate: readonly ErrnoName[] | "any";
+  /** How many of the steps after this one are left out when a tolerated error comes: 0 unless told. */
+  readonly skip?: number;
+  /** A tolerated error is also reported to the launcher, which decides what it means in the end. */
+  readonly report?: boolean;
+}
+
+/** One system call of a launch plan. */
+export interface Step {
+  /** What the step does, in words, as `--explain` and errors show it: "Mount proc at /proc". */
+  readonly label: string;
+  readonly group: StepGroup;
+  readonly syscall: SyscallName;
+  /** At most six; missing ones are 0. */
+  readonly args: readonly Argument[];
+  /** Left out: any error ends the launch. */
+  readonly onError?: OnError;
+  /** Where the result is kept for later steps. */
+  readonly result?: Slot;
+  /** The path (or other object) that the step is about, for error messages. */
+  readonly path?: string;
+}
+
+/** A new slot. */
+export function slot(name: string): Slot {
+  return { kind: "slot", name };
+}
+
+/** An array of words, see {@link Words}. A null pointer at its end, as argv wants it, is the caller's to add (0). */
+export function words(...list: Words["words"]): Words {
+  return { kind: "words", words: list };
+}

@@ -1,0 +1,92 @@
+import { dlopen, read, type Pointer } from "bun:ffi";
+
+/**
+ * The C library's functions that gocker calls. `int` results of -1 leave their reason in {@link errno}; wrappers that
+ * throw are in the files beside this one. Paths are `cstring`: a JavaScript string (sent as UTF-8) or, for names that
+ * are not UTF-8, a NUL-terminated byte array.
+ */
+const declarations = {
+  __errno_location: { args: [], returns: "ptr" },
+  syscall: {
+    args: ["i64_fast", "i64_fast", "i64_fast", "i64_fast", "i64_fast", "i64_fast", "i64_fast"],
+    returns: "i64_fast",
+  },
+  mmap: { args: ["u64_fast", "u64_fast", "i32", "i32", "i32", "i64_fast"], returns: "ptr" },
+  munmap: { args: ["u64_fast", "u64_fast"], returns: "i32" },
+  mprotect: { args: ["u64_fast", "u64_fast", "i32"], returns: "i32" },
+
+  unshare: { args: ["i32"], returns: "i32" },
+  setns: { args: ["i32", "i32"], returns: "i32" },
+  chroot: { args: ["cstring"], returns: "i32" },
+  mount: { args: ["cstring", "cstring", "cstring", "u64_fast", "cstring"], returns: "i32" },
+  umount2: { args: ["cstring", "i32"], returns: "i32" },
+  prctl: { args: ["i32", "u64_fast", "u64_fast", "u64_fast", "u64_fast"], returns: "i32" },
+  waitpid: { args: ["i32", "buffer", "i32"], returns: "i32" },
+  kill: { args: ["i32", "i32"], returns: "i32" },
+  umask: { args: ["u32"], returns: "u32" },
+  flock: { args: ["i32", "i32"], returns: "i32" },
+  ioctl: { args: ["i32", "u64_fast", "buffer"], returns: "i32" },
+  fcntl: { args: ["i32", "i32", "i64_fast"], returns: "i32" },
+  pipe2: { args: ["buffer", "i32"], returns: "i32" },
+  memfd_create: { args: ["cstring", "u32"], returns: "i32" },
+  poll: { args: ["buffer", "u64_fast", "i32"], returns: "i32" },
+
+  openat: { args: ["i32", "cstring", "i32", "u32"], returns: "i32" },
+  close: { args: ["i32"], returns: "i32" },
+  read: { args: ["i32", "buffer", "u64_fast"], returns: "i64_fast" },
+  write: { args: ["i32", "buffer", "u64_fast"], returns: "i64_fast" },
+  fsync: { args: ["i32"], returns: "i32" },
+  ftruncate: { args: ["i32", "i64_fast"], returns: "i32" },
+  fchown: { args: ["i32", "u32", "u32"], returns: "i32" },
+  fchmod: { args: ["i32", "u32"], returns: "i32" },
+  futimens: { args: ["i32", "buffer"], returns: "i32" },
+  mkdirat: { args: ["i32", "cstring", "u32"], returns: "i32" },
+  mknodat: { args: ["i32", "cstring", "u32", "u64_fast"], returns: "i32" },
+  symlinkat: { args: ["cstring", "i32", "cstring"], returns: "i32" },
+  linkat: { args: ["i32", "cstring", "i32", "cstring", "i32"], returns: "i32" },
+  unlinkat: { args: ["i32", "cstring", "i32"], returns: "i32" },
+  renameat: { args: ["i32", "cstring", "i32", "cstring"], returns: "i32" },
+  readlinkat: { args: ["i32", "cstring", "buffer", "u64_fast"], returns: "i64_fast" },
+  fchownat: { args: ["i32", "cstring", "u32", "u32", "i32"], returns: "i32" },
+  fchmodat: { args: ["i32", "cstring", "u32", "i32"], returns: "i32" },
+  utimensat: { args: ["i32", "cstring", "buffer", "i32"], returns: "i32" },
+  fsetxattr: { args: ["i32", "cstring", "buffer", "u64_fast", "i32"], returns: "i32" },
+  lsetxattr: { args: ["cstring", "cstring", "buffer", "u64_fast", "i32"], returns: "i32" },
+
+  tcgetattr: { args: ["i32", "buffer"], returns: "i32" },
+  tcsetattr: { args: ["i32", "i32", "buffer"], returns: "i32" },
+} as const;
+
+/** glibc's and musl's names of the C library; the binary is built for one of them. */
+function libraryNames(): string[] {
+  const architecture = process.arch === "arm64" ? "aarch64" : "x86_64";
+  return ["libc.so.6", `libc.musl-${architecture}.so.1`];
+}
+
+function openLibc() {
+  const failures: unknown[] = [];
+  for (const name of libraryNames()) {
+    try {
+      return dlopen(name, declarations).symbols;
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  throw new AggregateError(failures, `no C library found (tried ${libraryNames().join(", ")})`);
+}
+
+/** libc, bound once per thread of JavaScript. */
+export const libc = openLibc();
+
+const errnoLocation = libc.__errno_location() as Pointer;
+
+/** The calling thread's errno: what the last failed call of {@link libc} on this thread left. errno(3) */
+export function errno(): number {
+  return read.i32(errnoLocation, 0);
+}
+
+/** A string as the NUL-terminated UTF-8 bytes that the kernel takes. Throws if it holds a NUL itself. */
+export function cString(text: string): Buffer {
+  if (text.includes("\0")) throw new TypeError(`text with a NUL cannot be given to the kernel: ${JSON.stringify(text)}`);
+  return Buffer.from(`${text}\0`);
+}
