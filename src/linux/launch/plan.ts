@@ -16,7 +16,7 @@ export interface Slot {
 /** An array of 64-bit words in the child's memory, such as argv: texts, bytes and nested arrays become addresses. */
 export interface Words {
   readonly kind: "words";
-  readonly words: readonly (number | bigint | string | Uint8Array)[];
+  readonly words: readonly (number | bigint | string | Uint8Array | Words)[];
 }
 
 /** An argument of a system call: a number, the address of a NUL-terminated text or of bytes, or a slot's value. */
@@ -26,10 +26,22 @@ export type Argument = number | bigint | string | Uint8Array | Slot | Words;
 export interface OnError {
   /** The errors that are tolerated; "any" for all. Every other error ends the launch. */
   readonly tolerate: readonly ErrnoName[] | "any";
-  /** How many of the steps after this one are left out when a tolerated error comes: 0 unless told. */
+  /** How many of the steps after this one are left out when a tolerated error comes: 0 unless told. Not together with
+   * {@link OnSuccess.skip}. */
   readonly skip?: number;
   /** A tolerated error is also reported to the launcher, which decides what it means in the end. */
   readonly report?: boolean;
+}
+
+/** What happens when a step's system call succeeds, other than going on. */
+export interface OnSuccess {
+  /** How many of the steps after this one are left out. */
+  readonly skip?: number;
+  /**
+   * For a step that makes a child, which goes on with the plan. The parent `leaves` (ends with 0), or `reaps`: it is
+   * the container's process 1 from then on, passes signals on and ends as the child ends.
+   */
+  readonly parent?: "leaves" | "reaps";
 }
 
 /** One system call of a launch plan. */
@@ -42,6 +54,7 @@ export interface Step {
   readonly args: readonly Argument[];
   /** Left out: any error ends the launch. */
   readonly onError?: OnError;
+  readonly onSuccess?: OnSuccess;
   /** Where the result is kept for later steps. */
   readonly result?: Slot;
   /** The path (or other object) that the step is about, for error messages. */

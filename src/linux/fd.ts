@@ -1,0 +1,129 @@
+import { MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, F_ADD_SEALS, O_CLOEXEC } from "./constants.ts";
+import { F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE } from "./constants.ts";
+import { errno, libc } from "./libc.ts";
+import { errnos, systemCallError } from "./errno.ts";
+
+/** An open file descriptor with one owner, who closes it. */
+export class OwnedFd implements Disposable {
+  #number: number;
+
+  constructor(number: number) {
+    this.#number = number;
+  }
+
+  /** The number for system calls. Throws once the descriptor is closed or given away. */
+  get number(): number {
+    if (this.#number < 0) throw new Error("the file descriptor is closed");
+    return this.#number;
+  }
+
+  /** Gives the descriptor away: the caller closes it from now on. */
+  release(): number {
+    const { number } = this;
+    this.#number = -1;
+    return number;
+  }
+
+  close(): void {
+    if (this.#number >= 0) libc.close(this.#number);
+    this.#number = -1;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** The two ends of a channel. */
+export interface FdPair extends Disposable {
+  readonly reader: OwnedFd;
+  readonly writer: OwnedFd;
+}
+
+/** A pipe whose ends close on exec. pipe(2) @throws SystemCallError */
+export function createPipe(): FdPair {
+  const ends = new Int32Array(2);
+  if (libc.pipe2(ends, O_CLOEXEC) < 0) throw systemCallError("pipe2");
+  return pair(ends);
+}
+
+/** Two connected stream sockets that close on exec. socketpair(2) @throws SystemCallError */
+export function createSocketPair(): FdPair {
+  const ends = new Int32Array(2);
+  const unix = 1;
+  const stream = 1;
+  if (libc.socketpair(unix, stream | O_CLOEXEC, 0, ends) < 0) throw systemCallError("socketpair");
+  return pair(ends);
+}
+
+function pair(ends: Int32Array): FdPair {
+  const reader = new OwnedFd(ends[0] as number);
+  const writer = new OwnedFd(ends[1] as number);
+  return {
+    reader,
+    writer,
+    [Symbol.dispose]() {
+      reader.close();
+      writer.close();
+    },
+  };
+}
+
+/**
+ * A file in memory that nobody can change any more, fit to be executed. memfd_create(2); MFD_EXEC is of Linux 6.3 and
+ * needed where the sysctl vm.memfd_noexec is set, older kernels refuse it.
+ * @throws SystemCallError
+ */
+export function createSealedMemfd(name: string, parts: readonly { offset: number; bytes: Uint8Array }[]): OwnedFd {
+  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  let number = libc.memfd_create(name, flags | MFD_EXEC);
+  if (number < 0 && errno() === errnos.EINVAL) number = libc.memfd_create(name, flags);
+  if (number < 0) throw systemCallError("memfd_create");
+  const file = new OwnedFd(number);
+  try {
+    for (const { offset, bytes } of parts) writeAllAt(number, bytes, offset);
+    if (libc.fcntl(number, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) {
+      throw systemCallError("fcntl", { step: "seal the file in memory" });
+    }
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+function writeAllAt(fd: number, bytes: Uint8Array, offset: number): void {
+  let written = 0;
+  while (written < bytes.length) {
+    const rest = written === 0 ? bytes : bytes.subarray(written);
+    const count = Number(libc.pwrite(fd, rest, rest.length, offset + written));
+    if (count < 0) throw systemCallError("pwrite");
+    written += count;
+  }
+}
+
+/** Reads once; an empty array at the end. Retries when a signal interrupts. read(2) @throws SystemCallError */
+export function readSome(fd: number, buffer: Uint8Array): Uint8Array {
+  for (;;) {
+    const count = Number(libc.read(fd, buffer, buffer.length));
+    if (count >= 0) return buffer.subarray(0, count);
+    if (errno() !== errnos.EINTR) throw systemCallError("read");
+  }
+}
+
+/** Writes all of `bytes`. write(2) @throws SystemCallError */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  let written = 0;
+  while (written < bytes.length) {
+    const rest = written === 0 ? bytes : bytes.subarray(written);
+    const count = Number(libc.write(fd, rest, rest.length));
+    if (count >= 0) written += count;
+    else if (errno() !== errnos.EINTR) throw systemCallError("write");
+  }
+}
+
+/** Whether there is something to read (or the other end is gone) within `milliseconds`; -1 waits for ever. poll(2) */
+export function pollReadable(fd: number, milliseconds: number): boolean {
+  const entry = new Int32Array([fd, 1]);
+  return libc.poll(entry, 1, milliseconds) > 0;
+}

@@ -1,0 +1,152 @@
+import { FFIType, linkSymbols, ptr, toArrayBuffer, type Pointer } from "bun:ffi";
+import { hostArchitecture } from "../arch.ts";
+import {
+  AT_EMPTY_PATH,
+  CLONE_CLEAR_SIGHAND,
+  CLONE_INTO_CGROUP,
+  CLONE_PIDFD,
+  CLONE_VFORK,
+  CLONE_VM,
+  CLOSE_RANGE_CLOEXEC,
+  F_SETFD,
+  PR_SET_DUMPABLE,
+  SIGCHLD,
+} from "../constants.ts";
+import { errno, libc } from "../libc.ts";
+import { systemCallError } from "../errno.ts";
+import { createPipe, createSealedMemfd, OwnedFd } from "../fd.ts";
+import { encodePlan, type EncodedPlan } from "./encode.ts";
+import { machineCode } from "./machine-code.ts";
+import { LaunchStatus } from "./status.ts";
+import { stubDataAddress, stubExecutable } from "./stub.ts";
+import { words, type Step } from "./plan.ts";
+
+/** A process to be: the namespaces and the cgroup it is born into, and what it does before it is the user's program. */
+export interface LaunchRequest {
+  /** CLONE_NEW… flags. */
+  readonly namespaces: number;
+  /** A directory of cgroup v2 in which the process is born. */
+  readonly intoCgroup?: number | undefined;
+  readonly steps: readonly Step[];
+  /** What becomes the process's descriptors 0, 1 and 2: numbers above 2, or those of gocker itself in their places. */
+  readonly stdio: readonly [number, number, number];
+  /** Descriptors that the steps name: open in the process under the same numbers until it executes. */
+  readonly descriptors?: readonly number[];
+  /** Take the time of each step. */
+  readonly timed?: boolean;
+}
+
+/** A process that runs its plan. The owner waits for {@link status} and then for the process itself. */
+export interface LaunchedProcess extends Disposable {
+  readonly pid: number;
+  /** Readable when the process has ended. pidfd_open(2) */
+  readonly pidfd: OwnedFd;
+  readonly status: LaunchStatus;
+}
+
+const pageSize = 0x1_0000;
+const cloneArgsSize = 88;
+const stackSize = 0x1000;
+
+type Spawn = (args: Pointer, size: number, plan: Pointer) => number | bigint;
+let spawner: Spawn | undefined;
+
+/** Puts the interpreter into executable memory, once per process. */
+function loadSpawner(): Spawn {
+  if (spawner !== undefined) return spawner;
+  const protection = { readWrite: 3, readExecute: 5 };
+  const privateAnonymous = 0x22;
+  const page = libc.mmap(0, pageSize, protection.readWrite, privateAnonymous, -1, 0) as Pointer;
+  const code = Buffer.from(machineCode[hostArchitecture].hex, "hex");
+  new Uint8Array(toArrayBuffer(page, 0, pageSize)).set(code);
+  if (libc.mprotect(page, pageSize, protection.readExecute) < 0) throw systemCallError("mprotect");
+  const { spawn } = linkSymbols({
+    spawn: { ptr: page, args: ["ptr", FFIType.u64_fast, "ptr"], returns: FFIType.i64_fast },
+  }).symbols;
+  spawner = spawn as unknown as Spawn;
+  return spawner;
+}
+
+/**
+ * Starts a process that runs the plan and returns while it does. The child shares gocker's memory only until it
+ * executes the stub, which is its first deed: the plan itself runs in a process that never held anything of gocker.
+ * @throws SystemCallError when the process cannot be made; what fails later is told by {@link LaunchedProcess.status}
+ */
+export function launch(request: LaunchRequest): LaunchedProcess {
+  using cleanup = new DisposableStack();
+  const status = createPipe();
+  cleanup.use(status);
+  const statusFd = status.writer.number;
+  const plan = encodePlan(request.steps, {
+    architecture: hostArchitecture,
+    base: stubDataAddress,
+    statusFd,
+    timed: request.timed ?? false,
+  });
+  using stub = createSealedMemfd("gocker", stubExecutable(hostArchitecture, plan.bytes));
+  const prelude = encodePrelude(request, statusFd, stub.number);
+
+  const pidfd = new Int32Array(2);
+  const stack = new Uint8Array(stackSize);
+  const args = new BigUint64Array(cloneArgsSize / 8);
+  args[0] = BigInt(request.namespaces | CLONE_VM | CLONE_VFORK | CLONE_PIDFD) | CLONE_CLEAR_SIGHAND;
+  args[1] = BigInt(ptr(pidfd));
+  args[4] = BigInt(SIGCHLD);
+  args[5] = BigInt(ptr(stack));
+  args[6] = BigInt(stackSize & ~15);
+  if (request.intoCgroup !== undefined) {
+    args[0] |= CLONE_INTO_CGROUP;
+    args[10] = BigInt(request.intoCgroup);
+  }
+  const spawn = loadSpawner();
+  // Until the child executes the stub it has gocker's memory, and a process of the new pid namespace could look into it.
+  if (libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) throw systemCallError("prctl", { step: "make gocker unreadable" }, errno());
+  const result = Number(spawn(ptr(args), cloneArgsSize, ptr(prelude.bytes)));
+  if (result < 0) throw systemCallError("clone3", { step: "make the container's first process" }, -result);
+
+  status.writer.close();
+  cleanup.move();
+  return new Process(result, new OwnedFd(pidfd[0] as number), new LaunchStatus(status.reader, [prelude, plan]));
+}
+
+class Process implements LaunchedProcess {
+  readonly pid: number;
+  readonly pidfd: OwnedFd;
+  readonly status: LaunchStatus;
+
+  constructor(pid: number, pidfd: OwnedFd, status: LaunchStatus) {
+    this.pid = pid;
+    this.pidfd = pidfd;
+    this.status = status;
+  }
+
+  [Symbol.dispose](): void {
+    this.pidfd.close();
+    this.status[Symbol.dispose]();
+  }
+}
+
+/** What the child does in gocker's memory: it keeps the descriptors that it needs and executes the stub. */
+function encodePrelude(request: LaunchRequest, statusFd: number, stubFd: number): EncodedPlan {
+  const kept = [statusFd, ...(request.descriptors ?? [])];
+  const bases = [...request.stdio.entries()].filter(([target, source]) => target !== source);
+  for (const [, source] of bases) if (source < 3) throw new RangeError("standard descriptors cannot change places");
+  const steps: Step[] = [
+    step("Close gocker's files when executing", "close_range", [3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC]),
+    ...kept.map((fd) => step(`Keep descriptor ${fd}`, "fcntl", [fd, F_SETFD, 0])),
+    ...bases.map(([target, source]) => step(`Connect descriptor ${target}`, "dup3", [source, target, 0])),
+    step("Leave gocker's memory for the stub", "execveat", [stubFd, "", words("gocker", 0), words(0), AT_EMPTY_PATH]),
+  ];
+  const size = encodePlan(steps, { architecture: hostArchitecture, base: 0, statusFd }).bytes.length;
+  // Over an ArrayBuffer: the bytes of a small array without one move when a view of them is made.
+  const memory = new Uint8Array(new ArrayBuffer(size + 16));
+  const base = Math.ceil(ptr(memory) / 16) * 16;
+  const encoded = encodePlan(steps, { architecture: hostArchitecture, base, statusFd });
+  const bytes = memory.subarray(base - ptr(memory));
+  bytes.set(encoded.bytes);
+  return { ...encoded, bytes };
+}
+
+function step(label: string, syscall: Step["syscall"], args: Step["args"]): Step {
+  return { label, group: "process", syscall, args };
+}

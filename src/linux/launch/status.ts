@@ -1,0 +1,102 @@
+import { errnos } from "../errno.ts";
+import { pollReadable, readSome, type OwnedFd } from "../fd.ts";
+import { timesMarker, timeSize, type EncodedPlan } from "./encode.ts";
+import type { Step } from "./plan.ts";
+
+/** A step whose system call failed. */
+export interface FailedStep {
+  readonly step: Step;
+  readonly errno: number;
+}
+
+/** How the launch went: the plan ran to the program's first instruction, or a step ended it. */
+export interface LaunchOutcome {
+  /** The step that ended the launch, if one did. */
+  readonly fatal?: FailedStep;
+  /** Tolerated failures that asked to be reported, in order. */
+  readonly reported: readonly FailedStep[];
+  /** When each step was done, in nanoseconds of CLOCK_MONOTONIC; 0n for those left out. Only of a timed launch. */
+  readonly times?: readonly bigint[];
+}
+
+const recordSize = 16;
+/** How long the thread itself waits before it leaves the waiting to the thread pool: longer than a launch takes. */
+const patience = 100;
+
+/** gocker's end of the pipe on which the interpreter reports; its end means that the user's program runs. */
+export class LaunchStatus implements Disposable {
+  readonly #reader: OwnedFd;
+  readonly #plans: readonly EncodedPlan[];
+
+  constructor(reader: OwnedFd, plans: readonly EncodedPlan[]) {
+    this.#reader = reader;
+    this.#plans = plans;
+  }
+
+  /** Waits until the process executes the program or gives up. */
+  async outcome(): Promise<LaunchOutcome> {
+    const chunks: Uint8Array[] = [];
+    for (;;) {
+      const chunk = await this.#read();
+      if (chunk.length === 0) return this.#decode(Buffer.concat(chunks));
+      chunks.push(chunk);
+    }
+  }
+
+  async #read(): Promise<Uint8Array> {
+    const buffer = new Uint8Array(4096);
+    if (pollReadable(this.#reader.number, patience)) return readSome(this.#reader.number, buffer);
+    const { read } = await import("node:fs");
+    return new Promise((resolve, reject) => {
+      read(this.#reader.number, buffer, 0, buffer.length, null, (error, count) =>
+        error === null ? resolve(buffer.subarray(0, count)) : reject(error),
+      );
+    });
+  }
+
+  #decode(bytes: Buffer): LaunchOutcome {
+    const reported: FailedStep[] = [];
+    let fatal: FailedStep | undefined;
+    let times: bigint[] | undefined;
+    let offset = 0;
+    while (offset + recordSize <= bytes.length) {
+      const address = bytes.readBigUInt64LE(offset);
+      const result = bytes.readBigInt64LE(offset + 8);
+      offset += recordSize;
+      if (address === timesMarker) {
+        times = decodeTimes(bytes.subarray(offset, offset + Number(result)));
+        offset += Number(result);
+        continue;
+      }
+      const failed = { step: this.#stepAt(address), errno: Number(-result) };
+      if (isTolerated(failed)) reported.push(failed);
+      else fatal = failed;
+    }
+    return { reported, ...(fatal !== undefined && { fatal }), ...(times !== undefined && { times }) };
+  }
+
+  #stepAt(address: bigint): Step {
+    for (const plan of this.#plans) {
+      const step = plan.stepAt(address);
+      if (step !== undefined) return step;
+    }
+    throw new Error(`the launch reported a step at 0x${address.toString(16)} that no plan has`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#reader.close();
+  }
+}
+
+function isTolerated({ step, errno }: FailedStep): boolean {
+  const tolerate = step.onError?.tolerate;
+  return tolerate === "any" || (tolerate?.some((name) => errnos[name] === errno) ?? false);
+}
+
+function decodeTimes(block: Buffer): bigint[] {
+  const times: bigint[] = [];
+  for (let at = 0; at + timeSize <= block.length; at += timeSize) {
+    times.push(block.readBigInt64LE(at) * 1_000_000_000n + block.readBigInt64LE(at + 8));
+  }
+  return times;
+}
