@@ -12,12 +12,7 @@ export interface BlobServer extends AsyncDisposable {
   readonly url: string;
   readonly requests: BlobRequest[];
   /** Called before every answer; what it returns is sent instead of the blob. For expired URLs, breaks and such. */
-  intercept:
-    | ((
-        request: Request,
-        count: number,
-      ) => Response | undefined | Promise<Response | undefined>)
-    | undefined;
+  intercept: ((request: Request, count: number) => Response | undefined | Promise<Response | undefined>) | undefined;
 }
 
 /** Serves the files under `directory` with Range support on a port of the kernel's choice. */
@@ -37,8 +32,7 @@ export function startBlobServer(directory: string): BlobServer {
       const instead = await blobs.intercept?.(request, count++);
       if (instead !== undefined) return instead;
       const file = Bun.file(join(directory, decodeURIComponent(url.pathname)));
-      if (!(await file.exists()))
-        return new Response("no such blob", { status: 404 });
+      if (!(await file.exists())) return new Response("no such blob", { status: 404 });
       return rangeAnswer(request, await file.bytes());
     },
   });
@@ -56,8 +50,7 @@ export function startBlobServer(directory: string): BlobServer {
 /** 200, 206 or 416 for `content`, as the request's Range header wants it. */
 export function rangeAnswer(request: Request, content: Uint8Array): Response {
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get("range") ?? "");
-  if (range === null)
-    return new Response(content, { headers: { "accept-ranges": "bytes" } });
+  if (range === null) return new Response(content, { headers: { "accept-ranges": "bytes" } });
   const start = Number(range[1]);
   if (start >= content.length) {
     return new Response(null, {
@@ -65,10 +58,7 @@ export function rangeAnswer(request: Request, content: Uint8Array): Response {
       headers: { "content-range": `bytes */${content.length}` },
     });
   }
-  const end = Math.min(
-    range[2] === "" ? content.length - 1 : Number(range[2]),
-    content.length - 1,
-  );
+  const end = Math.min(range[2] === "" ? content.length - 1 : Number(range[2]), content.length - 1);
   const headers = {
     "content-range": `bytes ${start}-${end}/${content.length}`,
   };

@@ -4,20 +4,12 @@ import { join } from "node:path";
 import { type BlobServer, startBlobServer } from "./blob-server.ts";
 import { type Certificates, makeCertificates } from "./certificates.ts";
 import { corpusPath } from "./corpus.ts";
-import {
-  startTokenServer,
-  type TokenServer,
-  type TokenServerOptions,
-} from "./token-server.ts";
+import { startTokenServer, type TokenServer, type TokenServerOptions } from "./token-server.ts";
 
 /** Whether Debian's docker-registry and skopeo are installed: `describe.skipIf(!hasRegistry)`. */
-export const hasRegistry =
-  Bun.which("docker-registry") !== null && Bun.which("skopeo") !== null;
+export const hasRegistry = Bun.which("docker-registry") !== null && Bun.which("skopeo") !== null;
 
-if (!hasRegistry)
-  console.warn(
-    "registry tests are skipped: docker-registry or skopeo is not installed",
-  );
+if (!hasRegistry) console.warn("registry tests are skipped: docker-registry or skopeo is not installed");
 
 export interface RegistryOptions {
   /** Default: everybody may do everything. */
@@ -83,17 +75,9 @@ export interface TestRegistry extends AsyncDisposable {
   pushLayout(directory: string, tag: string, name: string): Promise<void>;
   /** Builds an image of layers and pushes it, without any tool: for rootfs tars and for wrong images. */
   pushImage(name: string, content: ImageContent): Promise<PushedDescriptor>;
-  pushBlob(
-    repository: string,
-    content: Uint8Array,
-    mediaType?: string,
-  ): Promise<PushedDescriptor>;
+  pushBlob(repository: string, content: Uint8Array, mediaType?: string): Promise<PushedDescriptor>;
   /** Stores a manifest or index under `repository:tag` (or under its digest: `repository`). */
-  pushManifest(
-    name: string,
-    manifest: object | Uint8Array,
-    mediaType: string,
-  ): Promise<PushedDescriptor>;
+  pushManifest(name: string, manifest: object | Uint8Array, mediaType: string): Promise<PushedDescriptor>;
   /** Where a blob's bytes lie. The registry serves whatever is written there. */
   blobPath(digest: string): string;
   /** A request with full rights: `path` begins with `/v2/`. */
@@ -101,9 +85,7 @@ export interface TestRegistry extends AsyncDisposable {
 }
 
 /** Starts a registry; about 10 ms, 200 more with `tls` or `auth: "token"` (keys). */
-export async function startRegistry(
-  options: RegistryOptions = {},
-): Promise<TestRegistry> {
+export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
   await using stack = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), "gocker-registry-"));
   stack.defer(() => rm(directory, { recursive: true, force: true }));
@@ -111,15 +93,11 @@ export async function startRegistry(
   const user = "gocker";
   const password = "correct horse";
 
-  const certificates =
-    options.tls === true ? await makeCertificates(directory) : undefined;
+  const certificates = options.tls === true ? await makeCertificates(directory) : undefined;
   const tokens =
-    options.auth === "token"
-      ? await startTokens(directory, options.token, { [user]: password })
-      : undefined;
+    options.auth === "token" ? await startTokens(directory, options.token, { [user]: password }) : undefined;
   if (tokens !== undefined) stack.use(tokens);
-  const blobs =
-    options.redirect === true ? stack.use(startBlobServer(storage)) : undefined;
+  const blobs = options.redirect === true ? stack.use(startBlobServer(storage)) : undefined;
 
   const configuration = {
     version: "0.1",
@@ -137,13 +115,7 @@ export async function startRegistry(
       }),
     },
     ...(options.auth && {
-      auth: await authentication(
-        options.auth,
-        directory,
-        user,
-        password,
-        tokens,
-      ),
+      auth: await authentication(options.auth, directory, user, password, tokens),
     }),
     ...(blobs && {
       middleware: {
@@ -184,8 +156,7 @@ export async function startRegistry(
   const url = `${certificates ? "https" : "http"}://${address}`;
 
   const authorization = async (path: string): Promise<string | undefined> => {
-    if (options.auth === "htpasswd")
-      return `Basic ${btoa(`${user}:${password}`)}`;
+    if (options.auth === "htpasswd") return `Basic ${btoa(`${user}:${password}`)}`;
     if (options.auth === "silly") return "Bearer anything";
     const name = /^\/v2\/(.+)\/(?:blobs|manifests|tags)\//.exec(path)?.[1];
     if (tokens === undefined || name === undefined) return undefined;
@@ -195,26 +166,15 @@ export async function startRegistry(
     const headers = new Headers(init.headers);
     const value = await authorization(path);
     if (value !== undefined) headers.set("authorization", value);
-    const tls =
-      certificates === undefined
-        ? {}
-        : { tls: { ca: Bun.file(certificates.authority) } };
+    const tls = certificates === undefined ? {} : { tls: { ca: Bun.file(certificates.authority) } };
     return await fetch(new URL(path, url), { ...init, headers, ...tls });
   };
-  const expect = async (
-    response: Response,
-    status: number,
-    deed: string,
-  ): Promise<Response> => {
+  const expect = async (response: Response, status: number, deed: string): Promise<Response> => {
     if (response.status === status) return response;
     throw new Error(`${deed}: ${response.status} ${await response.text()}`);
   };
 
-  const pushBlob: TestRegistry["pushBlob"] = async (
-    repository,
-    content,
-    mediaType = "application/octet-stream",
-  ) => {
+  const pushBlob: TestRegistry["pushBlob"] = async (repository, content, mediaType = "application/octet-stream") => {
     const descriptor = {
       mediaType,
       digest: sha256(content),
@@ -233,15 +193,8 @@ export async function startRegistry(
     await expect(end, 201, `push a blob to ${repository}`);
     return descriptor;
   };
-  const pushManifest: TestRegistry["pushManifest"] = async (
-    name,
-    manifest,
-    mediaType,
-  ) => {
-    const bytes =
-      manifest instanceof Uint8Array
-        ? manifest
-        : new TextEncoder().encode(JSON.stringify(manifest));
+  const pushManifest: TestRegistry["pushManifest"] = async (name, manifest, mediaType) => {
+    const bytes = manifest instanceof Uint8Array ? manifest : new TextEncoder().encode(JSON.stringify(manifest));
     const digest = sha256(bytes);
     const [repository, tag] = splitName(name);
     const path = `/v2/${repository}/manifests/${tag ?? digest}`;
@@ -260,9 +213,7 @@ export async function startRegistry(
         : options.auth === "silly"
           ? ["--dest-registry-token", "anything"]
           : ["--dest-no-creds"];
-    const trust = certificates
-      ? ["--dest-cert-dir", certificates.trust]
-      : ["--dest-tls-verify=false"];
+    const trust = certificates ? ["--dest-cert-dir", certificates.trust] : ["--dest-tls-verify=false"];
     await skopeo(
       directory,
       ["copy", "--all", "-q", ...credentials, ...trust],
@@ -293,17 +244,10 @@ export async function startRegistry(
       const layers: PushedDescriptor[] = [];
       const diffIds: string[] = [];
       for (const layer of content.layers) {
-        const bytes =
-          typeof layer === "string" ? await Bun.file(layer).bytes() : layer;
+        const bytes = typeof layer === "string" ? await Bun.file(layer).bytes() : layer;
         const [compression, plain] = decompress(bytes);
         diffIds.push(sha256(plain));
-        layers.push(
-          await pushBlob(
-            repository,
-            bytes,
-            `application/vnd.oci.image.layer.v1.tar${compression}`,
-          ),
-        );
+        layers.push(await pushBlob(repository, bytes, `application/vnd.oci.image.layer.v1.tar${compression}`));
       }
       const architecture = process.arch === "arm64" ? "arm64" : "amd64";
       const imageConfig = {
@@ -314,27 +258,13 @@ export async function startRegistry(
         ...content.imageConfig,
       };
       const configBytes = new TextEncoder().encode(JSON.stringify(imageConfig));
-      const config = await pushBlob(
-        repository,
-        configBytes,
-        "application/vnd.oci.image.config.v1+json",
-      );
+      const config = await pushBlob(repository, configBytes, "application/vnd.oci.image.config.v1+json");
       const mediaType = "application/vnd.oci.image.manifest.v1+json";
-      return await pushManifest(
-        name,
-        { schemaVersion: 2, mediaType, config, layers, ...content.manifest },
-        mediaType,
-      );
+      return await pushManifest(name, { schemaVersion: 2, mediaType, config, layers, ...content.manifest }, mediaType);
     },
     blobPath(digest) {
       const hex = digest.slice("sha256:".length);
-      return join(
-        storage,
-        "docker/registry/v2/blobs/sha256",
-        hex.slice(0, 2),
-        hex,
-        "data",
-      );
+      return join(storage, "docker/registry/v2/blobs/sha256", hex.slice(0, 2), hex, "data");
     },
     request,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -351,10 +281,7 @@ class Log {
     });
   }
 
-  async #read(
-    stream: ReadableStream<Uint8Array>,
-    found: (port: number) => void,
-  ): Promise<void> {
+  async #read(stream: ReadableStream<Uint8Array>, found: (port: number) => void): Promise<void> {
     const decoder = new TextDecoder();
     for await (const chunk of stream) {
       this.text += decoder.decode(chunk, { stream: true });
@@ -395,69 +322,36 @@ async function authentication(
     };
   const path = join(directory, "htpasswd");
   // The registry knows bcrypt only; the smallest cost, because it is paid on every request.
-  await Bun.write(
-    path,
-    `${user}:${await Bun.password.hash(password, { algorithm: "bcrypt", cost: 4 })}\n`,
-  );
+  await Bun.write(path, `${user}:${await Bun.password.hash(password, { algorithm: "bcrypt", cost: 4 })}\n`);
   return { htpasswd: { realm: "gocker test", path } };
 }
 
-async function skopeo(
-  directory: string,
-  args: string[],
-  source: string,
-  target: string,
-): Promise<void> {
-  const child = Bun.spawn(
-    [
-      "skopeo",
-      "--insecure-policy",
-      "--tmpdir",
-      directory,
-      ...args,
-      source,
-      target,
-    ],
-    {
-      env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: directory },
-      stdin: "ignore",
-      stdout: "ignore",
-      stderr: "pipe",
-    },
-  );
-  const [problem, status] = await Promise.all([
-    child.stderr.text(),
-    child.exited,
-  ]);
-  if (status !== 0)
-    throw new Error(`skopeo copy ${source} ${target}: ${problem}`);
+async function skopeo(directory: string, args: string[], source: string, target: string): Promise<void> {
+  const child = Bun.spawn(["skopeo", "--insecure-policy", "--tmpdir", directory, ...args, source, target], {
+    env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", HOME: directory },
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  const [problem, status] = await Promise.all([child.stderr.text(), child.exited]);
+  if (status !== 0) throw new Error(`skopeo copy ${source} ${target}: ${problem}`);
 }
 
 function sourceOf(image: string): string {
   if (/^[a-z-]+:/.test(image)) return image;
-  const path = image.startsWith("/")
-    ? image
-    : corpusPath(join("images", image));
+  const path = image.startsWith("/") ? image : corpusPath(join("images", image));
   return `${path.endsWith(".oci.tar") ? "oci-archive" : "docker-archive"}:${path}`;
 }
 
-function splitName(
-  name: string,
-): [repository: string, tag: string | undefined] {
+function splitName(name: string): [repository: string, tag: string | undefined] {
   const colon = name.indexOf(":");
-  return colon < 0
-    ? [name, undefined]
-    : [name.slice(0, colon), name.slice(colon + 1)];
+  return colon < 0 ? [name, undefined] : [name.slice(0, colon), name.slice(colon + 1)];
 }
 
-function decompress(
-  bytes: Uint8Array,
-): [suffix: "" | "+gzip" | "+zstd", plain: Uint8Array] {
+function decompress(bytes: Uint8Array): [suffix: "" | "+gzip" | "+zstd", plain: Uint8Array] {
   const owned = new Uint8Array(bytes);
-  if (bytes[0] === 0x1f && bytes[1] === 0x8b)
-    return ["+gzip", Bun.gunzipSync(owned)];
-  if (bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f)
-    return ["+zstd", Bun.zstdDecompressSync(owned)];
+  if (bytes[0] === 0x1f && bytes[1] === 0x8b) return ["+gzip", Bun.gunzipSync(owned)];
+  if (bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f) return ["+zstd", Bun.zstdDecompressSync(owned)];
   return ["", bytes];
 }
 

@@ -38,30 +38,19 @@ export interface TokenServer extends AsyncDisposable {
   readonly rootCertificate: string;
   readonly requests: TokenRequest[];
   /** A token with any access for any user: for the test's own pushes. */
-  issue(
-    access: { type: string; name: string; actions: string[] }[],
-    lifetime?: number,
-  ): Promise<string>;
+  issue(access: { type: string; name: string; actions: string[] }[], lifetime?: number): Promise<string>;
 }
 
 /** Starts a token server on a port of the kernel's choice; its certificate is made in `directory`. */
-export async function startTokenServer(
-  directory: string,
-  options: TokenServerOptions = {},
-): Promise<TokenServer> {
+export async function startTokenServer(directory: string, options: TokenServerOptions = {}): Promise<TokenServer> {
   const certificates = await makeCertificates(directory, "rsa");
-  const key = await importPrivateKey(
-    await Bun.file(join(directory, "server.key")).text(),
-  );
+  const key = await importPrivateKey(await Bun.file(join(directory, "server.key")).text());
   const x5c = [pemBody(await Bun.file(certificates.certificate).text())];
   const service = "gocker-registry";
   const issuer = "gocker test issuer";
   const requests: TokenRequest[] = [];
 
-  const issue: TokenServer["issue"] = async (
-    access,
-    lifetime = options.lifetime ?? 300,
-  ) => {
+  const issue: TokenServer["issue"] = async (access, lifetime = options.lifetime ?? 300) => {
     const now = Math.floor(Date.now() / 1000);
     const claims = {
       iss: issuer,
@@ -74,11 +63,7 @@ export async function startTokenServer(
       access,
     };
     const input = `${encode({ typ: "JWT", alg: "RS256", x5c })}.${encode(claims)}`;
-    const signature = await crypto.subtle.sign(
-      "RSASSA-PKCS1-v1_5",
-      key,
-      new TextEncoder().encode(input),
-    );
+    const signature = await crypto.subtle.sign("RSASSA-PKCS1-v1_5", key, new TextEncoder().encode(input));
     return `${input}.${new Uint8Array(signature).toBase64({ alphabet: "base64url", omitPadding: true })}`;
   };
 
@@ -89,17 +74,9 @@ export async function startTokenServer(
       const url = new URL(request.url);
       const authorization = request.headers.get("authorization") ?? undefined;
       const form =
-        request.method === "POST"
-          ? Object.fromEntries(
-              new URLSearchParams(await request.text()).entries(),
-            )
-          : {};
-      const scopes =
-        request.method === "POST"
-          ? [form["scope"] ?? ""]
-          : url.searchParams.getAll("scope");
-      const service =
-        form["service"] ?? url.searchParams.get("service") ?? undefined;
+        request.method === "POST" ? Object.fromEntries(new URLSearchParams(await request.text()).entries()) : {};
+      const scopes = request.method === "POST" ? [form["scope"] ?? ""] : url.searchParams.getAll("scope");
+      const service = form["service"] ?? url.searchParams.get("service") ?? undefined;
       const [user, allowed] = identify(authorization, form, options);
       requests.push({
         method: request.method,
@@ -109,11 +86,7 @@ export async function startTokenServer(
         form,
         authorization,
       });
-      if (!allowed)
-        return Response.json(
-          { details: "incorrect username or password" },
-          { status: 401 },
-        );
+      if (!allowed) return Response.json({ details: "incorrect username or password" }, { status: 401 });
       const access = scopes
         .flatMap((scope) => scope.split(" "))
         .filter((scope) => scope !== "")
@@ -121,8 +94,7 @@ export async function startTokenServer(
       const answer: Record<string, unknown> = {
         [options.answerKey ?? "token"]: await issue(access),
       };
-      if (options.sayLifetime !== false)
-        answer["expires_in"] = options.lifetime ?? 300;
+      if (options.sayLifetime !== false) answer["expires_in"] = options.lifetime ?? 300;
       return Response.json(answer);
     },
   });
@@ -151,42 +123,26 @@ function identify(
   }
   if (form["grant_type"] === "password") {
     const user = form["username"] ?? "";
-    return [
-      user,
-      options.users?.[user] !== undefined &&
-        options.users[user] === form["password"],
-    ];
+    return [user, options.users?.[user] !== undefined && options.users[user] === form["password"]];
   }
-  if (authorization === undefined)
-    return [undefined, options.anonymousPull !== false];
-  const text = new TextDecoder().decode(
-    Uint8Array.fromBase64(authorization.replace(/^Basic /i, "")),
-  );
+  if (authorization === undefined) return [undefined, options.anonymousPull !== false];
+  const text = new TextDecoder().decode(Uint8Array.fromBase64(authorization.replace(/^Basic /i, "")));
   const user = text.slice(0, text.indexOf(":"));
   return [user, options.users?.[user] === text.slice(text.indexOf(":") + 1)];
 }
 
-function grant(
-  scope: string,
-  user: string | undefined,
-  options: TokenServerOptions,
-) {
+function grant(scope: string, user: string | undefined, options: TokenServerOptions) {
   const [type = "", name = "", actions = ""] = scope.split(":");
-  const secret =
-    user === undefined && (options.privateRepositories ?? []).includes(name);
+  const secret = user === undefined && (options.privateRepositories ?? []).includes(name);
   return {
     type,
     name,
-    actions: secret
-      ? []
-      : actions.split(",").filter((a) => user !== undefined || a === "pull"),
+    actions: secret ? [] : actions.split(",").filter((a) => user !== undefined || a === "pull"),
   };
 }
 
 function encode(value: unknown): string {
-  return new TextEncoder()
-    .encode(JSON.stringify(value))
-    .toBase64({ alphabet: "base64url", omitPadding: true });
+  return new TextEncoder().encode(JSON.stringify(value)).toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
 function pemBody(pem: string): string {
@@ -195,11 +151,5 @@ function pemBody(pem: string): string {
 
 async function importPrivateKey(pem: string): Promise<CryptoKey> {
   const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
-  return await crypto.subtle.importKey(
-    "pkcs8",
-    Uint8Array.fromBase64(pemBody(pem)),
-    algorithm,
-    false,
-    ["sign"],
-  );
+  return await crypto.subtle.importKey("pkcs8", Uint8Array.fromBase64(pemBody(pem)), algorithm, false, ["sign"]);
 }

@@ -1,11 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { corpusPath, hasCorpus } from "../helpers/corpus.ts";
-import {
-  hasRegistry,
-  startRegistry,
-  type TestRegistry,
-} from "../helpers/registry.ts";
+import { hasRegistry, startRegistry, type TestRegistry } from "../helpers/registry.ts";
 
 // The other tests stand on this helper: each of its ways is tried once with the registry's own eyes.
 describe.skipIf(!hasRegistry)("the registry helper", () => {
@@ -34,17 +30,11 @@ describe.skipIf(!hasRegistry)("the registry helper", () => {
     expect(existsSync(storage)).toBe(false);
   });
 
-  test.each(["htpasswd", "silly", "token"] as const)(
-    "asks for %s",
-    async (auth) => {
-      await using registry = await startRegistry({ auth });
-      expect(
-        (await fetch(`${registry.url}/v2/tiny/image/manifests/1`, accept))
-          .status,
-      ).toBe(401);
-      await pushTiny(registry);
-    },
-  );
+  test.each(["htpasswd", "silly", "token"] as const)("asks for %s", async (auth) => {
+    await using registry = await startRegistry({ auth });
+    expect((await fetch(`${registry.url}/v2/tiny/image/manifests/1`, accept)).status).toBe(401);
+    await pushTiny(registry);
+  });
 
   test("speaks TLS", async () => {
     await using registry = await startRegistry({ tls: true });
@@ -54,10 +44,7 @@ describe.skipIf(!hasRegistry)("the registry helper", () => {
 
   test("redirects blobs to another origin", async () => {
     await using registry = await startRegistry({ redirect: true });
-    const { digest } = await registry.pushBlob(
-      "tiny/image",
-      new Uint8Array([1, 2, 3]),
-    );
+    const { digest } = await registry.pushBlob("tiny/image", new Uint8Array([1, 2, 3]));
     const answer = await registry.request(`/v2/tiny/image/blobs/${digest}`, {
       redirect: "manual",
     });
@@ -66,19 +53,14 @@ describe.skipIf(!hasRegistry)("the registry helper", () => {
     const followed = await fetch(answer.headers.get("location")!, {
       headers: { range: "bytes=1-" },
     });
-    expect([followed.status, await followed.bytes()]).toEqual([
-      206,
-      new Uint8Array([2, 3]),
-    ]);
+    expect([followed.status, await followed.bytes()]).toEqual([206, new Uint8Array([2, 3])]);
   });
 
   test("mirrors another registry", async () => {
     await using upstream = await startRegistry();
     await pushTiny(upstream);
     await using mirror = await startRegistry({ mirrorOf: upstream.url });
-    expect(
-      (await mirror.request("/v2/tiny/image/manifests/1", accept)).status,
-    ).toBe(200);
+    expect((await mirror.request("/v2/tiny/image/manifests/1", accept)).status).toBe(200);
   });
 
   test.skipIf(!hasCorpus).each(["none", "htpasswd", "silly", "token"] as const)(
@@ -88,10 +70,7 @@ describe.skipIf(!hasRegistry)("the registry helper", () => {
         ...(auth !== "none" && { auth }),
         tls: auth === "token",
       });
-      await registry.push(
-        "docker-save-hello-world-2018.tar",
-        "library/hello:1",
-      );
+      await registry.push("docker-save-hello-world-2018.tar", "library/hello:1");
       const answer = await registry.request("/v2/library/hello/manifests/1", {
         headers: {
           accept: "application/vnd.docker.distribution.manifest.v2+json",
