@@ -1,0 +1,70 @@
+import type { ImageConfigExecution } from "../oci/image-config.ts";
+import { GockerError } from "../util/errors.ts";
+
+/** What decides what a container executes. */
+export interface CommandSource {
+  /** Everything after the image on the command line. */
+  readonly words: readonly string[];
+  /** `words` always follow ENTRYPOINT, as Docker has it. */
+  readonly dockerWords?: boolean;
+  /** `--entrypoint`: replaces the image's; the empty string clears it. */
+  readonly entrypoint?: string | undefined;
+  readonly image: Pick<ImageConfigExecution, "Entrypoint" | "Cmd"> | undefined;
+}
+
+/** Neither the image nor the user says what to run. */
+export class NoCommandError extends GockerError {
+  override readonly name = "NoCommandError";
+  constructor() {
+    super("NO_COMMAND", "no command specified", {
+      hint: "the image has neither ENTRYPOINT nor CMD: put a command after it, such as `gocker run IMAGE sh`",
+    });
+  }
+}
+
+/**
+ * The arguments of the container's first process.
+ *
+ * - No words: ENTRYPOINT followed by CMD.
+ * - The first word does not begin with `-`: the words are the command, ENTRYPOINT and CMD are not used. This is
+ *   gocker's own rule: `gocker run bitnami/kubectl bash` gives a shell.
+ * - The first word begins with `-`: the words are arguments of ENTRYPOINT in place of CMD; a first word `--` is dropped.
+ * - With `entrypoint` or `dockerWords` Docker's rule holds: the words follow ENTRYPOINT and replace CMD, and an
+ *   ENTRYPOINT of the user's leaves the image's CMD out.
+ *
+ * @throws NoCommandError nothing is left to run
+ */
+export function resolveCommand(source: CommandSource): string[] {
+  const command = chooseWords(source);
+  if (command.length === 0) throw new NoCommandError();
+  return command;
+}
+
+function chooseWords({ words, dockerWords, entrypoint, image }: CommandSource): string[] {
+  if (entrypoint !== undefined) return entrypoint === "" ? [...words] : [entrypoint, ...words];
+  const imageEntrypoint = image?.Entrypoint ?? [];
+  const [first] = words;
+  if (first === undefined) return [...imageEntrypoint, ...(image?.Cmd ?? [])];
+  if (dockerWords === true) return [...imageEntrypoint, ...words];
+  if (first === "--") return [...imageEntrypoint, ...words.slice(1)];
+  return first.startsWith("-") ? [...imageEntrypoint, ...words] : [...words];
+}
+
+/**
+ * What to tell a user whose command was not found in the container: how to reach the image's ENTRYPOINT, when the
+ * words were taken for a command although the image has one.
+ * @returns undefined when that is not what happened
+ */
+export function commandNotFoundHint(source: CommandSource, imageName: string): string | undefined {
+  const imageEntrypoint = source.image?.Entrypoint ?? [];
+  const [first] = source.words;
+  if (imageEntrypoint.length === 0 || source.entrypoint !== undefined || source.dockerWords === true) return undefined;
+  if (first === undefined || first.startsWith("-")) return undefined;
+  const example = ["gocker run", imageName, "--", ...source.words.map(quoteWord)].join(" ");
+  return `the image has ENTRYPOINT ${JSON.stringify(imageEntrypoint)}; to pass arguments to it write: ${example}`;
+}
+
+/** A word as a shell would need it written. */
+function quoteWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,57 @@
+import { lstatSync, readdirSync } from "node:fs";
+import { S_IFBLK, S_IFCHR, S_IFMT } from "../linux/constants.ts";
+import type { Device, DeviceCgroupRule } from "../oci/runtime-spec.ts";
+
+/** Directories of `/dev` that hold no devices, or only such as each container has of its own. */
+const skippedDirectories = new Set(["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"]);
+
+/**
+ * The devices below a directory, for privileged containers, as runc finds them: nodes only, links are not followed, the
+ * console is the container's own.
+ * @param root `/dev`; what is below becomes paths below `/dev`
+ */
+export function scanHostDevices(root: string): Device[] {
+  const devices: Device[] = [];
+  const visit = (directory: string, path: string) => {
+    for (const entry of readdirSync(directory, { withFileTypes: true })) {
+      if (entry.isDirectory()) {
+        if (!skippedDirectories.has(entry.name)) visit(`${directory}/${entry.name}`, `${path}/${entry.name}`);
+      } else if ((entry.isCharacterDevice() || entry.isBlockDevice()) && entry.name !== "console") {
+        const device = describeDevice(`${directory}/${entry.name}`, `${path}/${entry.name}`);
+        if (device !== undefined) devices.push(device);
+      }
+    }
+  };
+  visit(root, "/dev");
+  return devices.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/**
+ * The device node at a path of the host, to be made at another in a container.
+ * @returns undefined when it is no device, or gone
+ */
+export function describeDevice(hostPath: string, path: string): Device | undefined {
+  const stat = lstatSync(hostPath, { throwIfNoEntry: false });
+  const type = stat === undefined ? undefined : deviceType(stat.mode);
+  if (stat === undefined || type === undefined) return undefined;
+  return { type, path, ...splitDeviceNumber(stat.rdev), fileMode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid };
+}
+
+function deviceType(mode: number): "b" | "c" | undefined {
+  if ((mode & S_IFMT) === S_IFCHR) return "c";
+  return (mode & S_IFMT) === S_IFBLK ? "b" : undefined;
+}
+
+/** A device number as the C library packs it into 64 bits. makedev(3) */
+export function splitDeviceNumber(device: number): { major: number; minor: number } {
+  const bits = BigInt(device);
+  return {
+    major: Number(((bits >> 8n) & 0xfffn) | ((bits >> 32n) & 0xffff_f000n)),
+    minor: Number((bits & 0xffn) | ((bits >> 12n) & 0xffff_ff00n)),
+  };
+}
+
+/** The device rules of a privileged container: everything. */
+export function privilegedDeviceRules(): DeviceCgroupRule[] {
+  return [{ allow: true, access: "rwm" }];
+}

@@ -1,0 +1,139 @@
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** The texts of the files that gocker gives every container in `/etc`. */
+export interface EtcFiles {
+  readonly hostname: string;
+  readonly hosts: string;
+  readonly resolvConf: string;
+}
+
+/** Where {@link writeEtcFiles} put them: host paths to bind-mount from. */
+export interface EtcFilePaths {
+  readonly hostname: string;
+  readonly hosts: string;
+  readonly resolvConf: string;
+}
+
+/** What the host's own files say; texts are empty for files that do not exist. */
+export interface HostEtc {
+  readonly hosts: string;
+  /** `/etc/resolv.conf`. */
+  readonly resolvConf: string;
+  /** systemd-resolved's list of the real servers; empty where it does not run or is not needed. */
+  readonly upstreamResolvConf: string;
+}
+
+/** What {@link buildEtcFiles} decides by. */
+export interface EtcFilesInput {
+  readonly hostname: string;
+  /** `host`: the container shares the host's network and its files; `none`: a network with loopback only. */
+  readonly network: "host" | "none";
+  readonly addHosts: readonly { readonly name: string; readonly address: string }[];
+  readonly dns: readonly string[];
+  /** The container's own addresses in a network of its own. */
+  readonly addresses?: readonly string[];
+}
+
+/** Docker's servers for a container when the host names none that can be reached from inside. */
+const publicServers = ["8.8.8.8", "8.8.4.4"];
+
+const localhostLines = `127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+ff00::\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+`;
+
+/** The three files by Docker's rules. */
+export function buildEtcFiles(input: EtcFilesInput, host: HostEtc): EtcFiles {
+  return {
+    hostname: `${input.hostname}\n`,
+    hosts: buildHosts(input, host),
+    resolvConf: buildResolvConf(input, host),
+  };
+}
+
+/**
+ * `/etc/hosts`. On the host's network it is the host's own, as Docker has it, unless hosts are to be added. There the
+ * container's name, which is not the host's as under Docker, gets a loopback address of its own (as Debian does for
+ * hosts), because programs such as sudo look up their own name.
+ */
+function buildHosts(input: EtcFilesInput, host: HostEtc): string {
+  const shared = input.network === "host";
+  const base = shared && input.addHosts.length === 0 && host.hosts !== "" ? endLine(host.hosts) : localhostLines;
+  const own = shared ? ["127.0.1.1"] : (input.addresses ?? []);
+  const added = input.addHosts.map(({ name, address }) => `${address}\t${name}\n`);
+  return base + added.join("") + own.map((address) => `${address}\t${input.hostname}\n`).join("");
+}
+
+/**
+ * `/etc/resolv.conf`. On the host's network it is the host's own word for word. Elsewhere the host's loopback servers
+ * cannot be reached: systemd-resolved's real servers stand in for its stub, the others are left out, and public servers
+ * step in when nothing is left. `dns` replaces the servers and keeps the host's search domains and options.
+ */
+function buildResolvConf(input: EtcFilesInput, host: HostEtc): string {
+  if (input.dns.length > 0) return withServers(host.resolvConf, input.dns);
+  if (input.network === "host") return host.resolvConf;
+  const source = host.upstreamResolvConf === "" ? host.resolvConf : host.upstreamResolvConf;
+  const reachable = nameservers(source).filter((address) => !isLoopback(address) && !address.includes("%"));
+  return withServers(source, reachable.length > 0 ? reachable : publicServers);
+}
+
+/** The servers that a resolv.conf names, in order. resolv.conf(5) */
+function nameservers(resolvConf: string): string[] {
+  return Array.from(resolvConf.matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm), (match) => match[1] as string);
+}
+
+/** Loopback and "this host" addresses: from another network namespace they mean that namespace. */
+function isLoopback(address: string): boolean {
+  const mapped = address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, "");
+  return /^127\./.test(mapped) || mapped === "0.0.0.0" || /^[0:]*:[0:]*:0*1?$/.test(mapped);
+}
+
+function withServers(resolvConf: string, servers: readonly string[]): string {
+  const others = resolvConf.split("\n").filter((line) => /^[ \t]*(search|domain|options|sortlist)\b/.test(line));
+  return [...servers.map((server) => `nameserver ${server}`), ...others, ""].join("\n");
+}
+
+function endLine(text: string): string {
+  return text.endsWith("\n") ? text : `${text}\n`;
+}
+
+/** Reads what the host has. A file that is missing counts as empty, as the resolver takes it. */
+export function readHostEtc(): HostEtc {
+  const resolvConf = readIfThere("/etc/resolv.conf");
+  const stub = nameservers(resolvConf);
+  const usesResolved = stub.length > 0 && stub.every((address) => address === "127.0.0.53" || address === "127.0.0.54");
+  return {
+    hosts: readIfThere("/etc/hosts"),
+    resolvConf,
+    upstreamResolvConf: usesResolved ? readIfThere("/run/systemd/resolve/resolv.conf") : "",
+  };
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw error;
+  }
+}
+
+/** Writes the files into a container's directory on the host, readable by every user of the container. */
+export function writeEtcFiles(directory: string, files: EtcFiles): EtcFilePaths {
+  return {
+    hostname: write(join(directory, "hostname"), files.hostname),
+    hosts: write(join(directory, "hosts"), files.hosts),
+    resolvConf: write(join(directory, "resolv.conf"), files.resolvConf),
+  };
+}
+
+function write(path: string, text: string): string {
+  writeFileSync(path, text);
+  // The mode of writeFile would be narrowed by the umask.
+  chmodSync(path, 0o644);
+  return path;
+}

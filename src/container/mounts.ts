@@ -1,0 +1,160 @@
+import type { Mount } from "../oci/runtime-spec.ts";
+import { UsageError } from "../util/errors.ts";
+import type { EtcFilePaths } from "./etc-files.ts";
+import { defaultMounts, writableUnderReadOnlyRoot } from "./linux-defaults.ts";
+import { mountTarget } from "./mount-target.ts";
+import type { BindMountOption, MountOption, TmpfsMountOption } from "./options.ts";
+import type { MountedVolume } from "./volume-requests.ts";
+
+/** What {@link buildMounts} decides by. */
+export interface MountsInput {
+  readonly mounts: readonly MountOption[];
+  /** The volumes of the user's and the image's, where they lie on the host. */
+  readonly volumes: readonly MountedVolume[];
+  readonly etcFiles?: EtcFilePaths | undefined;
+  readonly readOnly: boolean;
+  readonly privileged: boolean;
+  /** The kernel has mount_setattr(2) (Linux 5.12): a read-only bind covers the mounts below its source too. */
+  readonly recursiveReadOnly: boolean;
+}
+
+/**
+ * All mounts of a container in the order in which they are made: the default file systems first, then what the user,
+ * the image and gocker add, parents before what lies in them. A mount of the user's replaces the default one at the
+ * same place, and one at `/dev` also those below it.
+ * @throws UsageError two mounts at one place, or one that hides the whole root
+ */
+export function buildMounts(input: MountsInput): Mount[] {
+  const own = [
+    ...input.mounts.filter((option) => option.type === "tmpfs").map(tmpfsMount),
+    ...input.mounts
+      .filter((option) => option.type === "bind")
+      .map((option) => bindMount(option, input.recursiveReadOnly)),
+    ...input.volumes.map((volume) => volumeMount(volume, input.recursiveReadOnly)),
+  ];
+  const taken = new Set<string>();
+  for (const { destination } of own) {
+    if (taken.has(destination)) throw new UsageError(`duplicate mount point: ${destination}`);
+    taken.add(destination);
+  }
+  const etc = input.etcFiles === undefined ? [] : etcMounts(input.etcFiles, input.readOnly);
+  const added = [...own, ...etc.filter(({ destination }) => !taken.has(destination))];
+  return [...keptDefaults(input, taken), ...added.sort(byPlace)];
+}
+
+function keptDefaults(input: MountsInput, taken: ReadonlySet<string>): Mount[] {
+  const ownDev = taken.has("/dev");
+  return defaultMounts()
+    .filter(({ destination }) => !taken.has(destination) && !(ownDev && destination.startsWith("/dev/")))
+    .map((mount) => {
+      const { destination, options = [] } = mount;
+      // A privileged container may change the kernel's settings, whatever its root is like.
+      if (input.privileged && destination.startsWith("/sys")) {
+        return { ...mount, options: options.filter((option) => option !== "ro") };
+      }
+      if (!input.readOnly || writableUnderReadOnlyRoot.has(destination) || options.includes("ro")) return mount;
+      return { ...mount, options: [...options, "ro"] };
+    });
+}
+
+/** By the names along the path, so that `/a` comes before `/a/b`, and `/a/b` before `/a-b`. */
+function byPlace(a: Mount, b: Mount): number {
+  const left = a.destination.split("/");
+  const right = b.destination.split("/");
+  for (const [index, name] of left.entries()) {
+    const other = right[index];
+    if (other === undefined) return 1;
+    if (name !== other) return name < other ? -1 : 1;
+  }
+  return left.length - right.length;
+}
+
+function bindMount(option: BindMountOption, recursiveReadOnly: boolean): Mount {
+  return {
+    destination: mountTarget(option.target),
+    type: "bind",
+    source: option.source,
+    options: [
+      option.recursive ? "rbind" : "bind",
+      ...accessOptions(option.readOnly, option.recursive && recursiveReadOnly),
+      option.propagation ?? "rprivate",
+    ],
+  };
+}
+
+function volumeMount(volume: MountedVolume, recursiveReadOnly: boolean): Mount {
+  return {
+    destination: mountTarget(volume.target),
+    type: "bind",
+    source: volume.source,
+    options: ["rbind", ...accessOptions(volume.readOnly, recursiveReadOnly), "rprivate"],
+  };
+}
+
+function accessOptions(readOnly: boolean, recursive: boolean): string[] {
+  if (!readOnly) return ["rw"];
+  return recursive ? ["ro", "rro"] : ["ro"];
+}
+
+function etcMounts(paths: EtcFilePaths, readOnly: boolean): Mount[] {
+  const files: [destination: string, source: string][] = [
+    ["/etc/hostname", paths.hostname],
+    ["/etc/hosts", paths.hosts],
+    ["/etc/resolv.conf", paths.resolvConf],
+  ];
+  return files.map(([destination, source]) => ({
+    destination,
+    type: "bind",
+    source,
+    options: ["rbind", readOnly ? "ro" : "rw", "rprivate"],
+  }));
+}
+
+/** Words of mount(8) that undo each other; the last given counts. */
+const opposites: readonly (readonly string[])[] = [
+  ["ro", "rw"],
+  ["suid", "nosuid"],
+  ["dev", "nodev"],
+  ["exec", "noexec"],
+  ["async", "sync", "dirsync"],
+  ["diratime", "nodiratime"],
+  ["relatime", "norelatime", "atime", "noatime", "strictatime", "nostrictatime"],
+  ["swap", "noswap"],
+  ["private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable", "runbindable"],
+];
+
+/** What tmpfs(5) takes with a value; `size` and its like may end in k, m, g or %. */
+const tmpfsValues = new Set(["size", "nr_blocks", "nr_inodes", "mode", "uid", "gid", "huge", "mpol"]);
+
+function tmpfsMount(option: TmpfsMountOption): Mount {
+  return {
+    destination: mountTarget(option.target),
+    type: "tmpfs",
+    source: "tmpfs",
+    options: mergeTmpfsOptions(["noexec", "nosuid", "nodev", "rprivate", ...option.options]),
+  };
+}
+
+/**
+ * Options of a tmpfs without those that later ones undo or set anew.
+ * @throws UsageError a word that tmpfs(5) and mount(8) do not have
+ */
+export function mergeTmpfsOptions(options: readonly string[]): string[] {
+  const kept = new Map<string, string>();
+  for (const option of options) {
+    if (option === "") continue;
+    const key = option.split("=", 1)[0] as string;
+    const group = opposites.find((words) => words.includes(option));
+    const known = option.includes("=") ? tmpfsValues.has(key) : group !== undefined;
+    if (!known) {
+      throw new UsageError(`invalid tmpfs option ${JSON.stringify(option)}`, {
+        hint: "options are those of mount(8) and tmpfs(5), such as size=64m, mode=1777, exec or ro",
+      });
+    }
+    const slot = group?.[0] ?? key;
+    // What is given later also comes later.
+    kept.delete(slot);
+    kept.set(slot, option);
+  }
+  return [...kept.values()];
+}

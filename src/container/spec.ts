@@ -1,0 +1,161 @@
+import { posix } from "node:path";
+import { type CapabilityName, containerCapabilities } from "../linux/capabilities.ts";
+import { isAtLeast } from "../linux/kernel.ts";
+import type { ImageConfig } from "../oci/image-config.ts";
+import type { Capabilities, Linux, Namespace, Process, RuntimeSpec, Seccomp } from "../oci/runtime-spec.ts";
+import { UsageError } from "../util/errors.ts";
+import { buildAnnotations } from "./annotations.ts";
+import { resolveCommand } from "./command.ts";
+import { privilegedDeviceRules } from "./devices.ts";
+import { buildEnvironment } from "./environment.ts";
+import type { EtcFilePaths } from "./etc-files.ts";
+import type { HostFacts } from "./host-facts.ts";
+import { shortId } from "./ids.ts";
+import { defaultDeviceRules, defaultMaskedPaths, defaultReadonlyPaths, networkSysctls } from "./linux-defaults.ts";
+import { buildMounts } from "./mounts.ts";
+import type { ContainerOptions } from "./options.ts";
+import { buildRlimits } from "./rlimits.ts";
+import type { ContainerUser } from "./user.ts";
+import type { MountedVolume } from "./volume-requests.ts";
+
+/** Everything that decides a container's specification, looked up beforehand. */
+export interface SpecInput {
+  readonly id: string;
+  readonly image: ImageConfig;
+  readonly options: ContainerOptions;
+  /** From `resolveUserEnvironment`. */
+  readonly environment: readonly string[];
+  readonly user: ContainerUser;
+  readonly volumes: readonly MountedVolume[];
+  /** Absent: the image's own files stay visible. */
+  readonly etcFiles?: EtcFilePaths;
+  /** The root file system: a path of the host, or relative to the bundle. */
+  readonly rootPath: string;
+  readonly host: HostFacts;
+  /** The filter for the container's capabilities ({@link specCapabilities}); absent: unconfined. */
+  readonly seccomp?: Seccomp | undefined;
+  /** Lines and columns of the user's terminal, when there is one. */
+  readonly consoleSize?: { readonly height: number; readonly width: number } | undefined;
+}
+
+/** The version of the OCI runtime specification that gocker's specifications follow. */
+const ociVersion = "1.2.0";
+
+/**
+ * The OCI runtime specification of a container: an image's configuration, the user's options and Docker's defaults
+ * brought together. Looks nothing up and changes nothing.
+ * @throws NoCommandError nothing to run; UsageError an option that cannot be granted
+ */
+export function buildRuntimeSpec(input: SpecInput): RuntimeSpec {
+  const { id, image, options, host } = input;
+  return {
+    ociVersion,
+    process: buildProcess(input),
+    root: { path: input.rootPath, readonly: options.readOnly },
+    hostname: containerHostname(id, options),
+    mounts: buildMounts({
+      mounts: options.mounts,
+      volumes: input.volumes,
+      etcFiles: input.etcFiles,
+      readOnly: options.readOnly,
+      privileged: options.privileged,
+      recursiveReadOnly: isAtLeast(host.kernel, 5, 12),
+    }),
+    annotations: buildAnnotations(image, options.labels, options.stopSignal),
+    linux: buildLinux(input),
+  };
+}
+
+/** The container's host name: as asked for, else the short form of its ID. */
+export function containerHostname(id: string, options: Pick<ContainerOptions, "hostname">): string {
+  return options.hostname ?? shortId(id);
+}
+
+/** The capabilities that a container's bounding set will hold: what the default seccomp profile goes by. */
+export function specCapabilities(
+  options: Pick<ContainerOptions, "capAdd" | "capDrop" | "privileged">,
+  host: Pick<HostFacts, "capabilities">,
+): CapabilityName[] {
+  return containerCapabilities({
+    add: options.capAdd,
+    drop: options.capDrop,
+    privileged: options.privileged,
+    available: host.capabilities,
+  });
+}
+
+function buildProcess(input: SpecInput): Process {
+  const { id, image, options, user } = input;
+  const { config } = image;
+  const rlimits = buildRlimits(options.ulimits);
+  return {
+    terminal: options.terminal,
+    ...(options.terminal && input.consoleSize !== undefined ? { consoleSize: input.consoleSize } : {}),
+    user: { uid: user.uid, gid: user.gid, additionalGids: [...user.additionalGids] },
+    args: resolveCommand({
+      words: options.words,
+      dockerWords: options.dockerWords,
+      entrypoint: options.entrypoint,
+      image: config,
+    }),
+    env: buildEnvironment({
+      hostname: containerHostname(id, options),
+      terminal: options.terminal,
+      image: config?.Env ?? [],
+      user: input.environment,
+      home: user.home,
+    }),
+    cwd: workingDirectory(options.workingDirectory, config?.WorkingDir),
+    capabilities: buildCapabilities(specCapabilities(options, input.host), user),
+    ...(rlimits.length > 0 ? { rlimits } : {}),
+    noNewPrivileges: options.noNewPrivileges,
+  };
+}
+
+/** Nothing is inheritable or ambient (CVE-2022-29162); a user other than root has only what it can gain by executing. */
+function buildCapabilities(bounding: readonly string[], user: ContainerUser): Capabilities {
+  const own = user.uid === 0 ? bounding : [];
+  return { bounding: [...bounding], effective: [...own], permitted: [...own], inheritable: [], ambient: [] };
+}
+
+function workingDirectory(wanted: string | undefined, image: string | undefined): string {
+  if (wanted !== undefined && !wanted.startsWith("/")) {
+    throw new UsageError(`invalid working directory ${JSON.stringify(wanted)}: it must be an absolute path`);
+  }
+  const normal = posix.normalize(posix.join("/", wanted ?? image ?? "/"));
+  return normal === "/" ? normal : normal.replace(/\/+$/, "");
+}
+
+function buildLinux({ id, options, host, seccomp }: SpecInput): Linux {
+  const ownNetwork = options.network !== "host";
+  return {
+    cgroupsPath: `/gocker/${id}`,
+    namespaces: buildNamespaces(ownNetwork, host.cgroupV2Only),
+    ...(ownNetwork ? { sysctl: { ...networkSysctls } } : {}),
+    devices: options.privileged ? [...host.devices] : [],
+    resources: { devices: options.privileged ? privilegedDeviceRules() : defaultDeviceRules() },
+    maskedPaths: options.privileged ? [] : defaultMaskedPaths(host.thermalProcessors),
+    readonlyPaths: options.privileged ? [] : [...defaultReadonlyPaths],
+    ...(seccomp === undefined ? {} : { seccomp }),
+  };
+}
+
+/** On cgroup v1 a namespace would hide where the controllers are mounted from: the host's stays, as Docker has it. */
+function buildNamespaces(ownNetwork: boolean, ownCgroup: boolean): Namespace[] {
+  return [
+    { type: "mount" },
+    ...(ownNetwork ? [{ type: "network" } as const] : []),
+    { type: "uts" },
+    { type: "pid" },
+    { type: "ipc" },
+    ...(ownCgroup ? [{ type: "cgroup" } as const] : []),
+  ];
+}
+
+/**
+ * A specification as the text of a `config.json`. RLIM_INFINITY, which a JavaScript number cannot hold, is written
+ * exactly, because other runtimes read unsigned 64-bit numbers.
+ */
+export function serialiseSpec(spec: RuntimeSpec): string {
+  return JSON.stringify(spec, undefined, 2).replace(/("(?:soft|hard)": )18446744073709552000\b/g, "$118446744073709551615");
+}
