@@ -69,9 +69,7 @@ export const defaultCapabilities: readonly CapabilityName[] = [
 
 /** The number of a capability, its name in any case and with or without `CAP_`; undefined for an unknown one. */
 export function capabilityNumber(name: string): number | undefined {
-  const index = (capabilityNames as readonly string[]).indexOf(
-    withPrefix(name),
-  );
+  const index = (capabilityNames as readonly string[]).indexOf(withPrefix(name));
   return index < 0 ? undefined : index;
 }
 
@@ -83,8 +81,7 @@ export function capabilityName(number: number): CapabilityName | undefined {
 /** The set of the capabilities as the kernel has it: bit n for capability n. Throws UsageError for an unknown name. */
 export function capabilityMask(names: Iterable<string>): bigint {
   let mask = 0n;
-  for (const name of names)
-    mask |= 1n << BigInt(capabilityNumber(name) ?? unknownCapability(name));
+  for (const name of names) mask |= 1n << BigInt(capabilityNumber(name) ?? unknownCapability(name));
   return mask;
 }
 
@@ -105,11 +102,7 @@ export function lastCapability(): number {
 export function availableCapabilities(): bigint {
   const status = readFileSync("/proc/self/status", "latin1");
   const set = /^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1];
-  if (set === undefined)
-    throw new GockerError(
-      "PROC",
-      "/proc/self/status does not say which capabilities there are",
-    );
+  if (set === undefined) throw new GockerError("PROC", "/proc/self/status does not say which capabilities there are");
   return BigInt(`0x${set}`);
 }
 
@@ -130,9 +123,7 @@ export interface CapabilityOptions {
  *
  * Throws UsageError for an unknown name, and for an added one that is not available.
  */
-export function containerCapabilities(
-  options: CapabilityOptions,
-): CapabilityName[] {
+export function containerCapabilities(options: CapabilityOptions): CapabilityName[] {
   const { available } = options;
   const add = readNames(options.add);
   const drop = readNames(options.drop);
@@ -141,16 +132,11 @@ export function containerCapabilities(
 
   const missing = capabilitiesIn(add.mask & ~available);
   if (missing.length > 0) {
-    throw new UsageError(
-      `${missing.join(", ")} cannot be added: not available here`,
-      {
-        hint: "The kernel does not have it, or gocker itself runs without it: see CapBnd in /proc/self/status",
-      },
-    );
+    throw new UsageError(`${missing.join(", ")} cannot be added: not available here`, {
+      hint: "The kernel does not have it, or gocker itself runs without it: see CapBnd in /proc/self/status",
+    });
   }
-  const kept = drop.all
-    ? 0n
-    : capabilityMask(defaultCapabilities) & available & ~drop.mask;
+  const kept = drop.all ? 0n : capabilityMask(defaultCapabilities) & available & ~drop.mask;
   return capabilitiesIn(kept | add.mask);
 }
 
@@ -170,9 +156,6 @@ function withPrefix(name: string): string {
 function unknownCapability(name: string): never {
   const near = nearestNames(withPrefix(name), capabilityNames);
   throw new UsageError(`unknown capability ${JSON.stringify(name)}`, {
-    hint:
-      near.length > 0
-        ? `Did you mean ${near.join(" or ")}?`
-        : "capabilities(7) lists them; ALL means all",
+    hint: near.length > 0 ? `Did you mean ${near.join(" or ")}?` : "capabilities(7) lists them; ALL means all",
   });
 }

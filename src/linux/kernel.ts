@@ -13,8 +13,7 @@ export interface KernelVersion {
 /** Each of the six texts of the kernel's `struct new_utsname` takes so many bytes. uname(2) */
 const utsFieldSize = 65;
 
-let running:
-  { readonly release: string; readonly version: KernelVersion } | undefined;
+let running: { readonly release: string; readonly version: KernelVersion } | undefined;
 
 /** The running kernel's release as it names itself, such as `6.18.44-1-amd64`. */
 export function kernelRelease(): string {
@@ -29,8 +28,7 @@ export function kernelVersion(): KernelVersion {
 function askKernel() {
   if (running !== undefined) return running;
   const names = new Uint8Array(6 * utsFieldSize);
-  if (libc.syscall(syscallNumber("uname"), ptr(names), 0, 0, 0, 0, 0) < 0)
-    throw systemCallError("uname");
+  if (libc.syscall(syscallNumber("uname"), ptr(names), 0, 0, 0, 0, 0) < 0) throw systemCallError("uname");
   const field = names.subarray(2 * utsFieldSize, 3 * utsFieldSize);
   const release = new TextDecoder().decode(field.subarray(0, field.indexOf(0)));
   return (running = { release, version: parseKernelVersion(release) });
@@ -40,21 +38,12 @@ function askKernel() {
 export function parseKernelVersion(text: string): KernelVersion {
   const match = /^(\d+)\.(\d+)/.exec(text);
   if (match === null) {
-    throw new GockerError(
-      "KERNEL_VERSION",
-      `not a kernel version: ${JSON.stringify(text)}`,
-    );
+    throw new GockerError("KERNEL_VERSION", `not a kernel version: ${JSON.stringify(text)}`);
   }
   return { major: Number(match[1]), minor: Number(match[2]) };
 }
 
 /** Whether a kernel is `major.minor` or newer. */
-export function isAtLeast(
-  version: KernelVersion,
-  major: number,
-  minor: number,
-): boolean {
-  return (
-    version.major > major || (version.major === major && version.minor >= minor)
-  );
+export function isAtLeast(version: KernelVersion, major: number, minor: number): boolean {
+  return version.major > major || (version.major === major && version.minor >= minor);
 }

@@ -1,0 +1,18 @@
+/** `JSON.parse` that gives integers which a number cannot hold exactly as bigint. Throws SyntaxError. */
+export function parseExactJson(text: string): unknown {
+  return JSON.parse(text, (_key, value: unknown, context?: { readonly source?: string }) => {
+    if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
+    const source = context?.source ?? "";
+    return /^-?\d+$/.test(source) ? BigInt(source) : value;
+  });
+}
+
+/** `JSON.stringify` that writes a bigint as the integer that it is. */
+export function writeExactJson(value: unknown, space?: string | number): string {
+  return JSON.stringify(value, (_key, entry: unknown) => (typeof entry === "bigint" ? rawJson(entry) : entry), space);
+}
+
+/** ECMAScript 2026, JSON.rawJSON; the compiler's library does not declare it yet. */
+function rawJson(value: bigint): unknown {
+  return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(String(value));
+}
