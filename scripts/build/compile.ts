@@ -1,0 +1,71 @@
+import { chmod, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+import { disarm } from "./disarm.ts";
+import { runtimeFor } from "./runtime.ts";
+import type { Target } from "./targets.ts";
+
+export interface CompileOptions {
+  /** The folder with package-lock.json, `.cache` and node_modules. */
+  readonly repository: string;
+  /** The program first, then every Worker's module. */
+  readonly entrypoints: readonly string[];
+  /** The folder that the entrypoints' paths in the binary are relative to. */
+  readonly sources: string;
+  readonly target: Target;
+  readonly outfile: string;
+  /** The name that the program has inside the binary; the same for every target, so that they differ in nothing else. */
+  readonly programName: string;
+}
+
+/**
+ * Arguments that the binary starts the runtime with.
+ *
+ * `strict`: no code but the binary's own is ever run, neither from strings nor from files. It also shuts the debugger out.
+ */
+const embeddedArguments = ["--disallow-code-generation-from-strings=strict", "--no-addons"];
+
+/**
+ * Compiles a program and the runtime into one executable file. The same sources, runtime and target give the same
+ * bytes, wherever the folders are. The result appears by rename, so a binary that runs at this moment is not disturbed.
+ */
+export async function compile(options: CompileOptions): Promise<void> {
+  const folder = dirname(options.outfile);
+  await mkdir(folder, { recursive: true });
+  const temporary = await mkdtemp(join(folder, ".build-"));
+  try {
+    const runtime = await Bun.file(await runtimeFor(options.target, options.repository)).bytes();
+    disarm(runtime);
+    const executablePath = join(temporary, "runtime");
+    await Bun.write(executablePath, runtime);
+    await chmod(executablePath, 0o755);
+
+    const whole = join(temporary, options.programName);
+    await Bun.build({
+      entrypoints: [...options.entrypoints],
+      root: options.sources,
+      target: "bun",
+      format: "esm",
+      compile: {
+        target: options.target.compileTarget,
+        outfile: whole,
+        executablePath,
+        execArgv: embeddedArguments,
+        autoloadDotenv: false,
+        autoloadBunfig: false,
+        autoloadTsconfig: false,
+        autoloadPackageJson: false,
+      },
+      minify: true,
+      bytecode: true,
+      splitting: true,
+      // Nothing of the build's own environment gets into the binary.
+      env: "disable",
+    });
+    await rename(whole, options.outfile);
+  } catch (error) {
+    throw new Error(`cannot build ${basename(options.outfile)}`, { cause: error });
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
