@@ -48,7 +48,10 @@ export function assembleAll(directory: string): Promise<Assembled[]> {
 /** The TypeScript module that carries the assembled bytes. */
 export function renderMachineCode(all: readonly Assembled[]): string {
   const entries = all.map(({ architecture, bytes, start }) => {
-    const hex = Buffer.from(bytes).toString("hex").match(/.{1,112}/g) ?? [];
+    const hex =
+      Buffer.from(bytes)
+        .toString("hex")
+        .match(/.{1,112}/g) ?? [];
     const lines = hex.map((line) => `      "${line}"`).join(" +\n");
     return `  ${architecture}: {\n    start: ${start},\n    hex:\n${lines},\n  },`;
   });

@@ -73,6 +73,8 @@ class Encoder {
   readonly #options: EncodeOptions;
   readonly #chunks: Uint8Array[] = [];
   readonly #slots = new Map<Slot, number>();
+  /** Addresses of arguments that several steps share, such as the environment of every attempt to execute. */
+  readonly #placed = new Map<Uint8Array | Words, number>();
   readonly #steps = new Map<bigint, Step>();
   readonly #timesAddress: number;
   #end: number;
@@ -117,7 +119,7 @@ class Encoder {
     head.writeUInt16LE(syscallNumber(step.syscall, this.#options.architecture), offset);
     let indirect = 0;
     step.args.forEach((argument, index) => {
-      if (typeof argument === "object" && "kind" in argument && argument.kind === "slot") indirect |= 1 << index;
+      if (isSlot(argument)) indirect |= 1 << index;
       head.writeBigUInt64LE(this.#value(argument), offset + 8 + index * 8);
     });
     head[offset + 2] = indirect;
@@ -154,9 +156,17 @@ class Encoder {
       case "string":
         return BigInt(this.#place(terminated(argument)));
       default:
-        if (argument instanceof Uint8Array) return BigInt(this.#place(argument));
-        return BigInt(argument.kind === "slot" ? this.#slotAddress(argument) : this.#placeWords(argument));
+        return BigInt(isSlot(argument) ? this.#slotAddress(argument) : this.#placeOnce(argument));
     }
+  }
+
+  #placeOnce(argument: Uint8Array | Words): number {
+    let address = this.#placed.get(argument);
+    if (address === undefined) {
+      address = argument instanceof Uint8Array ? this.#place(argument) : this.#placeWords(argument);
+      this.#placed.set(argument, address);
+    }
+    return address;
   }
 
   #placeWords(argument: Words): number {
@@ -183,6 +193,10 @@ class Encoder {
     this.#end += padded.length;
     return address;
   }
+}
+
+function isSlot(argument: Argument): argument is Slot {
+  return typeof argument === "object" && "kind" in argument && argument.kind === "slot";
 }
 
 function flagsOf(step: Step): number {

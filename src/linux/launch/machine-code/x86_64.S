@@ -142,8 +142,10 @@ finished:
 # the child does. All signals are blocked; rt_sigtimedwait takes them one by one.
 reap:
   mov r15, rax
-  mov edi, r13d                 # the child alone reports from here on
-  mov eax, 3                    # close
+  mov edi, 3                    # the child alone reports from here on
+  mov esi, -1
+  xor edx, edx
+  mov eax, 436                  # close_range
   syscall
   sub rsp, 256
   mov qword ptr [rsp], -1

@@ -1,0 +1,94 @@
+import {
+  MOUNT_ATTR_NOATIME,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NODIRATIME,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_NOSYMFOLLOW,
+  MOUNT_ATTR_RDONLY,
+  MOUNT_ATTR_STRICTATIME,
+  MOUNT_ATTR__ATIME,
+  MS_PRIVATE,
+  MS_SHARED,
+  MS_SLAVE,
+  MS_UNBINDABLE,
+} from "../linux/constants.ts";
+
+/** The options of a mount, sorted by what the kernel does with them. */
+export interface MountOptions {
+  /** Undefined: a new file system of the mount's type. */
+  bind?: "bind" | "rbind";
+  /** MOUNT_ATTR_… to set and to clear on the mount. */
+  set: number;
+  clear: number;
+  /** The same, for the mount and everything below it. */
+  recursiveSet: number;
+  recursiveClear: number;
+  /** MS_SHARED and its like, 0 for none. */
+  propagation: number;
+  recursivePropagation: boolean;
+  /** What the file system itself understands: `size=64m`. */
+  data: string[];
+}
+
+/** Attributes by option name: what is set, and what is cleared first. OCI runtime specification, config.md, "Linux mount options". */
+const attributes: Record<string, readonly [set: number, clear: number]> = {
+  ro: [MOUNT_ATTR_RDONLY, 0],
+  rw: [0, MOUNT_ATTR_RDONLY],
+  nosuid: [MOUNT_ATTR_NOSUID, 0],
+  suid: [0, MOUNT_ATTR_NOSUID],
+  nodev: [MOUNT_ATTR_NODEV, 0],
+  dev: [0, MOUNT_ATTR_NODEV],
+  noexec: [MOUNT_ATTR_NOEXEC, 0],
+  exec: [0, MOUNT_ATTR_NOEXEC],
+  nodiratime: [MOUNT_ATTR_NODIRATIME, 0],
+  diratime: [0, MOUNT_ATTR_NODIRATIME],
+  relatime: [0, MOUNT_ATTR__ATIME],
+  norelatime: [0, MOUNT_ATTR__ATIME],
+  noatime: [MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME],
+  atime: [0, MOUNT_ATTR__ATIME],
+  strictatime: [MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME],
+  nostrictatime: [0, MOUNT_ATTR__ATIME],
+  nosymfollow: [MOUNT_ATTR_NOSYMFOLLOW, 0],
+  symfollow: [0, MOUNT_ATTR_NOSYMFOLLOW],
+};
+
+const propagations: Record<string, number> = {
+  private: MS_PRIVATE,
+  shared: MS_SHARED,
+  slave: MS_SLAVE,
+  unbindable: MS_UNBINDABLE,
+};
+
+/** Options of mount(8) that mean "nothing special". */
+const empty = new Set(["defaults", "async", "noauto", "auto", "nouser", "_netdev"]);
+
+/** Sorts the option words of an OCI mount. Words that are not Linux's or the specification's own are the file system's. */
+export function parseMountOptions(words: readonly string[]): MountOptions {
+  const options: MountOptions = {
+    set: 0,
+    clear: 0,
+    recursiveSet: 0,
+    recursiveClear: 0,
+    propagation: 0,
+    recursivePropagation: false,
+    data: [],
+  };
+  for (const word of words) {
+    const own = attributes[word];
+    const recursive = word.startsWith("r") ? attributes[word.slice(1)] : undefined;
+    const shared = propagations[word] ?? propagations[word.slice(1)];
+    if (word === "bind" || word === "rbind") options.bind = word;
+    else if (own !== undefined) {
+      options.set = (options.set & ~(own[0] | own[1])) | own[0];
+      options.clear = (options.clear & ~own[0]) | own[1];
+    } else if (recursive !== undefined) {
+      options.recursiveSet = (options.recursiveSet & ~(recursive[0] | recursive[1])) | recursive[0];
+      options.recursiveClear = (options.recursiveClear & ~recursive[0]) | recursive[1];
+    } else if (shared !== undefined && (word in propagations || word.startsWith("r"))) {
+      options.propagation = shared;
+      options.recursivePropagation = word.startsWith("r");
+    } else if (!empty.has(word)) options.data.push(word);
+  }
+  return options;
+}

@@ -1,0 +1,225 @@
+import {
+  AT_EMPTY_PATH,
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  O_WRONLY,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+} from "../../linux/constants.ts";
+import { slot, type Slot, type Step, type StepGroup } from "../../linux/launch/plan.ts";
+import { splitPath } from "../../util/path.ts";
+
+/** What a path in the container must lead to. */
+export type TargetKind = "directory" | "file" | "any";
+
+/** Collects the steps of a launch plan, in the order in which the child runs them. */
+export class PlanBuilder {
+  readonly steps: Step[] = [];
+  /** The container's root directory, once a step has opened it. */
+  readonly root: Slot = slot("root");
+
+  add(step: Step): void {
+    this.steps.push(step);
+  }
+
+  /** A step whose result later steps use. */
+  addFor(name: string, step: Omit<Step, "result">): Slot {
+    const result = slot(name);
+    this.add({ ...step, result });
+    return result;
+  }
+
+  /**
+   * A new file system, not yet anywhere in the tree. fsopen(2), fsconfig(2), fsmount(2)
+   * @param attributes MOUNT_ATTR_… of the mount
+   */
+  newFileSystem(input: {
+    readonly label: string;
+    readonly group: StepGroup;
+    readonly type: string;
+    readonly source?: string | undefined;
+    /** `key=value`, or `key` alone for a flag. */
+    readonly options: readonly string[];
+    readonly attributes: number;
+    /** Where the mount is kept, when the caller has a slot for it. */
+    readonly result?: Slot;
+  }): Slot {
+    const { label, group, type } = input;
+    const context = this.addFor(`${type} context`, {
+      label: `${label}: begin a ${type} file system`,
+      group,
+      syscall: "fsopen",
+      args: [type, FSOPEN_CLOEXEC],
+    });
+    const options = input.source === undefined ? input.options : [`source=${input.source}`, ...input.options];
+    for (const option of options) {
+      const equals = option.indexOf("=");
+      const args =
+        equals < 0
+          ? [context, FSCONFIG_SET_FLAG, option, 0, 0]
+          : [context, FSCONFIG_SET_STRING, option.slice(0, equals), option.slice(equals + 1), 0];
+      this.add({ label: `${label}: set ${option}`, group, syscall: "fsconfig", args });
+    }
+    this.add({
+      label: `${label}: create it`,
+      group,
+      syscall: "fsconfig",
+      args: [context, FSCONFIG_CMD_CREATE, 0, 0, 0],
+    });
+    const result = input.result ?? slot(`${type} mount`);
+    this.add({
+      label: `${label}: make a mount of it`,
+      group,
+      syscall: "fsmount",
+      args: [context, FSMOUNT_CLOEXEC, input.attributes],
+      result,
+    });
+    return result;
+  }
+
+  /** Puts a mount that is nowhere yet over what `target` is. move_mount(2) */
+  attach(label: string, group: StepGroup, mount: Slot, target: Slot, path: string): void {
+    this.add({
+      label,
+      group,
+      syscall: "move_mount",
+      args: [mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
+      path,
+    });
+  }
+
+  /** Changes a mount's attributes; `struct mount_attr` is four 64-bit words. mount_setattr(2), Linux 5.12 */
+  setMountAttributes(input: {
+    readonly label: string;
+    readonly group: StepGroup;
+    readonly mount: Slot;
+    readonly set?: number;
+    readonly clear?: number;
+    readonly propagation?: number;
+    /** AT_RECURSIVE, or 0. */
+    readonly flags?: number;
+  }): void {
+    this.add({
+      label: input.label,
+      group: input.group,
+      syscall: "mount_setattr",
+      args: [
+        input.mount,
+        "",
+        AT_EMPTY_PATH | (input.flags ?? 0),
+        mountAttributes(input.set ?? 0, input.clear ?? 0, input.propagation ?? 0),
+        mountAttributesSize,
+      ],
+    });
+  }
+
+  /**
+   * Opens a path of the container without ever leaving its root: links are followed inside the root, magic links (of a
+   * procfs) are refused. What is missing is made: directories 0755 of root, and an empty file for a file.
+   * openat2(2), Linux 5.6
+   */
+  openTarget(
+    group: StepGroup,
+    path: string,
+    kind: TargetKind,
+    options: { readonly noSymlinks?: boolean } = {},
+  ): Slot {
+    const parts = splitPath(path);
+    const target = slot(path);
+    if (parts.length === 0) {
+      this.add({ label: "Open the root directory", group, syscall: "openat", args: [this.root, ".", O_PATH | O_CLOEXEC], result: target });
+      return target;
+    }
+    const open = (directory: boolean, length: number): Omit<Step, "label"> => ({
+      group,
+      syscall: "openat2",
+      args: openInRoot(this.root, parts.slice(0, length).join("/"), directory ? O_DIRECTORY : 0, options),
+      path,
+      result: target,
+    });
+    const wantsDirectory = kind === "directory";
+    const creation: Step[] = [];
+    // Each directory on the way is made in its parent, by name alone: mkdirat does not follow a link in the last place.
+    parts.forEach((name, index) => {
+      const parentPath = `/${parts.slice(0, index).join("/")}`;
+      const last = index === parts.length - 1;
+      if (index > 0) creation.push({ label: `Open ${parentPath}`, ...open(true, index) });
+      creation.push(
+        last && !wantsDirectory
+          ? {
+              // Through openat2 again: a dangling link in the last place must not lead this out of the root.
+              label: `Make the file ${path}`,
+              group,
+              syscall: "openat2",
+              args: [this.root, parts.join("/"), openHow(O_WRONLY | O_CREAT | O_CLOEXEC, 0o644, resolveInRoot), openHowSize],
+              path,
+            }
+          : {
+              label: `Make the directory /${parts.slice(0, index + 1).join("/")}`,
+              group,
+              syscall: "mkdirat",
+              args: [index === 0 ? this.root : target, name, 0o755],
+              onError: { tolerate: ["EEXIST"] },
+              path,
+            },
+      );
+    });
+    creation.push({ label: `Open ${path}`, ...open(wantsDirectory, parts.length) });
+    this.add({
+      label: `Find ${path} in the container`,
+      ...open(wantsDirectory, parts.length),
+      onError: { tolerate: ["ENOENT"] },
+      onSuccess: { skip: creation.length },
+    });
+    for (const step of creation) this.add(step);
+    return target;
+  }
+
+  /** Makes a directory in one that the plan itself mounted, and opens it. */
+  makeDirectoryIn(group: StepGroup, parent: Slot, name: string, path: string): Slot {
+    this.add({ label: `Make the directory ${path}`, group, syscall: "mkdirat", args: [parent, name, 0o755], path });
+    return this.addFor(path, {
+      label: `Open ${path}`,
+      group,
+      syscall: "openat",
+      args: [parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC],
+      path,
+    });
+  }
+}
+
+const mountAttributesSize = 32;
+
+function mountAttributes(set: number, clear: number, propagation: number): Uint8Array {
+  return new Uint8Array(new BigUint64Array([BigInt(set), BigInt(clear), BigInt(propagation), 0n]).buffer);
+}
+
+const openHowSize = 24;
+const resolveInRoot = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+
+/** The arguments of an openat2 that stays below `root`; the descriptor serves as a place only (O_PATH). */
+export function openInRoot(
+  root: Slot,
+  path: string,
+  flags: number,
+  options: { readonly noSymlinks?: boolean } = {},
+): Step["args"] {
+  const resolve = resolveInRoot | (options.noSymlinks === true ? RESOLVE_NO_SYMLINKS : 0);
+  return [root, path, openHow(O_PATH | O_CLOEXEC | flags, 0, resolve), openHowSize];
+}
+
+/** A `struct open_how`. openat2(2) */
+function openHow(flags: number, mode: number, resolve: number): Uint8Array {
+  return new Uint8Array(new BigUint64Array([BigInt(flags), BigInt(mode), BigInt(resolve)]).buffer);
+}

@@ -1,0 +1,133 @@
+import {
+  AT_EMPTY_PATH,
+  O_CLOEXEC,
+  O_CREAT,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFIFO,
+} from "../../linux/constants.ts";
+import { makeDevice } from "../../linux/device-number.ts";
+import type { Slot } from "../../linux/launch/plan.ts";
+import type { Device } from "../../oci/runtime-spec.ts";
+import { InvalidDocumentError } from "../../util/errors.ts";
+import { splitPath } from "../../util/path.ts";
+import type { PlanBuilder } from "./builder.ts";
+
+const group = "devices";
+
+/** What every container has, whatever the specification says. OCI runtime specification, config-linux.md, "Default Devices" */
+export const defaultDevices: readonly Device[] = [
+  { path: "/dev/null", type: "c", major: 1, minor: 3, fileMode: 0o666 },
+  { path: "/dev/zero", type: "c", major: 1, minor: 5, fileMode: 0o666 },
+  { path: "/dev/full", type: "c", major: 1, minor: 7, fileMode: 0o666 },
+  { path: "/dev/random", type: "c", major: 1, minor: 8, fileMode: 0o666 },
+  { path: "/dev/urandom", type: "c", major: 1, minor: 9, fileMode: 0o666 },
+  { path: "/dev/tty", type: "c", major: 5, minor: 0, fileMode: 0o666 },
+];
+
+/** config-linux.md, "Default Devices" and runtime-linux.md, "Dev symbolic links". */
+const links = [
+  ["fd", "/proc/self/fd"],
+  ["stdin", "/proc/self/fd/0"],
+  ["stdout", "/proc/self/fd/1"],
+  ["stderr", "/proc/self/fd/2"],
+  ["ptmx", "pts/ptmx"],
+] as const;
+
+/**
+ * Device nodes and links in a /dev that the runtime mounted itself. They are made right after the mount, by name in its
+ * directory, so that mounts over single devices find them, and nothing of the image takes part.
+ */
+export function addDefaultDevices(builder: PlanBuilder, dev: Slot, own: readonly Device[]): void {
+  const overridden = new Set(own.map((device) => device.path));
+  for (const device of defaultDevices) {
+    if (!overridden.has(device.path)) addNode(builder, dev, device, device.path.slice("/dev/".length));
+  }
+  for (const [name, target] of links) {
+    builder.add({
+      label: `Link /dev/${name} to ${target}`,
+      group,
+      syscall: "symlinkat",
+      args: [target, dev, name],
+      path: `/dev/${name}`,
+    });
+  }
+}
+
+/** The devices of `linux.devices`, wherever they are. @throws InvalidDocumentError for a device without its numbers */
+export function addDevices(builder: PlanBuilder, devices: readonly Device[], dev: Slot | undefined): void {
+  for (const device of devices) {
+    const parts = splitPath(device.path);
+    const name = parts.pop();
+    if (name === undefined) throw new InvalidDocumentError(`linux.devices: ${device.path} is no place for a device`);
+    const inDev = dev !== undefined && parts.length === 1 && parts[0] === "dev";
+    const parent = inDev ? dev : builder.openTarget(group, `/${parts.join("/")}`, "directory");
+    addNode(builder, parent, device, name);
+  }
+}
+
+const types = { c: S_IFCHR, u: S_IFCHR, b: S_IFBLK, p: S_IFIFO } as const;
+
+function addNode(builder: PlanBuilder, parent: Slot, device: Device, name: string): void {
+  const { path, type } = device;
+  if (type !== "p" && (device.major === undefined || device.minor === undefined)) {
+    throw new InvalidDocumentError(`linux.devices: ${path} needs major and minor`);
+  }
+  const number = type === "p" ? 0n : makeDevice(device.major as number, device.minor as number);
+  builder.add({
+    label: `Make the device ${path}`,
+    group,
+    syscall: "mknodat",
+    args: [parent, name, types[type] | (device.fileMode ?? 0o666), number],
+    path,
+  });
+  if ((device.uid ?? 0) !== 0 || (device.gid ?? 0) !== 0) {
+    builder.add({
+      label: `Give ${path} its owner`,
+      group,
+      syscall: "fchownat",
+      args: [parent, name, device.uid ?? 0, device.gid ?? 0, 0x100],
+      path,
+    });
+  }
+}
+
+/**
+ * /dev/console is the container's own terminal. The file is made anew and never followed, so that what a mount brought
+ * to /dev cannot send the terminal elsewhere (CVE-2025-52565).
+ * @param terminal the descriptor number of the terminal's container side
+ */
+export function addConsole(builder: PlanBuilder, dev: Slot, terminal: number): void {
+  const path = "/dev/console";
+  const file = builder.addFor("console", {
+    label: `Make ${path}`,
+    group,
+    syscall: "openat",
+    args: [dev, "console", O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600],
+    path,
+  });
+  const tree = builder.addFor("terminal mount", {
+    label: `Take the terminal for ${path}`,
+    group,
+    syscall: "open_tree",
+    args: [terminal, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
+    path,
+  });
+  builder.attach(`Mount the terminal at ${path}`, group, tree, file, path);
+}
+
+/** A descriptor of the null device that masks are made of: the one that this plan made, not what a path leads to. */
+export function openNull(builder: PlanBuilder, dev: Slot): Slot {
+  return builder.addFor("null", {
+    label: "Open /dev/null to mask files with",
+    group: "security",
+    syscall: "openat",
+    args: [dev, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC],
+    path: "/dev/null",
+  });
+}

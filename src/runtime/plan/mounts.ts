@@ -1,0 +1,201 @@
+import {
+  AT_FDCWD,
+  AT_RECURSIVE,
+  MOUNT_ATTR_RDONLY,
+  MS_PRIVATE,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+} from "../../linux/constants.ts";
+import type { Slot } from "../../linux/launch/plan.ts";
+import type { Mount } from "../../oci/runtime-spec.ts";
+import { InvalidDocumentError } from "../../util/errors.ts";
+import { splitPath } from "../../util/path.ts";
+import type { CgroupView } from "../cgroup/cgroup.ts";
+import { parseMountOptions, type MountOptions } from "../mount-options.ts";
+import type { PlanBuilder, TargetKind } from "./builder.ts";
+
+const group = "file system";
+
+/** What the plan's builder must know of the host, gathered before. */
+export interface MountFacts {
+  /** What a bind mount's source is: its target is made to fit. */
+  sourceKind(source: string): TargetKind;
+  /** Where a path of the container leads by the links that the image has; the path itself when it has none. */
+  resolveTarget(path: string): string;
+  readonly cgroupView: CgroupView | undefined;
+}
+
+/** The mounts that later steps work in, by their place in the container: `/proc`, `/dev`, `/dev/pts`. */
+export type MadeMounts = Map<string, Slot>;
+
+/**
+ * The mounts of the specification, in its order. Sources are taken while the host's root is still there; targets are
+ * found below the container's root.
+ * @throws InvalidDocumentError for a mount that breaks the specification's rules
+ */
+export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], facts: MountFacts): MadeMounts {
+  const made: MadeMounts = new Map();
+  mounts.forEach((mount, index) => {
+    if (!mount.destination.startsWith("/")) {
+      throw new InvalidDocumentError(`mounts[${index}].destination: ${mount.destination} is not absolute`);
+    }
+    const destination = `/${splitPath(mount.destination).join("/")}`;
+    const options = parseMountOptions(mount.options ?? []);
+    if (mount.type === "cgroup" || mount.type === "cgroup2") addCgroupMount(builder, destination, options, facts);
+    else if (options.bind !== undefined || mount.type === "bind") {
+      addBind(builder, { mount, index, destination, options, facts });
+    } else made.set(destination, addFileSystem(builder, mount, destination, options, facts));
+  });
+  return made;
+}
+
+/** File systems whose target must be a real directory: a link there would let an image move them aside. */
+const pinned = new Set(["proc", "sysfs"]);
+
+function addFileSystem(
+  builder: PlanBuilder,
+  mount: Mount,
+  destination: string,
+  options: MountOptions,
+  facts: MountFacts,
+): Slot {
+  const type = mount.type ?? "none";
+  const readOnly = (options.set & MOUNT_ATTR_RDONLY) !== 0;
+  const label = `Mount ${type} at ${destination}`;
+  const made = builder.newFileSystem({
+    label,
+    group,
+    type,
+    source: mount.source,
+    options: readOnly ? [...options.data, "ro"] : options.data,
+    attributes: options.set,
+  });
+  if (options.propagation !== 0) addPropagation(builder, destination, made, options);
+  const isPinned = pinned.has(type);
+  const target = builder.openTarget(group, isPinned ? destination : facts.resolveTarget(destination), "directory", {
+    noSymlinks: isPinned,
+  });
+  builder.attach(label, group, made, target, destination);
+  return made;
+}
+
+function addPropagation(builder: PlanBuilder, destination: string, mount: Slot, options: MountOptions): void {
+  builder.setMountAttributes({
+    label: `Set how mounts below ${destination} spread`,
+    group,
+    mount,
+    propagation: options.propagation,
+    flags: options.recursivePropagation ? AT_RECURSIVE : 0,
+  });
+}
+
+interface Bind {
+  readonly mount: Mount;
+  readonly index: number;
+  readonly destination: string;
+  readonly options: MountOptions;
+  readonly facts: MountFacts;
+}
+
+function addBind(builder: PlanBuilder, { mount, index, destination, options, facts }: Bind): void {
+  const { source } = mount;
+  if (source === undefined) throw new InvalidDocumentError(`mounts[${index}].source: a bind mount needs one`);
+  const recursive = options.bind === "rbind" ? AT_RECURSIVE : 0;
+  const tree = builder.addFor(source, {
+    label: `Take ${source} for ${destination}`,
+    group,
+    syscall: "open_tree",
+    args: [AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive],
+    path: source,
+  });
+  addPropagation(builder, destination, tree, {
+    ...options,
+    propagation: options.propagation === 0 ? MS_PRIVATE : options.propagation,
+    recursivePropagation: options.propagation === 0 || options.recursivePropagation,
+  });
+  // A clone keeps what the host locked: attributes are only added to those that the source has.
+  if (options.set !== 0 || options.clear !== 0) {
+    builder.setMountAttributes({
+      label: `Set the attributes of ${destination}`,
+      group,
+      mount: tree,
+      set: options.set,
+      clear: options.clear,
+    });
+  }
+  if (options.recursiveSet !== 0 || options.recursiveClear !== 0) {
+    builder.setMountAttributes({
+      label: `Set the attributes of ${destination} and of all below`,
+      group,
+      mount: tree,
+      set: options.recursiveSet,
+      clear: options.recursiveClear,
+      flags: AT_RECURSIVE,
+    });
+  }
+  const target = builder.openTarget(group, facts.resolveTarget(destination), facts.sourceKind(source));
+  builder.attach(`Mount ${source} at ${destination}`, group, tree, target, destination);
+}
+
+function addCgroupMount(builder: PlanBuilder, destination: string, options: MountOptions, facts: MountFacts): void {
+  const view = facts.cgroupView;
+  if (view === undefined) return;
+  const target = builder.openTarget(group, facts.resolveTarget(destination), "directory");
+  if (view.type === "v2") {
+    const made = builder.newFileSystem({
+      label: `Mount cgroup2 at ${destination}`,
+      group,
+      type: "cgroup2",
+      source: "cgroup",
+      options: [],
+      attributes: options.set,
+    });
+    builder.attach(`Mount cgroup2 at ${destination}`, group, made, target, destination);
+    return;
+  }
+  const writable = options.set & ~MOUNT_ATTR_RDONLY;
+  const base = builder.newFileSystem({
+    label: `Mount tmpfs at ${destination}`,
+    group,
+    type: "tmpfs",
+    source: "tmpfs",
+    options: ["mode=755"],
+    attributes: writable,
+  });
+  builder.attach(`Mount tmpfs at ${destination}`, group, base, target, destination);
+  for (const hierarchy of view.hierarchies) {
+    const path = `${destination}/${hierarchy.name}`;
+    const tree = builder.addFor(path, {
+      label: `Take the container's ${hierarchy.name} cgroup`,
+      group,
+      syscall: "open_tree",
+      args: [AT_FDCWD, hierarchy.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
+      path: hierarchy.source,
+    });
+    builder.setMountAttributes({
+      label: `Set the attributes of ${path}`,
+      group,
+      mount: tree,
+      set: options.set,
+      propagation: MS_PRIVATE,
+    });
+    builder.attach(`Mount it at ${path}`, group, tree, builder.makeDirectoryIn(group, base, hierarchy.name, path), path);
+  }
+  for (const link of view.links) {
+    builder.add({
+      label: `Link ${destination}/${link.name} to ${link.target}`,
+      group,
+      syscall: "symlinkat",
+      args: [link.target, base, link.name],
+      path: `${destination}/${link.name}`,
+    });
+  }
+  if (writable !== options.set) {
+    builder.setMountAttributes({
+      label: `Make ${destination} read-only`,
+      group,
+      mount: base,
+      set: MOUNT_ATTR_RDONLY,
+    });
+  }
+}

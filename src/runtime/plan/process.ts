@@ -1,0 +1,344 @@
+import {
+  AT_FDCWD,
+  CLOSE_RANGE_CLOEXEC,
+  KEYCTL_JOIN_SESSION_KEYRING,
+  O_CLOEXEC,
+  O_WRONLY,
+  PR_CAPBSET_DROP,
+  PR_CAP_AMBIENT,
+  PR_CAP_AMBIENT_CLEAR_ALL,
+  PR_CAP_AMBIENT_RAISE,
+  PR_SET_KEEPCAPS,
+  PR_SET_NO_NEW_PRIVS,
+  PR_SET_PDEATHSIG,
+  SIGCHLD,
+  SIGKILL,
+  TIOCSPGRP,
+} from "../../linux/constants.ts";
+import { capabilityMask, capabilityName, capabilityNumber } from "../../linux/capabilities.ts";
+import { words, type Slot } from "../../linux/launch/plan.ts";
+import type { Capabilities, Process, Rlimit } from "../../oci/runtime-spec.ts";
+import { InvalidDocumentError } from "../../util/errors.ts";
+import type { PlanBuilder } from "./builder.ts";
+import { addSeccomp, type SeccompFilter } from "./security.ts";
+
+const group = "process";
+
+/** getrlimit(2): the numbers are those of x86-64 and arm64. */
+const rlimits = [
+  ["RLIMIT_CPU", 0],
+  ["RLIMIT_FSIZE", 1],
+  ["RLIMIT_DATA", 2],
+  ["RLIMIT_STACK", 3],
+  ["RLIMIT_CORE", 4],
+  ["RLIMIT_RSS", 5],
+  ["RLIMIT_NPROC", 6],
+  ["RLIMIT_NOFILE", 7],
+  ["RLIMIT_MEMLOCK", 8],
+  ["RLIMIT_AS", 9],
+  ["RLIMIT_LOCKS", 10],
+  ["RLIMIT_SIGPENDING", 11],
+  ["RLIMIT_MSGQUEUE", 12],
+  ["RLIMIT_NICE", 13],
+  ["RLIMIT_RTPRIO", 14],
+  ["RLIMIT_RTTIME", 15],
+] as const;
+const rlimitNumbers = new Map<string, number>(rlimits);
+
+/** A keyring of the container's own, so that it sees no key of the caller's session. keyctl(2) */
+export function addKeyring(builder: PlanBuilder, name: string): void {
+  builder.add({
+    label: "Begin a keyring of the container's own",
+    group: "security",
+    syscall: "keyctl",
+    args: [KEYCTL_JOIN_SESSION_KEYRING, name],
+    // A kernel without keys has none to leak, and one out of quota still replaces nothing of the container's.
+    onError: { tolerate: ["ENOSYS", "EDQUOT"] },
+  });
+}
+
+/** `process.oomScoreAdj`, by the host's /proc: before the root changes. */
+export function addOomScore(builder: PlanBuilder, score: number): void {
+  const path = "/proc/self/oom_score_adj";
+  const file = builder.addFor("oom score", {
+    label: "Open the out-of-memory score",
+    group,
+    syscall: "openat",
+    args: [AT_FDCWD, path, O_WRONLY | O_CLOEXEC],
+    path,
+  });
+  const bytes = Buffer.from(String(score));
+  builder.add({ label: `Set it to ${score}`, group, syscall: "write", args: [file, bytes, bytes.length], path });
+}
+
+/** `process.rlimits`. prlimit(2) @throws InvalidDocumentError for an unknown or repeated limit */
+export function addRlimits(builder: PlanBuilder, limits: readonly Rlimit[]): void {
+  const seen = new Set<string>();
+  for (const { type, soft, hard } of limits) {
+    const number = rlimitNumbers.get(type);
+    if (number === undefined) throw new InvalidDocumentError(`process.rlimits: unknown limit ${type}`);
+    if (seen.has(type)) throw new InvalidDocumentError(`process.rlimits: ${type} is given twice`);
+    seen.add(type);
+    builder.add({
+      label: `Limit ${type.slice("RLIMIT_".length).toLowerCase()} to ${soft} (at most ${hard})`,
+      group,
+      syscall: "prlimit64",
+      args: [0, number, words(limitValue(soft), limitValue(hard)), 0],
+    });
+  }
+}
+
+function limitValue(value: number): bigint {
+  // -1 stands for "unlimited", and so does 2^64-1, which JSON's numbers round up.
+  return value < 0 || value >= 2 ** 64 ? 0xffff_ffff_ffff_ffffn : BigInt(value);
+}
+
+/** Signals that a shell or gocker may have set to be ignored, which execve would hand on. signal(7) */
+const ignorable = [
+  ["SIGHUP", 1],
+  ["SIGINT", 2],
+  ["SIGQUIT", 3],
+  ["SIGPIPE", 13],
+  ["SIGTSTP", 20],
+  ["SIGTTIN", 21],
+  ["SIGTTOU", 22],
+  ["SIGXFSZ", 25],
+] as const;
+const signalSetSize = 8;
+
+/** The container's program starts with every signal at its default and none blocked. */
+export function addSignalDefaults(builder: PlanBuilder): void {
+  for (const [name, number] of ignorable) {
+    builder.add({
+      label: `Let ${name} do what it does by default`,
+      group,
+      syscall: "rt_sigaction",
+      args: [number, new Uint8Array(32), 0, signalSetSize],
+    });
+  }
+  addSignalMask(builder, "Block no signals", 0);
+}
+
+function addSignalMask(builder: PlanBuilder, label: string, fill: number): void {
+  const setMask = 2;
+  builder.add({
+    label,
+    group,
+    syscall: "rt_sigprocmask",
+    args: [setMask, new Uint8Array(signalSetSize).fill(fill), 0, signalSetSize],
+  });
+}
+
+/** What the process may do, as masks of capability bits. */
+interface CapabilityMasks {
+  readonly bounding: bigint;
+  readonly effective: bigint;
+  readonly permitted: bigint;
+  readonly inheritable: bigint;
+  readonly ambient: bigint;
+}
+
+function capabilityMasks(capabilities: Capabilities | undefined): CapabilityMasks {
+  return {
+    bounding: capabilityMask(capabilities?.bounding ?? []),
+    effective: capabilityMask(capabilities?.effective ?? []),
+    permitted: capabilityMask(capabilities?.permitted ?? []),
+    inheritable: capabilityMask(capabilities?.inheritable ?? []),
+    ambient: capabilityMask(capabilities?.ambient ?? []),
+  };
+}
+
+/** A `struct __user_cap_header_struct` of version 3 and its two `struct __user_cap_data_struct`. capset(2) */
+function addCapset(builder: PlanBuilder, label: string, masks: Omit<CapabilityMasks, "bounding" | "ambient">): void {
+  const version3 = 0x2008_0522;
+  const half = (mask: bigint, high: boolean) => Number((high ? mask >> 32n : mask) & 0xffff_ffffn);
+  const data = new Uint32Array(
+    [false, true].flatMap((high) => [
+      half(masks.effective, high),
+      half(masks.permitted, high),
+      half(masks.inheritable, high),
+    ]),
+  );
+  builder.add({
+    label,
+    group: "security",
+    syscall: "capset",
+    args: [new Uint8Array(new Uint32Array([version3, 0]).buffer), new Uint8Array(data.buffer)],
+  });
+}
+
+export interface IdentityInput {
+  readonly process: Process;
+  readonly seccomp: SeccompFilter | undefined;
+  /** The number of the newest capability that the kernel knows. */
+  readonly lastCapability: number;
+  /** The container is killed when the thread that made it ends. */
+  readonly diesWithParent: boolean;
+}
+
+/**
+ * Gives up what the container's user must not have. The order: the bounding set while CAP_SETPCAP is there; the groups
+ * before the user, who could not change them; the filter as late as the rights to set it allow, so that it must permit
+ * as little as possible of what comes before the program.
+ */
+export function addIdentity(builder: PlanBuilder, input: IdentityInput): void {
+  const { user, noNewPrivileges } = input.process;
+  const masks = capabilityMasks(input.process.capabilities);
+  builder.add({ label: "Set the file mode mask", group, syscall: "umask", args: [user.umask ?? 0o022] });
+  if (noNewPrivileges === true) {
+    builder.add({
+      label: "Refuse privileges by setuid programs",
+      group: "security",
+      syscall: "prctl",
+      args: [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0],
+    });
+  }
+  for (let number = 0; number <= input.lastCapability; number++) {
+    if ((masks.bounding & (1n << BigInt(number))) !== 0n) continue;
+    builder.add({
+      label: `Give up ${capabilityName(number) ?? `capability ${number}`} for good`,
+      group: "security",
+      syscall: "prctl",
+      args: [PR_CAPBSET_DROP, number, 0, 0, 0],
+    });
+  }
+  const gids = user.additionalGids ?? [];
+  builder.add({
+    label: `Set the supplementary groups (${gids.join(", ") || "none"})`,
+    group,
+    syscall: "setgroups",
+    args: [gids.length, gids.length === 0 ? 0 : new Uint8Array(new Uint32Array(gids).buffer)],
+  });
+  const { uid, gid } = user;
+  builder.add({ label: `Become group ${gid}`, group, syscall: "setresgid", args: [gid, gid, gid] });
+  if (uid !== 0) {
+    builder.add({
+      label: "Keep capabilities over the change of user",
+      group: "security",
+      syscall: "prctl",
+      args: [PR_SET_KEEPCAPS, 1, 0, 0, 0],
+    });
+  }
+  builder.add({ label: `Become user ${uid}`, group, syscall: "setresuid", args: [uid, uid, uid] });
+  if (input.diesWithParent) {
+    // After the change of user, which forgets it.
+    builder.add({
+      label: "Die when gocker dies",
+      group,
+      syscall: "prctl",
+      args: [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0],
+    });
+  }
+  addFilterAndCapabilities(builder, masks, input);
+}
+
+function addFilterAndCapabilities(builder: PlanBuilder, masks: CapabilityMasks, input: IdentityInput): void {
+  const setFinal = () => {
+    addCapset(builder, "Keep only the container's capabilities", masks);
+    if (masks.ambient === 0n) return;
+    builder.add({
+      label: "Clear the ambient capabilities",
+      group: "security",
+      syscall: "prctl",
+      args: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0],
+    });
+    for (let number = 0; number <= input.lastCapability; number++) {
+      if ((masks.ambient & (1n << BigInt(number))) === 0n) continue;
+      builder.add({
+        label: `Hand on ${capabilityName(number) ?? `capability ${number}`} to programs`,
+        group: "security",
+        syscall: "prctl",
+        args: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0],
+      });
+    }
+  };
+  if (input.seccomp === undefined) return setFinal();
+  if (input.process.noNewPrivileges === true) {
+    setFinal();
+    return addSeccomp(builder, input.seccomp);
+  }
+  if (input.process.user.uid !== 0) {
+    // Without no_new_privs a filter takes CAP_SYS_ADMIN, which the change of user took out of the effective set.
+    const admin = masks.permitted | masks.inheritable | (1n << BigInt(capabilityNumber("CAP_SYS_ADMIN") as number));
+    addCapset(builder, "Take back what setting a filter needs", { ...masks, effective: admin, permitted: admin });
+  }
+  addSeccomp(builder, input.seccomp);
+  setFinal();
+}
+
+/** `process.cwd`, made when it is missing, while the root may still be written to. */
+export function openWorkingDirectory(builder: PlanBuilder, cwd: string, resolve: (path: string) => string): Slot {
+  if (!cwd.startsWith("/")) throw new InvalidDocumentError(`process.cwd: ${cwd} is not absolute`);
+  return builder.openTarget(group, resolve(cwd), "directory");
+}
+
+/** A child that becomes the program while process 1 goes on as its reaper. */
+export function addReaper(builder: PlanBuilder, terminal: boolean): void {
+  addSignalMask(builder, "Take signals one by one", 0xff);
+  builder.add({
+    label: "Make a child for the program, and reap as process 1",
+    group,
+    syscall: "clone",
+    args: [SIGCHLD, 0, 0, 0, 0],
+    onSuccess: { parent: "reaps" },
+  });
+  builder.add({ label: "Lead a process group", group, syscall: "setpgid", args: [0, 0] });
+  if (terminal) {
+    const firstChild = new Uint8Array(new Int32Array([2]).buffer);
+    builder.add({
+      label: "Bring it to the terminal's foreground",
+      group,
+      syscall: "ioctl",
+      args: [0, TIOCSPGRP, firstChild],
+    });
+  }
+  addSignalMask(builder, "Block no signals", 0);
+}
+
+/** Descriptors that are not the program's close as it starts. CVE-2024-21626: none is left to leave the root by. */
+export function addCloseOnExec(builder: PlanBuilder): void {
+  builder.add({
+    label: "Close every other file when the program starts",
+    group: "security",
+    syscall: "close_range",
+    args: [3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC],
+  });
+}
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/**
+ * Executes `process.args`. A name without a slash is tried in each directory of the container's PATH: what fails is
+ * reported, and the launcher says which failure matters. execve(2), execvp(3)
+ * @throws InvalidDocumentError when there is nothing to execute
+ */
+export function addExecution(builder: PlanBuilder, process: Process): void {
+  const [program] = process.args ?? [];
+  if (program === undefined) throw new InvalidDocumentError("process.args: nothing to execute");
+  const candidates = program === "" || program.includes("/") ? [program] : searchPath(process.env ?? [], program);
+  const argv = words(...(process.args ?? []), 0);
+  const envp = words(...(process.env ?? []), 0);
+  candidates.forEach((path, index) => {
+    builder.add({
+      label: `Execute ${path}`,
+      group,
+      syscall: "execve",
+      args: [path, argv, envp],
+      path,
+      ...(index < candidates.length - 1 && { onError: { tolerate: "any", report: true } }),
+    });
+  });
+}
+
+function searchPath(env: readonly string[], program: string): string[] {
+  const path = env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) ?? defaultPath;
+  const directories = new Set(path.split(":").filter((directory) => directory.startsWith("/")));
+  const candidates = [...directories].map((directory) => `${directory.replace(/\/+$/, "")}/${program}`);
+  // Something must fail, and be reported, where no directory is left to look in.
+  return candidates.length > 0 ? candidates : [`${defaultPath.split(":")[0]}/${program}`];
+}
+
+/** Whether a failed step was the attempt to execute the container's program. */
+export function isExecution(step: { readonly syscall: string }): boolean {
+  return step.syscall === "execve";
+}

@@ -1,0 +1,159 @@
+import {
+  AT_FDCWD,
+  AT_RECURSIVE,
+  MNT_DETACH,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MS_PRIVATE,
+  MS_REC,
+  MS_SHARED,
+  MS_SLAVE,
+  MS_UNBINDABLE,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+} from "../../linux/constants.ts";
+import type { DirectoryRoot, OverlayRoot, RootFileSystem } from "../root.ts";
+import type { PlanBuilder } from "./builder.ts";
+import { InvalidDocumentError } from "../../util/errors.ts";
+
+const group = "file system";
+
+const propagations: Record<string, number> = {
+  private: MS_PRIVATE,
+  rprivate: MS_PRIVATE | MS_REC,
+  shared: MS_SHARED,
+  rshared: MS_SHARED | MS_REC,
+  slave: MS_SLAVE,
+  rslave: MS_SLAVE | MS_REC,
+  unbindable: MS_UNBINDABLE,
+  runbindable: MS_UNBINDABLE | MS_REC,
+};
+
+/**
+ * Cuts the new mount namespace off: nothing mounted here may appear on the host. Slave rather than private by default:
+ * what the host unmounts later goes from here too and is not kept busy by a container.
+ * @throws InvalidDocumentError for a `linux.rootfsPropagation` that does not exist
+ */
+export function addPropagationStep(builder: PlanBuilder, propagation: string | undefined): void {
+  const flags = propagations[propagation ?? "rslave"];
+  if (flags === undefined) throw new InvalidDocumentError(`linux.rootfsPropagation: unknown value ${propagation}`);
+  builder.add({
+    label: "Keep mounts of the container from showing on the host",
+    group,
+    syscall: "mount",
+    args: [0, "/", 0, flags, 0],
+    path: "/",
+  });
+}
+
+/** Makes the container's root directory a mount of its own and leaves it open in {@link PlanBuilder.root}. */
+export function addRootSteps(builder: PlanBuilder, root: RootFileSystem): void {
+  if (root.kind === "directory") addDirectoryRoot(builder, root);
+  else if (root.layersOneByOne) addOverlay(builder, root);
+  else addOverlayInOnePage(builder, root);
+}
+
+function addDirectoryRoot(builder: PlanBuilder, root: DirectoryRoot): void {
+  builder.add({
+    label: `Take ${root.path} as the root directory`,
+    group,
+    syscall: "open_tree",
+    args: [AT_FDCWD, root.path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE],
+    result: builder.root,
+    path: root.path,
+  });
+  addRootAttachment(builder, root.path);
+}
+
+function addRootAttachment(builder: PlanBuilder, target: string): void {
+  builder.add({
+    label: `Mount the root directory at ${target}`,
+    group,
+    syscall: "move_mount",
+    args: [builder.root, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH],
+    path: target,
+  });
+}
+
+function addBaseStep(builder: PlanBuilder, base: string): void {
+  // Paths below the store stay short this way: fsconfig(2) takes no more than 255 bytes.
+  builder.add({ label: `Go to the store, ${base}`, group, syscall: "chdir", args: [base], path: base });
+}
+
+function addOverlay(builder: PlanBuilder, root: OverlayRoot): void {
+  addBaseStep(builder, root.base);
+  // The kernel's list begins with the uppermost layer.
+  const layers = root.lower.toReversed().map((path) => `lowerdir+=${path}`);
+  builder.newFileSystem({
+    label: "Overlay",
+    group,
+    type: "overlay",
+    source: "overlay",
+    options: [...layers, `upperdir=${root.upper}`, `workdir=${root.work}`, ...(root.volatile ? ["volatile"] : [])],
+    attributes: 0,
+    result: builder.root,
+  });
+  addRootAttachment(builder, root.target);
+}
+
+/** The first of the descriptors that stand for layers in the options of mount(2). */
+const layerDescriptors = 1000;
+
+/**
+ * For kernels before 6.7: all layers in one option, which must fit a page together with the rest. Descriptors make the
+ * names short enough for the 127 layers that an image may have.
+ */
+function addOverlayInOnePage(builder: PlanBuilder, root: OverlayRoot): void {
+  addBaseStep(builder, root.base);
+  const lower = root.lower.toReversed().map((path, index) => {
+    const layer = builder.addFor(`layer ${index}`, {
+      label: `Open the layer ${path}`,
+      group,
+      syscall: "openat",
+      args: [AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC],
+      path,
+    });
+    builder.add({
+      label: "Give the layer a number",
+      group,
+      syscall: "dup3",
+      args: [layer, layerDescriptors + index, O_CLOEXEC],
+    });
+    return `/proc/self/fd/${layerDescriptors + index}`;
+  });
+  const options = [
+    `lowerdir=${lower.join(":")}`,
+    `upperdir=${root.upper}`,
+    `workdir=${root.work}`,
+    ...(root.volatile ? ["volatile"] : []),
+  ];
+  builder.add({
+    label: "Mount the overlay of the layers",
+    group,
+    syscall: "mount",
+    args: ["overlay", root.target, "overlay", 0, options.join(",")],
+    path: root.target,
+  });
+  builder.add({
+    label: "Open the root directory",
+    group,
+    syscall: "openat",
+    args: [AT_FDCWD, root.target, O_PATH | O_DIRECTORY | O_CLOEXEC],
+    result: builder.root,
+    path: root.target,
+  });
+}
+
+/**
+ * Makes the root directory the only one there is. pivot_root(2): with "." for both, the old root ends up under the new
+ * one and can be let go at once.
+ */
+export function addPivotSteps(builder: PlanBuilder): void {
+  const { root } = builder;
+  builder.add({ label: "Go to the new root", group, syscall: "fchdir", args: [root] });
+  builder.add({ label: "Make it the root of all paths", group, syscall: "pivot_root", args: [".", "."] });
+  builder.add({ label: "Let go of the host's files", group, syscall: "umount2", args: [".", MNT_DETACH] });
+  builder.add({ label: "Start at /", group, syscall: "chdir", args: ["/"] });
+}

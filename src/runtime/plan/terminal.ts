@@ -1,0 +1,108 @@
+import {
+  O_CLOEXEC,
+  O_NOCTTY,
+  O_RDWR,
+  TIOCGPTPEER,
+  TIOCSCTTY,
+  TIOCSPTLCK,
+  TIOCSWINSZ,
+} from "../../linux/constants.ts";
+import { words, type Slot } from "../../linux/launch/plan.ts";
+import type { PlanBuilder } from "./builder.ts";
+
+const group = "devices";
+
+/** The descriptors of a terminal's two sides while the plan runs: high, so that they meet no others. */
+export const terminalDescriptors = { container: 1001, master: 1002 } as const;
+
+/**
+ * A terminal of the container's own devpts. Its master side goes over a socket to whoever looks after the container, as
+ * `--console-socket` has it. OCI runtime command line interface; unix(7), SCM_RIGHTS; ioctl_tty(2)
+ */
+export function addTerminal(
+  builder: PlanBuilder,
+  input: {
+    readonly devpts: Slot;
+    readonly socket: number;
+    readonly owner: number;
+    readonly size: { readonly height: number; readonly width: number } | undefined;
+  },
+): void {
+  const { container, master } = terminalDescriptors;
+  const opened = builder.addFor("terminal", {
+    label: "Open a terminal of the container",
+    group,
+    syscall: "openat",
+    args: [input.devpts, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC],
+    path: "/dev/pts/ptmx",
+  });
+  builder.add({ label: "Keep the terminal's master side", group, syscall: "dup3", args: [opened, master, O_CLOEXEC] });
+  builder.add({
+    label: "Unlock the terminal",
+    group,
+    syscall: "ioctl",
+    args: [master, TIOCSPTLCK, new Uint8Array(4)],
+  });
+  // By the master, not by its path: whatever lies at /dev/pts/0 does not matter.
+  const peer = builder.addFor("terminal of the container", {
+    label: "Open the container's side of the terminal",
+    group,
+    syscall: "ioctl",
+    args: [master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC],
+  });
+  builder.add({ label: "Keep the container's side", group, syscall: "dup3", args: [peer, container, O_CLOEXEC] });
+  const keepGroup = 0xffff_ffff;
+  builder.add({
+    label: "Give the terminal to the user",
+    group,
+    syscall: "fchown",
+    args: [container, input.owner, keepGroup],
+  });
+  if (input.size !== undefined) {
+    const { height, width } = input.size;
+    builder.add({
+      label: `Set the terminal's size to ${width}x${height}`,
+      group,
+      syscall: "ioctl",
+      args: [master, TIOCSWINSZ, new Uint8Array(new Uint16Array([height, width, 0, 0]).buffer)],
+    });
+  }
+  builder.add({
+    label: "Hand the terminal's master side over",
+    group,
+    syscall: "sendmsg",
+    args: [input.socket, messageWithDescriptor(master), 0],
+  });
+}
+
+/** A `struct msghdr` with one byte of data and one descriptor. sendmsg(2), cmsg(3) */
+function messageWithDescriptor(descriptor: number) {
+  const solSocket = 1;
+  const scmRights = 1;
+  const control = new DataView(new ArrayBuffer(24));
+  control.setBigUint64(0, 20n, true);
+  control.setInt32(8, solSocket, true);
+  control.setInt32(12, scmRights, true);
+  control.setInt32(16, descriptor, true);
+  const data = words(new Uint8Array(1), 1);
+  return words(0, 0, data, 1, new Uint8Array(control.buffer), control.byteLength, 0);
+}
+
+/** The terminal becomes the controlling one and descriptors 0, 1 and 2. After setsid. */
+export function addTerminalAsStdio(builder: PlanBuilder): void {
+  const { container } = terminalDescriptors;
+  builder.add({
+    label: "Take the terminal as the session's own",
+    group: "process",
+    syscall: "ioctl",
+    args: [container, TIOCSCTTY, 0],
+  });
+  for (const target of [0, 1, 2]) {
+    builder.add({
+      label: `Connect descriptor ${target} to the terminal`,
+      group: "process",
+      syscall: "dup3",
+      args: [container, target, 0],
+    });
+  }
+}
