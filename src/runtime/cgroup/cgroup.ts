@@ -1,0 +1,91 @@
+import type { Step } from "../../linux/launch/plan.ts";
+import type { DeviceCgroupRule, Resources } from "../../oci/runtime-spec.ts";
+
+/**
+ * The cgroup of one container, in every hierarchy of the host. Nothing is made or looked up before the first call
+ * that needs it, so one made with a dead container's path finds what it left. Owns the file descriptors that joining
+ * takes, not the cgroup itself: disposing closes the former, {@link Cgroup.remove} undoes the latter.
+ *
+ * The parents of the path stay when the cgroup is removed, as other runtimes have it: other containers are in them,
+ * and handing controllers down to them costs the kernel 10 ms and more, once.
+ */
+export interface Cgroup extends Disposable {
+  /** Absolute, below each hierarchy's mount point: `/gocker/<id>`, the `cgroupsPath` of the runtime specification. */
+  readonly path: string;
+
+  /**
+   * Makes the cgroup. What was made is removed again when a part of it fails.
+   * @throws CgroupError it may not be made here, or processes are in one of the same path
+   */
+  create(): void;
+
+  /**
+   * Lets the container's processes use only the devices that the rules allow: the last rule that fits decides, and
+   * where none fits the answer is no. Once, before anything joins.
+   * @throws CgroupError the host's cgroups cannot do that; for version 1 also a rule that it cannot express
+   */
+  restrictDevices(rules: readonly DeviceCgroupRule[]): void;
+
+  /**
+   * Sets the limits, apart from `devices`.
+   * @throws CgroupError a limit that is asked for needs a controller that this host does not have
+   */
+  applyResources(resources: Resources): void;
+
+  /**
+   * What a new process does to join, while it has a single thread; see {@link Cgroup.cloneInto} for the rest. The
+   * steps write to descriptors that stay open here until disposal. They come before a private cgroup namespace is
+   * made, whose root they decide, and before the user changes.
+   */
+  joinSteps(): Step[];
+
+  /**
+   * The directory in the unified hierarchy as a descriptor for `clone3` with CLONE_INTO_CGROUP (Linux 5.7), which
+   * places the process without the lock that a write to cgroup.procs waits 10 ms for. Undefined on hosts without
+   * that hierarchy. Open until disposal.
+   */
+  readonly cloneInto: number | undefined;
+
+  /** What the container sees at /sys/fs/cgroup. */
+  view(): CgroupView;
+
+  /** Every process in the cgroup and in those that the container made below it; none when it does not exist. */
+  processes(): number[];
+
+  /** Stops every process until {@link Cgroup.thaw}; returns when all of them stand still. */
+  freeze(): void;
+
+  /** Undoes {@link Cgroup.freeze}. */
+  thaw(): void;
+
+  /** Sends SIGKILL to every process, frozen ones too. They may still be ending when this returns. */
+  kill(): void;
+
+  /**
+   * Removes the cgroup and those that the container made below it; one that does not exist is no error. Blocks while
+   * processes in it are still ending, at most `timeout` milliseconds (2,000 unless told).
+   * @throws CgroupError processes in it do not end
+   */
+  remove(timeout?: number): void;
+}
+
+/** How to show a container its own cgroup at /sys/fs/cgroup, read-only unless it is privileged. */
+export type CgroupView =
+  /** A cgroup2 file system, mounted in the container's own cgroup namespace. */
+  | { readonly type: "v2" }
+  /** A tmpfs that holds a bind of each hierarchy's cgroup, and links. */
+  | { readonly type: "v1"; readonly hierarchies: readonly HierarchyView[]; readonly links: readonly ViewLink[] };
+
+/** A hierarchy's place in the container. */
+export interface HierarchyView {
+  /** The directory's name below /sys/fs/cgroup. */
+  readonly name: string;
+  /** The container's cgroup in that hierarchy: a path of the host. */
+  readonly source: string;
+}
+
+/** A symbolic link below /sys/fs/cgroup, such as `cpu` to `cpu,cpuacct`. */
+export interface ViewLink {
+  readonly name: string;
+  readonly target: string;
+}

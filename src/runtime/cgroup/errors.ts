@@ -1,0 +1,47 @@
+import { errnos } from "../../linux/errno.ts";
+import { GockerError, type GockerErrorOptions } from "../../util/errors.ts";
+
+/** What hinders the use of cgroups: see {@link CgroupError}. */
+export type CgroupErrorCode =
+  /** No cgroup file system is mounted, or not the one that is needed. */
+  | "CGROUPS_NOT_MOUNTED"
+  /** They are mounted, but this process may not make cgroups in them. */
+  | "CGROUPS_NOT_WRITABLE"
+  /** The host's version of cgroups, or its kernel, cannot do what is asked for. */
+  | "CGROUPS_UNABLE"
+  /** Processes that are not the container's own, or do not end, are in its cgroup. */
+  | "CGROUP_IN_USE";
+
+/** A container's cgroup cannot be had, or cannot be what it was asked to be; `code` says which of the two. */
+export class CgroupError extends GockerError {
+  override readonly name = "CgroupError";
+  declare readonly code: CgroupErrorCode;
+
+  constructor(code: CgroupErrorCode, message: string, options?: GockerErrorOptions) {
+    super(code, message, options);
+  }
+}
+
+/** The error for a host without any cgroup file system. */
+export function notMounted(): CgroupError {
+  return new CgroupError("CGROUPS_NOT_MOUNTED", "no cgroup file system is mounted on this host", {
+    hint:
+      "mount one with `mount -t cgroup2 cgroup2 /sys/fs/cgroup`; " +
+      "--privileged containers without limits run without cgroups",
+  });
+}
+
+/** What to do when the kernel refuses to change a cgroup with this error number. */
+export function hintFor(errno: number): string | undefined {
+  switch (errno) {
+    case errnos.EROFS:
+      return "the cgroup file systems are mounted read-only, as inside most containers; run gocker on the host or in a --privileged container";
+    case errnos.EACCES:
+    case errnos.EPERM:
+      return "cgroups are changed by root only: run gocker with sudo, and inside a container with --privileged";
+    case errnos.ENOSPC:
+      return "the cgroup limit of the host is reached (cgroup.max.descendants, cgroup.max.depth), or a cpuset has no CPUs or memory nodes";
+    default:
+      return undefined;
+  }
+}

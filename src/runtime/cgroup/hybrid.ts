@@ -1,0 +1,98 @@
+import type { Step } from "../../linux/launch/plan.ts";
+import type { DeviceCgroupRule, Resources } from "../../oci/runtime-spec.ts";
+import type { Cgroup, CgroupView } from "./cgroup.ts";
+import type { V1Hierarchy } from "./detect.ts";
+import { exists } from "./files.ts";
+import { readLimits } from "./limits.ts";
+import { refuseV1Only, v1Settings, v2Settings } from "./resources.ts";
+import { CgroupV1 } from "./v1.ts";
+import { CgroupV2 } from "./v2.ts";
+
+/**
+ * A cgroup in hierarchies of both versions. A controller is in one of them; what belongs to the hierarchy itself
+ * (stopping, killing, listing, news of the end) is asked of version 2, which does it better.
+ */
+export class HybridCgroup implements Cgroup {
+  readonly path: string;
+  readonly #v1: CgroupV1;
+  readonly #v2: CgroupV2;
+  readonly #v1Controllers: ReadonlySet<string>;
+  readonly #v2Directory: string;
+
+  /** @param path absolute, see {@link Cgroup.path} */
+  constructor(v1: readonly V1Hierarchy[], v2: string, path: string) {
+    this.path = path;
+    this.#v1 = new CgroupV1(v1, path);
+    this.#v2 = new CgroupV2(v2, path);
+    this.#v1Controllers = new Set(v1.flatMap(({ controllers }) => controllers));
+    this.#v2Directory = v2 + path;
+  }
+
+  create(): void {
+    this.#v2.create();
+    try {
+      this.#v1.create();
+    } catch (error) {
+      this.#v2.remove(0);
+      throw error;
+    }
+  }
+
+  restrictDevices(rules: readonly DeviceCgroupRule[]): void {
+    (this.#v1Controllers.has("devices") ? this.#v1 : this.#v2).restrictDevices(rules);
+  }
+
+  applyResources(resources: Resources): void {
+    const isV1 = ({ controller }: { controller: string }): boolean => this.#v1Controllers.has(controller);
+    const limits = readLimits(resources);
+    if (!this.#v1Controllers.has("memory")) refuseV1Only(limits);
+    this.#v2.applySettings(v2Settings(limits).filter((setting) => !isV1(setting)));
+    this.#v1.applySettings(v1Settings(limits).filter(isV1));
+  }
+
+  joinSteps(): Step[] {
+    return this.#v1.joinSteps();
+  }
+
+  get cloneInto(): number {
+    return this.#v2.cloneInto;
+  }
+
+  view(): CgroupView {
+    return this.#v1.view();
+  }
+
+  processes(): number[] {
+    return [...new Set([...this.#v2.processes(), ...this.#v1.processes()])];
+  }
+
+  freeze(): void {
+    this.#freezer().freeze();
+  }
+
+  thaw(): void {
+    this.#freezer().thaw();
+  }
+
+  kill(): void {
+    this.#v2.kill();
+    // Whatever left the unified cgroup only, or was placed by a launch that died half-way.
+    this.#v1.kill();
+  }
+
+  remove(timeout = 2000): void {
+    const deadline = performance.now() + timeout;
+    this.#v2.remove(timeout);
+    this.#v1.remove(Math.max(0, deadline - performance.now()));
+  }
+
+  [Symbol.dispose](): void {
+    this.#v1[Symbol.dispose]();
+    this.#v2[Symbol.dispose]();
+  }
+
+  /** Version 1 where its freezer is mounted on a kernel whose version 2 has none yet. */
+  #freezer(): Cgroup {
+    return exists(`${this.#v2Directory}/cgroup.freeze`) || !this.#v1Controllers.has("freezer") ? this.#v2 : this.#v1;
+  }
+}

@@ -1,0 +1,138 @@
+import { BpfProgram } from "../../linux/bpf.ts";
+import type { Step } from "../../linux/launch/plan.ts";
+import type { DeviceCgroupRule, Resources } from "../../oci/runtime-spec.ts";
+import type { Cgroup, CgroupView } from "./cgroup.ts";
+import { delegateDefaults, requireController } from "./delegation.ts";
+import { normaliseDeviceRules } from "./devices/rules.ts";
+import { allowsEverything, deviceProgram } from "./devices/v2.ts";
+import { CgroupError } from "./errors.ts";
+import { ControlFile, exists, writeControl } from "./files.ts";
+import { killListed } from "./kill.ts";
+import { readLimits } from "./limits.ts";
+import { applySettings, refuseV1Only, type Setting, v2Settings } from "./resources.ts";
+import { isGone, makeCgroup, processesBelow, refuseOccupied, removeMade, removeTree } from "./tree.ts";
+import { pause, waitForEvent } from "./wait.ts";
+
+/** How long processes may take until they stand still; in milliseconds. */
+const freezeTimeout = 2000;
+
+/** A cgroup in the unified hierarchy. admin-guide/cgroup-v2.rst */
+export class CgroupV2 implements Cgroup {
+  readonly path: string;
+  readonly #mountPoint: string;
+  readonly #directory: string;
+  #opened: ControlFile | undefined;
+
+  /** @param path absolute, see {@link Cgroup.path} */
+  constructor(mountPoint: string, path: string) {
+    this.path = path;
+    this.#mountPoint = mountPoint;
+    this.#directory = mountPoint + path;
+  }
+
+  create(): void {
+    const made: string[] = [];
+    try {
+      if (!makeCgroup(this.#mountPoint, this.path, made)) refuseOccupied(this.#directory);
+      delegateDefaults(this.#mountPoint, this.path);
+    } catch (error) {
+      removeMade(made);
+      throw error;
+    }
+  }
+
+  restrictDevices(list: readonly DeviceCgroupRule[]): void {
+    const rules = normaliseDeviceRules(list);
+    if (allowsEverything(rules)) return;
+    using program = BpfProgram.loadCgroupDevice(deviceProgram(rules));
+    program.attachTo(this.#fd());
+  }
+
+  applyResources(resources: Resources): void {
+    const limits = readLimits(resources);
+    refuseV1Only(limits);
+    this.applySettings(v2Settings(limits));
+  }
+
+  /** Writes settings of this version's files, after making sure that their controllers are here. */
+  applySettings(settings: readonly Setting[]): void {
+    applySettings(settings, (controller) => {
+      if (controller !== "cgroup") requireController(this.#mountPoint, this.path, controller);
+      return this.#directory;
+    });
+  }
+
+  /** Nothing: the process is made in the cgroup, see {@link cloneInto}. */
+  joinSteps(): Step[] {
+    return [];
+  }
+
+  get cloneInto(): number {
+    return this.#fd();
+  }
+
+  view(): CgroupView {
+    return { type: "v2" };
+  }
+
+  processes(): number[] {
+    return processesBelow(this.#directory);
+  }
+
+  freeze(): void {
+    this.#write("cgroup.freeze", "1", "Linux 5.2");
+    if (waitForEvent(`${this.#directory}/cgroup.events`, "frozen", 1, freezeTimeout)) return;
+    this.thaw();
+    throw new CgroupError("CGROUP_IN_USE", `the processes of the cgroup ${this.path} cannot be frozen`, {
+      hint: "one of them waits for a device or a network file system; try again later",
+    });
+  }
+
+  thaw(): void {
+    this.#write("cgroup.freeze", "0", "Linux 5.2");
+  }
+
+  kill(): void {
+    try {
+      writeControl(`${this.#directory}/cgroup.kill`, "1");
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      // No such cgroup, or a kernel before 5.14. There a frozen process is killed as it stands.
+      killListed(() => this.processes());
+    }
+  }
+
+  remove(timeout = 2000): void {
+    removeTree(this.#directory, performance.now() + timeout, (left) => this.#waitForEmpty(left));
+  }
+
+  [Symbol.dispose](): void {
+    this.#opened?.[Symbol.dispose]();
+    this.#opened = undefined;
+  }
+
+  #fd(): number {
+    return (this.#opened ??= ControlFile.directory(this.#directory)).fd;
+  }
+
+  #write(file: string, value: string, since: string): void {
+    try {
+      writeControl(`${this.#directory}/${file}`, value);
+    } catch (error) {
+      if (!isGone(error) || !exists(this.#directory)) throw error;
+      throw new CgroupError("CGROUPS_UNABLE", `containers cannot be paused: this kernel has no ${file} (${since})`);
+    }
+  }
+
+  /** Blocks until no process is left, here and below. */
+  #waitForEmpty(milliseconds: number): void {
+    try {
+      // Already empty, and still busy: the kernel is about to let go of the last process.
+      const before = performance.now();
+      waitForEvent(`${this.#directory}/cgroup.events`, "populated", 0, milliseconds);
+      if (performance.now() - before < 1) pause(1);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+}
