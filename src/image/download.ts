@@ -1,0 +1,177 @@
+import type { Descriptor } from "../oci/descriptor.ts";
+import { GockerError, VerificationError } from "../util/errors.ts";
+import type { BlobSource } from "./blob-source.ts";
+import { BlobMismatchError, DownloadError } from "./errors.ts";
+
+/** Takes in a blob in the order of its bytes: `LayerIntake`, or an array in memory. */
+export interface BlobSink {
+  /** How many bytes of the blob it has. */
+  readonly received: number;
+  /** Resolves when there is room for more. The chunk is the sink's from then on. */
+  take(chunk: Uint8Array): Promise<void>;
+}
+
+/** How {@link download} goes about it, and whom it tells. */
+export interface DownloadOptions {
+  readonly signal: AbortSignal;
+  /** So many bytes of the blob are there. */
+  readonly onReceived?: ((bytes: number) => void) | undefined;
+  /** The body broke off; it is asked for again after `delay` milliseconds. */
+  readonly onRetry?: ((delay: number, reason: Error) => void) | undefined;
+  /** First pause before a retry, in milliseconds; it doubles: 500 unless told. */
+  readonly pause?: number;
+  /** How long a body may be silent before it is given up, in milliseconds: one minute unless told. */
+  readonly silence?: number;
+}
+
+/** So many breaks without a byte in between end the download. */
+const mostFailures = 6;
+const longestPause = 15_000;
+
+/**
+ * Feeds the rest of a blob to the sink. A body that breaks off is asked for again from where it broke, with a growing
+ * pause; the sink goes on as if nothing had happened.
+ * @throws DownloadError when it breaks again and again, the source's errors when it refuses, the sink's errors
+ */
+export async function download(
+  source: BlobSource,
+  descriptor: Descriptor,
+  sink: BlobSink,
+  options: DownloadOptions,
+): Promise<void> {
+  const { signal } = options;
+  let failures = 0;
+  while (sink.received < descriptor.size) {
+    const before = sink.received;
+    let broken: Error;
+    try {
+      const failure = await receive(source, descriptor, sink, options);
+      if (failure === undefined) return;
+      broken = failure;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    }
+    signal.throwIfAborted();
+    if (broken instanceof ShortBodyError && sink.received === before) {
+      // Not broken: asked for the rest, the source says that there is none.
+      throw new BlobMismatchError(`the size of ${descriptor.digest}`, `${descriptor.size} bytes`, `${before}`);
+    }
+    failures = sink.received > before ? 1 : failures + 1;
+    if (failures >= mostFailures) {
+      throw new DownloadError(
+        `The download of ${descriptor.digest} broke off at ${sink.received} of ${descriptor.size} bytes, ${failures} times in a row`,
+        { cause: broken, hint: "check the network and pull again: it goes on from there" },
+      );
+    }
+    const longest = Math.min((options.pause ?? 500) * 2 ** (failures - 1), longestPause);
+    // Many clients whose downloads broke together must not come back together.
+    const delay = Math.round(longest * (0.5 + Math.random() / 2));
+    options.onRetry?.(delay, broken);
+    await pauseFor(delay, signal);
+  }
+}
+
+/** One request. The error that broke the body, which is worth another request; undefined when all is there. */
+async function receive(
+  source: BlobSource,
+  descriptor: Descriptor,
+  sink: BlobSink,
+  options: DownloadOptions,
+): Promise<Error | undefined> {
+  const wanted = sink.received;
+  const opened = await openBlob(source, descriptor, wanted, options.signal);
+  if (opened instanceof Error) return opened;
+  if (opened.offset > wanted) {
+    throw new VerificationError(`the answer for ${descriptor.digest}`, `byte ${wanted} first`, `byte ${opened.offset}`);
+  }
+  let superfluous = wanted - opened.offset;
+  using reader = new PatientReader(opened.stream, options.silence ?? 60_000);
+  for (;;) {
+    let chunk: Uint8Array | undefined;
+    try {
+      chunk = await reader.read();
+    } catch (error) {
+      return asError(error);
+    }
+    if (chunk === undefined) break;
+    const skipped = Math.min(superfluous, chunk.length);
+    superfluous -= skipped;
+    if (skipped === chunk.length) continue;
+    await sink.take(skipped === 0 ? chunk : chunk.subarray(skipped));
+    options.onReceived?.(sink.received);
+  }
+  if (sink.received >= descriptor.size) return undefined;
+  return new ShortBodyError(`the body ended after ${sink.received} of ${descriptor.size} bytes`);
+}
+
+async function openBlob(source: BlobSource, descriptor: Descriptor, offset: number, signal: AbortSignal) {
+  try {
+    return await source.openBlob(descriptor, { offset, signal });
+  } catch (error) {
+    // What a source refuses in its own words, it will refuse again; it has tried again itself where that helps.
+    if (error instanceof GockerError || signal.aborted) throw error;
+    return asError(error);
+  }
+}
+
+/** A body came to its regular end, but it is shorter than its descriptor says. */
+class ShortBodyError extends Error {}
+
+/** Reads a stream, and gives it up when nothing comes for too long. Disposing of it ends the stream. */
+class PatientReader implements Disposable {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #timer: Timer;
+  #waitingSince: number | undefined;
+  #gaveUp = false;
+
+  constructor(stream: ReadableStream<Uint8Array>, silence: number) {
+    this.#reader = stream.getReader() as ReadableStreamDefaultReader<Uint8Array>;
+    this.#timer = setInterval(
+      () => {
+        if (this.#waitingSince === undefined || Date.now() - this.#waitingSince < silence) return;
+        this.#gaveUp = true;
+        this.#cancel();
+      },
+      Math.ceil(silence / 4),
+    );
+  }
+
+  /** The next chunk; undefined at the end. */
+  async read(): Promise<Uint8Array | undefined> {
+    this.#waitingSince = Date.now();
+    const { done, value } = await this.#reader.read();
+    this.#waitingSince = undefined;
+    if (this.#gaveUp) throw new Error("nothing came any more");
+    return done ? undefined : (value as Uint8Array);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#cancel();
+  }
+
+  #cancel(): void {
+    // A stream that failed refuses to be cancelled; that it failed, read() has told.
+    this.#reader.cancel(undefined).catch(() => {});
+  }
+}
+
+function pauseFor(delay: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    }, delay);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,52 @@
+import { existsSync, readFileSync } from "node:fs";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { parseIndex } from "../oci/index.ts";
+import { mediaTypes } from "../oci/media-types.ts";
+import { writeFileAtomic } from "../util/atomic-file.ts";
+import { StoreDamagedError } from "./errors.ts";
+import type { StorePaths } from "./paths.ts";
+
+/**
+ * The annotations of an entry of the store's `index.json`. An entry names one manifest by one reference; a manifest
+ * with several references has several entries, one without any has one entry without `reference`.
+ */
+export const annotations = {
+  /** The canonical reference, such as `docker.io/library/alpine:3.19`. OCI image specification, annotations.md */
+  reference: "org.opencontainers.image.ref.name",
+  /** `repository@digest` as the registry names the image: its index where it has one, else its manifest. */
+  source: "gocker.image.source",
+  /** The reference (with `latest`) that the user asked for when the registry had no such tag and another was taken. */
+  substituteFor: "gocker.image.substitute-for",
+} as const;
+
+/** An annotation of an entry. */
+export function annotation(entry: Descriptor, name: keyof typeof annotations): string | undefined {
+  return entry.annotations?.[annotations[name]];
+}
+
+/** The entries of the store's index; none when there is no index yet. Throws StoreDamagedError. */
+export function readEntries(paths: StorePaths): Descriptor[] {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(paths.index);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+  try {
+    return parseIndex(bytes).manifests;
+  } catch (error) {
+    throw new StoreDamagedError(`The index of the image store cannot be read: ${paths.index}`, {
+      cause: error,
+      hint: "move the file away and pull the images again",
+    });
+  }
+}
+
+/** Replaces the entries, durably. Only for the holder of the exclusive store lock. */
+export function writeEntries(paths: StorePaths, entries: readonly Descriptor[]): void {
+  const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: entries };
+  const layoutFile = `${paths.images}/oci-layout`;
+  if (!existsSync(layoutFile)) writeFileAtomic(layoutFile, '{"imageLayoutVersion":"1.0.0"}\n', { mode: 0o644 });
+  writeFileAtomic(paths.index, `${JSON.stringify(index, undefined, 2)}\n`, { mode: 0o644, durable: true });
+}
