@@ -12,5 +12,3 @@ if (words.length === 1 && (words[0] === "--version" || words[0] === "-v")) {
   // Whatever is still open (a kept-alive connection, an unreferenced timer) must not hold the exit up.
   process.exit(await main(words));
 }
-
-export {};
