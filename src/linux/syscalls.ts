@@ -1,5 +1,5 @@
 import { type Architecture, hostArchitecture } from "./arch.ts";
-import { aarch64Table, armTable, i386Table, x32Lacks, x32Table, x86_64Table } from "./syscall-tables.ts";
+import { aarch64Table, armTable, i386Table, x32Table, x86_64Table } from "./syscall-tables.ts";
 
 /**
  * What a program can be compiled for to call the kernel of one of gocker's architectures: besides the two themselves
@@ -17,61 +17,37 @@ export type SyscallName = Extract<Names<typeof x86_64Table>, Names<typeof aarch6
 /** Set in the numbers of x32's system calls, as the kernel and seccomp see them. asm/unistd.h, __X32_SYSCALL_BIT */
 export const x32Bit = 0x40000000;
 
-const tables: Partial<Record<SyscallAbi, ReadonlyMap<string, number>>> = {};
+const texts: Readonly<Record<SyscallAbi, readonly string[]>> = {
+  x86_64: x86_64Table,
+  aarch64: aarch64Table,
+  i386: i386Table,
+  x32: x32Table,
+  arm: armTable,
+};
 
-/**
- * A table's numbers by name, in the order of the numbers. The text is taken apart on first use: most runs need few of
- * the five.
- */
-export function syscallTable(abi: SyscallAbi): ReadonlyMap<string, number> {
-  return (tables[abi] ??= readTable(abi));
-}
-
-function readTable(abi: SyscallAbi): Map<string, number> {
-  const numbers = new Map<string, number>();
-  switch (abi) {
-    case "x86_64":
-      addWords(numbers, x86_64Table);
-      break;
-    case "aarch64":
-      addWords(numbers, aarch64Table);
-      break;
-    case "i386":
-      addWords(numbers, i386Table);
-      break;
-    case "arm":
-      addWords(numbers, armTable);
-      break;
-    case "x32":
-      addWords(numbers, x86_64Table, x32Bit);
-      for (const name of x32Lacks) numbers.delete(name);
-      // Its own numbers are the highest: deleted first, these names move to the end of the order.
-      for (const name of words(x32Table)) numbers.delete(name);
-      addWords(numbers, x32Table, x32Bit);
-      break;
-  }
-  return numbers;
-}
-
-function addWords(numbers: Map<string, number>, lines: readonly string[], base = 0): void {
+/** Visits the system calls of an ABI in the order of their numbers. */
+export function forEachSyscall(abi: SyscallAbi, visit: (name: string, number: number) => void): void {
+  const base = abi === "x32" ? x32Bit : 0;
   let next = base;
-  for (const word of words(lines)) {
+  for (const word of texts[abi].join(" ").split(" ")) {
     // No system call's name begins with a digit.
     if (word.charCodeAt(0) <= 0x39) next = base + Number(word);
-    else numbers.set(word, next++);
+    else visit(word, next++);
   }
 }
 
-function words(lines: readonly string[]): string[] {
-  return lines.join(" ").split(" ");
+const tables: Partial<Record<SyscallAbi, ReadonlyMap<string, number>>> = {};
+
+/** An ABI's system call numbers by name. Made on first use: a run of a container needs its own architecture's only. */
+export function syscallTable(abi: SyscallAbi): ReadonlyMap<string, number> {
+  const known = tables[abi];
+  if (known !== undefined) return known;
+  const table = new Map<string, number>();
+  forEachSyscall(abi, (name, number) => table.set(name, number));
+  return (tables[abi] = table);
 }
 
 /** The number of a system call that exists everywhere. */
 export function syscallNumber(name: SyscallName, architecture: Architecture = hostArchitecture): number {
   return syscallTable(architecture).get(name) as number;
-}
-
-/** The number of a system call by a name from outside, such as a seccomp profile's; undefined if `abi` lacks it. */
-export function findSyscallNumber(name: string, abi: SyscallAbi): number | undefined {
-  return syscallTable(abi).get(name);
 }

@@ -1,10 +1,11 @@
 import { type Architecture, hostArchitecture } from "../../linux/arch.ts";
-import { type SyscallAbi, syscallTable, x32Bit } from "../../linux/syscalls.ts";
+import { forEachSyscall, type SyscallAbi, x32Bit } from "../../linux/syscalls.ts";
 import type { Seccomp } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { filterFlags, killProcess, letsThrough, refuseAsUnknown } from "./actions.ts";
 import { type ArgumentBits, writeCondition } from "./conditions.ts";
 import { multiplexedDecisions } from "./multiplexed.ts";
+import { precompiledProgram } from "./precompiled.ts";
 import { type Address, jump, ProgramBuilder } from "./program.ts";
 import { type Decision, type Rules, readRules } from "./rules.ts";
 
@@ -29,6 +30,12 @@ export function compileSeccomp(
   seccomp: Seccomp,
   { architecture = hostArchitecture }: { readonly architecture?: Architecture } = {},
 ): SeccompFilter {
+  const program = precompiledProgram(seccomp, architecture) ?? compileProgram(seccomp, architecture);
+  return { program, flags: filterFlags(seccomp) };
+}
+
+/** {@link compileSeccomp}'s program, always compiled anew. */
+export function compileProgram(seccomp: Seccomp, architecture: Architecture): Uint8Array {
   const rules = readRules(seccomp);
   const unlisted = letsThrough(seccomp.defaultAction) ? rules.otherwise : refuseAsUnknown;
   const abis = listedAbis(seccomp.architectures ?? [], architecture);
@@ -44,7 +51,7 @@ export function compileSeccomp(
     if (address !== undefined) next = builder.test(jump.equal, audit, address, next);
   }
   builder.load(dataOffset.architecture, next);
-  return { program: builder.finish(), flags: filterFlags(seccomp) };
+  return builder.finish();
 }
 
 /** `struct seccomp_data`: what is known of a call. linux/seccomp.h */
@@ -157,30 +164,22 @@ function writeInterface(
 }
 
 function addRanges(ranges: Range[], { abi, from, bits }: Span, end: number, rules: Rules, unlisted: number): void {
+  const { decisions, otherwise } = rules;
   const overriding = abi === "i386" ? multiplexedDecisions(rules) : undefined;
   let next = from;
-  let newest = -1;
-  const before = ranges.length;
-  for (const [name, number] of syscallTable(abi)) {
-    if (number < from) continue;
-    if (number >= end) break;
-    const decision = overriding?.get(name) ?? rules.decisions.get(name);
-    if (number > next) addRange(ranges, next, rules.otherwise, bits);
-    addRange(ranges, number, decision ?? rules.otherwise, bits);
-    if (decision !== undefined) newest = number;
+  forEachSyscall(abi, (name, number) => {
+    const decision = overriding?.get(name) ?? decisions.get(name);
+    if (decision === undefined || number < from || number >= end) return;
+    // What lies between two mentioned calls is older than the second of them.
+    if (number > next) addRange(ranges, next, otherwise, bits);
+    addRange(ranges, number, decision, bits);
     next = number + 1;
-  }
-  if (newest < 0) {
-    ranges.length = before;
-    addRange(ranges, from, rules.otherwise, bits);
-    return;
-  }
-  while ((ranges.at(-1) as Range).start > newest) ranges.pop();
-  addRange(ranges, newest + 1, unlisted, bits);
+  });
+  addRange(ranges, next, next === from ? otherwise : unlisted, bits);
 }
 
 function addRange(ranges: Range[], start: number, decision: Decision, bits: ArgumentBits): void {
-  const last = ranges.at(-1);
+  const last = ranges[ranges.length - 1];
   if (last !== undefined && last.decision === decision && typeof decision === "number") return;
   ranges.push({ start, decision, bits });
 }

@@ -19,7 +19,7 @@ const returnConstant = 0x06;
 /** The farthest that a conditional jump goes: its distances are bytes. */
 const maxJump = 255;
 
-/** The place of an instruction, as {@link ProgramBuilder} hands them out. */
+/** The place of an instruction, as {@link ProgramBuilder} hands them out: how many instructions follow it. */
 export type Address = number;
 
 /**
@@ -28,16 +28,17 @@ export type Address = number;
  * front of the rest and returns the address where it begins.
  */
 export class ProgramBuilder {
-  /** `struct sock_filter`s as pairs of words: 16 bits of code, 8 of jt, 8 of jf; 32 of k. Both hosts are little-endian. */
-  readonly #words = new Uint32Array(2 * maxInstructions);
+  /** The first words of the `struct sock_filter`s (16 bits of code, 8 of jt, 8 of jf), the last instruction first. */
+  readonly #codes: number[] = [];
+  /** Their second words, k. */
+  readonly #constants: number[] = [];
   readonly #returns = new Map<number, Address>();
-  #start: Address = maxInstructions;
 
   /** Ends the program with a value. */
   return(value: number): Address {
     const known = this.#returns.get(value);
-    if (known !== undefined && known - this.#start < maxJump) return known;
-    const address = this.#write(returnConstant, 0, 0, value);
+    if (known !== undefined && this.#codes.length - known < maxJump) return known;
+    const address = this.#write(returnConstant, value);
     this.#returns.set(value, address);
     return address;
   }
@@ -45,40 +46,51 @@ export class ProgramBuilder {
   /** Goes to `yes` or `no`, depending on the accumulator. */
   test(code: JumpCode, constant: number, yes: Address, no: Address): Address {
     // A jump that is written here pushes the other target farther away by one: hence the loop.
-    while (yes - this.#start > maxJump || no - this.#start > maxJump) {
-      if (yes - this.#start > maxJump) yes = this.#jumpTo(yes);
+    while (this.#distance(yes) > maxJump || this.#distance(no) > maxJump) {
+      if (this.#distance(yes) > maxJump) yes = this.#jumpTo(yes);
       else no = this.#jumpTo(no);
     }
-    return this.#write(code, yes - this.#start, no - this.#start, constant);
+    return this.#write(code | (this.#distance(yes) << 16) | (this.#distance(no) << 24), constant);
   }
 
   /** Loads a word of `struct seccomp_data` into the accumulator and goes on at `next`. */
   load(offset: number, next: Address): Address {
     this.#leadTo(next);
-    return this.#write(loadWord, 0, 0, offset);
+    return this.#write(loadWord, offset);
   }
 
   /** Masks the accumulator and goes on at `next`. */
   and(mask: number, next: Address): Address {
     this.#leadTo(next);
-    return this.#write(andConstant, 0, 0, mask);
+    return this.#write(andConstant, mask);
   }
 
-  /** The program as an array of `struct sock_filter`. */
+  /** The program as an array of `struct sock_filter`. Both of gocker's architectures are little-endian. */
   finish(): Uint8Array {
-    return new Uint8Array(this.#words.slice(2 * this.#start).buffer);
+    const length = this.#codes.length;
+    const words = new Uint32Array(2 * length);
+    for (let index = 0; index < length; index++) {
+      words[2 * index] = this.#codes[length - 1 - index] as number;
+      words[2 * index + 1] = this.#constants[length - 1 - index] as number;
+    }
+    return new Uint8Array(words.buffer);
   }
 
   #leadTo(next: Address): void {
-    if (next !== this.#start) this.#jumpTo(next);
+    if (this.#distance(next) !== 0) this.#jumpTo(next);
   }
 
   #jumpTo(target: Address): Address {
-    return this.#write(jumpAlways, 0, 0, target - this.#start);
+    return this.#write(jumpAlways, this.#distance(target));
   }
 
-  #write(code: number, yes: number, no: number, constant: number): Address {
-    if (this.#start === 0) {
+  /** How many instructions lie between the next one to be written and `target`. */
+  #distance(target: Address): number {
+    return this.#codes.length - 1 - target;
+  }
+
+  #write(code: number, constant: number): Address {
+    if (this.#codes.length === maxInstructions) {
       throw new InvalidDocumentError(
         `the seccomp profile needs more than the kernel's ${maxInstructions} instructions`,
         {
@@ -86,9 +98,7 @@ export class ProgramBuilder {
         },
       );
     }
-    const address = --this.#start;
-    this.#words[2 * address] = code | (yes << 16) | (no << 24);
-    this.#words[2 * address + 1] = constant;
-    return address;
+    this.#codes.push(code);
+    return this.#constants.push(constant) - 1;
   }
 }
