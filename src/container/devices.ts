@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync } from "node:fs";
 import { S_IFBLK, S_IFCHR, S_IFMT } from "../linux/constants.ts";
+import { splitDevice } from "../linux/device-split.ts";
 import type { Device, DeviceCgroupRule } from "../oci/runtime-spec.ts";
 
 /** Directories of `/dev` that hold no devices, or only such as each container has of its own. */
@@ -34,21 +35,12 @@ export function describeDevice(hostPath: string, path: string): Device | undefin
   const stat = lstatSync(hostPath, { throwIfNoEntry: false });
   const type = stat === undefined ? undefined : deviceType(stat.mode);
   if (stat === undefined || type === undefined) return undefined;
-  return { type, path, ...splitDeviceNumber(stat.rdev), fileMode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid };
+  return { type, path, ...splitDevice(BigInt(stat.rdev)), fileMode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid };
 }
 
 function deviceType(mode: number): "b" | "c" | undefined {
   if ((mode & S_IFMT) === S_IFCHR) return "c";
   return (mode & S_IFMT) === S_IFBLK ? "b" : undefined;
-}
-
-/** A device number as the C library packs it into 64 bits. makedev(3) */
-export function splitDeviceNumber(device: number): { major: number; minor: number } {
-  const bits = BigInt(device);
-  return {
-    major: Number(((bits >> 8n) & 0xfffn) | ((bits >> 32n) & 0xffff_f000n)),
-    minor: Number((bits & 0xffn) | ((bits >> 12n) & 0xffff_ff00n)),
-  };
 }
 
 /** The device rules of a privileged container: everything. */

@@ -89,7 +89,7 @@ function nameservers(resolvConf: string): string[] {
 /** Loopback and "this host" addresses: from another network namespace they mean that namespace. */
 function isLoopback(address: string): boolean {
   const mapped = address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, "");
-  return /^127\./.test(mapped) || mapped === "0.0.0.0" || /^[0:]*:[0:]*:0*1?$/.test(mapped);
+  return mapped.startsWith("127.") || mapped === "0.0.0.0" || /^[0:]*:[0:]*:0*1?$/.test(mapped);
 }
 
 function withServers(resolvConf: string, servers: readonly string[]): string {

@@ -1,5 +1,15 @@
 import { type BigIntStats, fstatSync, readSync } from "node:fs";
-import { O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../linux/constants.ts";
+import {
+  O_NOCTTY,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+} from "../linux/constants.ts";
 import type { ByteString } from "../linux/at.ts";
 import { namesIn, openAt, openDirectory, readLink, reopen, toByteString, tryOpenAt } from "../linux/at.ts";
 import type { OwnedFd } from "../linux/fd.ts";

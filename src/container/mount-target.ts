@@ -11,6 +11,7 @@ export function mountTarget(target: string): string {
   }
   if (target.includes("\0")) throw new UsageError(`invalid mount target ${JSON.stringify(target)}: it holds a NUL`);
   const normal = posix.normalize(target).replace(/\/+$/, "");
-  if (normal === "") throw new UsageError(`invalid mount target ${JSON.stringify(target)}: it would hide the whole root`);
+  if (normal === "")
+    throw new UsageError(`invalid mount target ${JSON.stringify(target)}: it would hide the whole root`);
   return normal;
 }

@@ -3,7 +3,7 @@ import { UsageError } from "../util/errors.ts";
 import type { EtcFilePaths } from "./etc-files.ts";
 import { defaultMounts, writableUnderReadOnlyRoot } from "./linux-defaults.ts";
 import { mountTarget } from "./mount-target.ts";
-import type { BindMountOption, MountOption, TmpfsMountOption } from "./options.ts";
+import type { BindMountOption, MountOption, TmpfsMountOption } from "../engine/options.ts";
 import type { MountedVolume } from "./volume-requests.ts";
 
 /** What {@link buildMounts} decides by. */

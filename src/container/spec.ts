@@ -157,5 +157,8 @@ function buildNamespaces(ownNetwork: boolean, ownCgroup: boolean): Namespace[] {
  * exactly, because other runtimes read unsigned 64-bit numbers.
  */
 export function serialiseSpec(spec: RuntimeSpec): string {
-  return JSON.stringify(spec, undefined, 2).replace(/("(?:soft|hard)": )18446744073709552000\b/g, "$118446744073709551615");
+  return JSON.stringify(spec, undefined, 2).replace(
+    /("(?:soft|hard)": )18446744073709552000\b/g,
+    "$118446744073709551615",
+  );
 }

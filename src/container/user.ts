@@ -59,11 +59,7 @@ export function readUserDatabase(root: FileReader): UserDatabase {
  * @param groupAdd `--group-add`: names or numbers
  * @throws UnknownUserError a name without an entry; UsageError a number out of range
  */
-export function resolveUser(
-  specification: string,
-  groupAdd: readonly string[],
-  database: UserDatabase,
-): ContainerUser {
+export function resolveUser(specification: string, groupAdd: readonly string[], database: UserDatabase): ContainerUser {
   const [userPart = "", groupPart = ""] = specification.split(/:(.*)/s, 2);
   const wantedUid = userPart === "" ? 0 : parseId(userPart);
   const user = find(passwdEntries(database.passwd), ({ uid, name }) =>
@@ -140,7 +136,7 @@ function* groupEntries(text: string): Generator<GroupEntry> {
 
 /** Lines without the comments that some systems have; one at a time, as the file may be large. */
 function* lines(text: string): Generator<string> {
-  for (let start = 0; start < text.length; ) {
+  for (let start = 0; start < text.length;) {
     const newline = text.indexOf("\n", start);
     const end = newline === -1 ? text.length : newline;
     const line = text.slice(start, end).trim();

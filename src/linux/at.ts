@@ -1,6 +1,6 @@
 import { ptr } from "bun:ffi";
 import { readdirSync } from "node:fs";
-import { AT_EMPTY_PATH, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "./constants.ts";
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "./constants.ts";
 import { errnos, systemCallError } from "./errno.ts";
 import { OwnedFd } from "./fd.ts";
 import { errno, libc } from "./libc.ts";
@@ -56,14 +56,14 @@ export function openAt(directory: number, name: ByteString, flags: number, mode 
 
 /** Opens a directory by a host path that gocker itself made. @throws SystemCallError */
 export function openDirectory(path: string): OwnedFd {
-  const fd = libc.openat(-100, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  const fd = libc.openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (fd < 0) throw systemCallError("open", { path });
   return new OwnedFd(fd);
 }
 
 /** Opens for reading what an O_PATH descriptor of a regular file stands for. @throws SystemCallError */
 export function reopen(fd: number, flags: number): OwnedFd {
-  const opened = libc.openat(-100, `/proc/self/fd/${fd}`, flags | O_CLOEXEC, 0);
+  const opened = libc.openat(AT_FDCWD, `/proc/self/fd/${fd}`, flags | O_CLOEXEC, 0);
   if (opened < 0) throw systemCallError("open", { path: `/proc/self/fd/${fd}` });
   return new OwnedFd(opened);
 }
@@ -96,9 +96,11 @@ export function makeSymlinkAt(directory: number, name: ByteString, target: ByteS
   check(libc.symlinkat(Buffer.from(`${target}\0`, "latin1"), directory, nameBytes(name)), "symlinkat", name);
 }
 
-/** Another name for the file behind an O_PATH descriptor. Needs CAP_DAC_READ_SEARCH. @throws SystemCallError */
+/** Another name for the file behind an O_PATH descriptor, a symbolic link too. @throws SystemCallError */
 export function linkAt(fd: number, directory: number, name: ByteString): void {
-  check(libc.linkat(fd, "", directory, nameBytes(name), AT_EMPTY_PATH), "linkat", name);
+  // By the magic link of /proc: with AT_EMPTY_PATH it would need CAP_DAC_READ_SEARCH.
+  const followMagicLink = 0x400;
+  check(libc.linkat(AT_FDCWD, `/proc/self/fd/${fd}`, directory, nameBytes(name), followMagicLink), "linkat", name);
 }
 
 /** The flag of unlinkat(2) that removes a directory. */

@@ -1,0 +1,102 @@
+import type { FileLock } from "../linux/lock.ts";
+import { processStartTime } from "../linux/process-start.ts";
+import { GockerError } from "../util/errors.ts";
+import type { ContainerRecord, ContainerState } from "./record.ts";
+
+/** Where a claim's container is kept: the `ContainerStore` that made the claim. */
+export interface ContainerKeeper {
+  directory(id: string): string;
+  write(record: ContainerRecord): void;
+  removeFiles(id: string, name?: string): void;
+}
+
+/** How a container ended. */
+export interface ContainerEnd {
+  readonly exitCode: number;
+  /** Why it did not run, or did not end by itself. */
+  readonly error?: string;
+}
+
+/**
+ * The right to change, run or remove one container: its lock is held until this is disposed of. Dispose of it when the
+ * container has ended or is removed; a claim that is given up while the record says "running" leaves the container to
+ * the next `reconcileContainers`.
+ */
+export class ClaimedContainer implements Disposable {
+  readonly id: string;
+  readonly #store: ContainerKeeper;
+  readonly #lock: FileLock;
+  #record: ContainerRecord | undefined;
+
+  /** For `ContainerStore`, which makes claims. */
+  constructor(store: ContainerKeeper, id: string, lock: FileLock) {
+    this.#store = store;
+    this.id = id;
+    this.#lock = lock;
+  }
+
+  /** The container's directory on the host. */
+  get directory(): string {
+    return this.#store.directory(this.id);
+  }
+
+  get record(): ContainerRecord {
+    if (this.#record === undefined) throw new GockerError("STATE", `container ${this.id} has no record`);
+    return this.#record;
+  }
+
+  /** Also writes it to the disk. */
+  set record(record: ContainerRecord) {
+    this.#store.write(record);
+    this.#record = record;
+  }
+
+  /** Takes over the record as it was read from the disk. */
+  adopt(record: ContainerRecord): void {
+    this.#record = record;
+  }
+
+  /** Changes some fields of the record, also on the disk. */
+  update(change: Partial<Omit<ContainerRecord, "version" | "id" | "name">>): void {
+    this.record = { ...this.record, ...change };
+  }
+
+  /** The first process was started. */
+  markRunning(pid: number): void {
+    const pidStartTime = processStartTime(pid);
+    this.#setState({
+      status: "running",
+      pid,
+      ...(pidStartTime === undefined ? {} : { pidStartTime }),
+      startedAt: new Date().toISOString(),
+    });
+  }
+
+  /** The container has ended, or could not be started. */
+  markExited(end: ContainerEnd): void {
+    const { startedAt } = this.record.state;
+    this.#setState({
+      status: "exited",
+      ...(startedAt === undefined ? {} : { startedAt }),
+      finishedAt: new Date().toISOString(),
+      ...end,
+    });
+  }
+
+  #setState(state: ContainerState): void {
+    this.update({ state });
+  }
+
+  /** Removes the container: its files, its name, and the claim itself. Its volumes are `removeContainer`'s. */
+  remove(): void {
+    this.#store.removeFiles(this.id, this.#record?.name);
+    this.#record = undefined;
+    this.#lock.removeAndRelease();
+  }
+
+  [Symbol.dispose](): void {
+    const status = this.#record?.state.status;
+    if (status === "created" || status === "exited") this.#lock.removeAndRelease();
+    else this.#lock.release();
+  }
+}

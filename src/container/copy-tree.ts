@@ -1,0 +1,183 @@
+import type { BigIntStats } from "node:fs";
+import {
+  type ByteString,
+  linkAt,
+  makeDirectoryAt,
+  makeNodeAt,
+  makeSymlinkAt,
+  openAt,
+  readLink,
+  reopen,
+} from "../linux/at.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOCTTY,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  O_WRONLY,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+} from "../linux/constants.ts";
+import { errnos, systemCallError } from "../linux/errno.ts";
+import { type OwnedFd, readSome, writeAll } from "../linux/fd.ts";
+import { errno, libc } from "../linux/libc.ts";
+import { syscallNumber } from "../linux/syscalls.ts";
+import { getXattr, listXattrs, setXattr } from "../linux/xattr.ts";
+import { isType, type LayeredDirectory, type LayeredFile } from "./layered-root.ts";
+
+/** Overlayfs's own attributes belong to its layers, not to what they show. */
+const overlayAttribute = /^(trusted|user)\.overlay\./;
+
+/**
+ * Copies what a directory of the merged view shows into an empty directory: names, content with its holes, owners,
+ * modes, extended attributes (capabilities and ACLs among them), times to the nanosecond, links hard and symbolic,
+ * devices and FIFOs. The directory itself gets the attributes of its model.
+ *
+ * Nothing is followed and nothing but regular files is opened. Needs root: owners and devices are kept.
+ * @param target an empty directory that nobody else works in
+ * @throws SystemCallError
+ */
+export function copyTree(source: LayeredDirectory, target: OwnedFd): void {
+  using copier = new TreeCopier();
+  copier.copyDirectory(source, target);
+}
+
+class TreeCopier implements Disposable {
+  /** The copies of files that have more names than were met so far, by device and inode of the model. */
+  readonly #linked = new Map<string, { readonly copy: OwnedFd; missing: bigint }>();
+  readonly #buffer = new Uint8Array(256 * 1024);
+
+  copyDirectory(source: LayeredDirectory, target: OwnedFd): void {
+    for (const name of source.names()) {
+      using entry = source.lookup(name);
+      if (entry === undefined) continue;
+      if (entry.kind === "directory") {
+        makeDirectoryAt(target.number, name, 0o700);
+        using made = openAt(target.number, name, O_RDONLY | O_DIRECTORY);
+        this.copyDirectory(entry, made);
+      } else {
+        this.#copyFile(entry, target, name);
+      }
+    }
+    copyAttributes(source.fd, source.stat, target);
+  }
+
+  #copyFile(entry: LayeredFile, target: OwnedFd, name: ByteString): void {
+    const key = `${entry.stat.dev}:${entry.stat.ino}`;
+    const linked = this.#linked.get(key);
+    if (linked !== undefined) {
+      linkAt(linked.copy.number, target.number, name);
+      if (--linked.missing === 0n) this.#forget(key);
+      return;
+    }
+
+    if (isType(entry.stat, S_IFREG)) this.#copyContent(entry, target, name);
+    else if (isType(entry.stat, S_IFLNK)) makeSymlinkAt(target.number, name, readLink(entry.fd.number));
+    else makeNodeAt(target.number, name, Number(entry.stat.mode) & S_IFMT, Number(entry.stat.rdev));
+
+    const copy = openAt(target.number, name, O_PATH);
+    this.#linked.set(key, { copy, missing: entry.stat.nlink - 1n });
+    copyAttributes(entry.fd, entry.stat, copy);
+    if (entry.stat.nlink === 1n) this.#forget(key);
+  }
+
+  #forget(key: string): void {
+    this.#linked.get(key)?.copy.close();
+    this.#linked.delete(key);
+  }
+
+  #copyContent(entry: LayeredFile, target: OwnedFd, name: ByteString): void {
+    using from = reopen(entry.fd.number, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    using to = openAt(target.number, name, O_WRONLY | O_CREAT | O_EXCL | O_NOCTTY, 0o600);
+    const size = Number(entry.stat.size);
+    for (let offset = 0; offset < size;) {
+      const data = seek(from.number, offset, seekData);
+      if (data === undefined) break;
+      const end = seek(from.number, data, seekHole) ?? size;
+      seek(from.number, data, seekSet);
+      seek(to.number, data, seekSet);
+      this.#copyRange(from, to, end - data);
+      offset = end;
+    }
+    if (libc.ftruncate(to.number, size) < 0) throw systemCallError("ftruncate");
+  }
+
+  /** Inside the kernel, which may share the blocks; by hand where file systems cannot. copy_file_range(2) */
+  #copyRange(from: OwnedFd, to: OwnedFd, length: number): void {
+    let left = length;
+    while (left > 0) {
+      const number = syscallNumber("copy_file_range");
+      const count = Number(libc.syscall(number, from.number, 0, to.number, 0, left, 0));
+      if (count === 0) return;
+      if (count > 0) left -= count;
+      else if (cannotCopyRange.has(errno())) break;
+      else if (errno() !== errnos.EINTR) throw systemCallError("copy_file_range");
+    }
+    while (left > 0) {
+      const bytes = readSome(from.number, this.#buffer.subarray(0, Math.min(left, this.#buffer.length)));
+      if (bytes.length === 0) return;
+      writeAll(to.number, bytes);
+      left -= bytes.length;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const { copy } of this.#linked.values()) copy.close();
+  }
+}
+
+const cannotCopyRange: ReadonlySet<number> = new Set([
+  errnos.EXDEV,
+  errnos.EINVAL,
+  errnos.ENOSYS,
+  errnos.EOPNOTSUPP,
+  errnos.EPERM,
+]);
+
+const seekSet = 0;
+const seekData = 3;
+const seekHole = 4;
+
+/** lseek(2). Undefined when there is no data (or hole) from `offset` on. */
+function seek(fd: number, offset: number, whence: number): number | undefined {
+  const position = Number(libc.syscall(syscallNumber("lseek"), fd, offset, whence, 0, 0, 0));
+  if (position >= 0) return position;
+  if (errno() === errnos.ENXIO) return undefined;
+  throw systemCallError("lseek");
+}
+
+/**
+ * Owner, mode, extended attributes and times, in this order: changing the owner clears set-user-ID and file
+ * capabilities, and everything changes the times. What the receiver has besides stays.
+ * @param stat the model's, which may have been taken earlier
+ * @throws SystemCallError
+ */
+export function copyAttributes(from: OwnedFd, stat: BigIntStats, to: OwnedFd): void {
+  const fd = to.number;
+  if (libc.fchownat(fd, "", Number(stat.uid), Number(stat.gid), AT_EMPTY_PATH) < 0) throw systemCallError("fchownat");
+  // The magic link leads to the very file, of whatever type; a symbolic link has no mode of its own.
+  const itself = `/proc/self/fd/${fd}`;
+  if (!isType(stat, S_IFLNK) && libc.fchmodat(AT_FDCWD, itself, Number(stat.mode) & 0o7777, 0) < 0) {
+    throw systemCallError("fchmodat");
+  }
+  for (const name of listXattrs(from.number)) {
+    if (overlayAttribute.test(name)) continue;
+    const value = getXattr(from.number, name);
+    if (value !== undefined) setXattr(fd, name, value);
+  }
+  const times = new BigInt64Array([stat.atimeNs, stat.mtimeNs].flatMap(splitTime));
+  if (libc.utimensat(AT_FDCWD, itself, times, 0) < 0) throw systemCallError("utimensat");
+}
+
+/** Nanoseconds since 1970 as a `struct timespec`, whose second part is never negative. */
+function splitTime(nanoseconds: bigint): [seconds: bigint, rest: bigint] {
+  const second = 1_000_000_000n;
+  const rest = ((nanoseconds % second) + second) % second;
+  return [(nanoseconds - rest) / second, rest];
+}

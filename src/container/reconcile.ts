@@ -1,0 +1,78 @@
+import { FileLock } from "../linux/lock.ts";
+import { NotFoundError } from "../util/errors.ts";
+import { ClaimedContainer } from "./claim.ts";
+import type { ContainerRecord } from "./record.ts";
+import type { ContainerStore } from "./records.ts";
+import { removeContainer } from "./remove.ts";
+import type { VolumeStore } from "./volumes.ts";
+
+/** SIGKILL, as a shell shows it. */
+const killedExitCode = 137;
+
+/** What {@link reconcileContainers} works on. */
+export interface ReconcileInput {
+  readonly containers: ContainerStore;
+  readonly volumes: VolumeStore;
+  /**
+   * Ends what is left of a container whose gocker died: its processes and its cgroup. Returns when they are gone. Only
+   * the ID is known of a container that was killed while it was made.
+   */
+  readonly kill: (id: string, record: ContainerRecord | undefined) => Promise<void> | void;
+  /** Told of a container that could not be put in order; the others still are. It is tried again the next time. */
+  readonly onError: (id: string, error: unknown) => void;
+}
+
+/**
+ * Puts in order what gockers that died left behind: containers that say they run although nobody holds their lock are
+ * ended and marked as killed, or removed when they were started with `--rm`; half-made and half-removed ones go.
+ *
+ * Costs one readdir when nothing runs, and one lock for each container that runs.
+ * @returns the IDs of the containers that were put in order
+ */
+export async function reconcileContainers(input: ReconcileInput): Promise<string[]> {
+  const settled: string[] = [];
+  for (const id of input.containers.activeIds()) {
+    const lock = FileLock.tryAcquire(input.containers.lockPath(id), "exclusive");
+    if (lock === undefined) continue;
+    try {
+      await settle(input, id, lock);
+      settled.push(id);
+    } catch (error) {
+      input.onError(id, error);
+    } finally {
+      lock.release();
+    }
+  }
+  if (settled.length > 0) input.volumes.sweep();
+  return settled;
+}
+
+async function settle(input: ReconcileInput, id: string, lock: FileLock): Promise<void> {
+  const record = readIfWhole(input.containers, id);
+  if (record === undefined) {
+    await input.kill(id, undefined);
+    input.containers.removeFiles(id);
+    lock.removeAndRelease();
+    return;
+  }
+  const { status } = record.state;
+  if (status === "running" || record.remove) await input.kill(id, record);
+  const claim = new ClaimedContainer(input.containers, id, lock);
+  claim.adopt(record);
+  if (record.remove) {
+    await removeContainer(input, claim, { anonymousVolumes: true });
+    return;
+  }
+  if (status === "running") claim.markExited({ exitCode: killedExitCode, error: "gocker was killed" });
+  claim[Symbol.dispose]();
+}
+
+/** Undefined for a container that was not made whole. A record of a newer gocker is an error: not ours to throw away. */
+function readIfWhole(containers: ContainerStore, id: string): ContainerRecord | undefined {
+  try {
+    return containers.read(id);
+  } catch (error) {
+    if (error instanceof NotFoundError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,95 @@
+import { InvalidDocumentError } from "../util/errors.ts";
+
+/** What gocker remembers of a container: `container.json` in its directory. */
+export interface ContainerRecord {
+  /** The form of this document. */
+  readonly version: 1;
+  readonly id: string;
+  readonly name: string;
+  readonly image: {
+    /** As the user named it. */
+    readonly reference: string;
+    /** The digest of its configuration. */
+    readonly id: string;
+  };
+  /** RFC 3339. */
+  readonly created: string;
+  /** The arguments of the first process. */
+  readonly command: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly mounts: readonly RecordedMount[];
+  /** The diff IDs of the image's layers, lowest first: they stay as long as the container does. */
+  readonly layers: readonly string[];
+  /** The container is removed when it has ended. */
+  readonly remove: boolean;
+  readonly terminal: boolean;
+  readonly stopSignal?: string;
+  readonly state: ContainerState;
+}
+
+/** A mount that the user or the image asked for. */
+export interface RecordedMount {
+  readonly type: "bind" | "volume" | "tmpfs";
+  /** Of a volume. */
+  readonly name?: string;
+  /** The volume was made for this container. */
+  readonly anonymous?: boolean;
+  readonly source?: string;
+  readonly destination: string;
+  readonly readOnly: boolean;
+}
+
+export type ContainerStatus = "created" | "running" | "exited";
+
+/** Where a container is in its life. Times are RFC 3339. */
+export interface ContainerState {
+  readonly status: ContainerStatus;
+  /** Of the first process, as the host numbers it; only while running. */
+  readonly pid?: number;
+  /** In clock ticks since boot: with `pid` it names the process for good. */
+  readonly pidStartTime?: number;
+  readonly startedAt?: string;
+  readonly finishedAt?: string;
+  readonly exitCode?: number;
+  /** Why the container did not run or did not end by itself. */
+  readonly error?: string;
+}
+
+/** What to tell of a container that is about to be made; {@link ContainerRecord} says what the fields mean. */
+export type NewContainer = Omit<ContainerRecord, "version" | "id" | "name" | "created" | "state"> & {
+  /** Absent: a random one. */
+  readonly name?: string | undefined;
+};
+
+/**
+ * Reads a `container.json`.
+ * @throws InvalidDocumentError it is not one of gocker's
+ */
+export function parseRecord(text: string, path: string): ContainerRecord {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new InvalidDocumentError(`${path} is no JSON document`, { cause: error });
+  }
+  if (!isRecord(value)) {
+    throw new InvalidDocumentError(`${path} is no record of a container that this version of gocker understands`);
+  }
+  return value;
+}
+
+/** gocker alone writes these documents: what is checked is that it was, and in this form, not each field. */
+function isRecord(value: unknown): value is ContainerRecord {
+  if (typeof value !== "object" || value === null) return false;
+  const record = value as Partial<ContainerRecord>;
+  return (
+    record.version === 1 &&
+    typeof record.id === "string" &&
+    typeof record.name === "string" &&
+    typeof record.image?.reference === "string" &&
+    Array.isArray(record.command) &&
+    Array.isArray(record.mounts) &&
+    Array.isArray(record.layers) &&
+    ["created", "running", "exited"].includes(record.state?.status ?? "")
+  );
+}

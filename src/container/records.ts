@@ -1,0 +1,287 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  symlinkSync,
+  unlinkSync,
+} from "node:fs";
+import { openDirectory } from "../linux/at.ts";
+import { FileLock } from "../linux/lock.ts";
+import { removeTreeAt } from "../linux/remove-tree.ts";
+import { ConflictError, GockerError, NotFoundError, UsageError } from "../util/errors.ts";
+import { writeFileAtomic } from "../util/atomic-file.ts";
+import { ClaimedContainer } from "./claim.ts";
+import { isContainerId, newContainerId, shortId } from "./ids.ts";
+import { parseName, randomName } from "./names.ts";
+import { type ContainerRecord, type NewContainer, parseRecord } from "./record.ts";
+
+/**
+ * The containers of a root directory:
+ *
+ *     containers/<id>/            container.json, config.json, the writable layer, the files of /etc
+ *     containers/names/<name>     a symbolic link whose text is the ID: made in one step, so a name has one owner
+ *     containers/active/<id>      a lock, held by who makes, runs or removes the container
+ *     containers/.removing-<id>   on its way out
+ *
+ * A container at rest has no file in `active`. So one readdir of that directory, nearly always empty, tells whether a
+ * gocker that died left something behind.
+ */
+export class ContainerStore {
+  readonly #directory: string;
+
+  private constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** @param root gocker's root directory; what is missing is made */
+  static open(root: string): ContainerStore {
+    const store = new ContainerStore(`${root}/containers`);
+    if (!existsSync(store.#active)) {
+      mkdirSync(`${root}/containers`, { recursive: true, mode: 0o700 });
+      mkdirSync(store.#names, { recursive: true, mode: 0o700 });
+      mkdirSync(store.#active, { recursive: true, mode: 0o700 });
+    }
+    return store;
+  }
+
+  get #names(): string {
+    return `${this.#directory}/names`;
+  }
+
+  get #active(): string {
+    return `${this.#directory}/active`;
+  }
+
+  /** Where a container's files lie. */
+  directory(id: string): string {
+    return `${this.#directory}/${id}`;
+  }
+
+  /** The file whose lock is held while somebody works on the container. */
+  lockPath(id: string): string {
+    return `${this.#active}/${id}`;
+  }
+
+  /**
+   * Makes a container's directory and record under an ID and a name of its own. The caller holds the claim; should it
+   * die, the next {@link reconcileContainers} removes what it made.
+   * @throws ConflictError the name is taken; UsageError it is no name
+   */
+  create(details: NewContainer): ClaimedContainer {
+    const wanted = details.name === undefined ? undefined : parseName(details.name);
+    const { id, lock } = this.#lockNewId();
+    const claim = new ClaimedContainer(this, id, lock);
+    try {
+      const name = wanted === undefined ? this.#reserveRandomName(id) : this.#reserveName(wanted, id);
+      mkdirSync(this.directory(id), { mode: 0o700 });
+      claim.record = {
+        ...details,
+        version: 1,
+        id,
+        name,
+        created: new Date().toISOString(),
+        state: { status: "created" },
+      };
+      return claim;
+    } catch (error) {
+      claim.remove();
+      throw error;
+    }
+  }
+
+  #lockNewId(): { id: string; lock: FileLock } {
+    for (;;) {
+      const id = newContainerId();
+      // Undefined when another gocker is just looking whether the file is a leftover.
+      const lock = FileLock.tryAcquire(this.lockPath(id), "exclusive");
+      if (lock !== undefined) return { id, lock };
+    }
+  }
+
+  /**
+   * The right to change, run or remove a container that exists.
+   * @returns undefined when another process has it: the container runs, or is being made or removed
+   * @throws NotFoundError there is no such container; InvalidDocumentError its record cannot be read
+   */
+  claim(id: string): ClaimedContainer | undefined {
+    const lock = FileLock.tryAcquire(this.lockPath(id), "exclusive");
+    return lock === undefined ? undefined : this.#claimWith(id, lock);
+  }
+
+  /** As {@link claim}, waiting until no other process has it. */
+  async waitForClaim(id: string, signal?: AbortSignal): Promise<ClaimedContainer> {
+    return this.#claimWith(id, await FileLock.acquire(this.lockPath(id), "exclusive", { signal }));
+  }
+
+  #claimWith(id: string, lock: FileLock): ClaimedContainer {
+    try {
+      const record = this.read(id);
+      const claim = new ClaimedContainer(this, id, lock);
+      claim.adopt(record);
+      return claim;
+    } catch (error) {
+      // The file in `active` stays: what is left of a broken container is for `reconcileContainers` to remove.
+      lock.release();
+      throw error;
+    }
+  }
+
+  #reserveName(name: string, id: string): string {
+    for (;;) {
+      if (this.#tryReserve(name, id)) return name;
+      const holder = this.holderOf(name);
+      if (holder === undefined || this.#releaseStaleName(name, holder)) continue;
+      throw new ConflictError(`the container name ${name} is in use by ${shortId(holder)}`, {
+        hint: `remove that container (gocker rm ${name}) or choose another name`,
+      });
+    }
+  }
+
+  #reserveRandomName(id: string): string {
+    for (let attempt = 0; attempt < 100; attempt++) {
+      const name = randomName();
+      if (this.#tryReserve(name, id)) return name;
+    }
+    return this.#reserveName(`${randomName()}_${shortId(id)}`, id);
+  }
+
+  #tryReserve(name: string, id: string): boolean {
+    try {
+      symlinkSync(id, `${this.#names}/${name}`);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Frees a name whose container is gone. Only a crash between two steps of a removal, or damage, leaves one; the
+   * holder's lock makes sure that nobody is just making that container.
+   */
+  #releaseStaleName(name: string, holder: string): boolean {
+    if (existsSync(this.directory(holder))) return false;
+    using lock = FileLock.tryAcquire(this.lockPath(holder), "exclusive");
+    if (lock === undefined || existsSync(this.directory(holder))) return false;
+    if (this.holderOf(name) === holder) unlinkSync(`${this.#names}/${name}`);
+    lock.removeAndRelease();
+    return true;
+  }
+
+  /** The ID of the container with exactly this name. */
+  holderOf(name: string): string | undefined {
+    try {
+      return readlinkSync(`${this.#names}/${name}`);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
+  /** The IDs of all containers, in no order; half-made ones too. */
+  ids(): string[] {
+    return readdirSync(this.#directory).filter(isContainerId);
+  }
+
+  /** The IDs of containers that somebody works on, or worked on when it died. */
+  activeIds(): string[] {
+    return readdirSync(this.#active).filter(isContainerId);
+  }
+
+  /**
+   * The record of a container.
+   * @throws NotFoundError there is none of that ID; InvalidDocumentError it cannot be read
+   */
+  read(id: string): ContainerRecord {
+    const path = `${this.directory(id)}/container.json`;
+    let text: string;
+    try {
+      text = readFileSync(path, "utf8");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      throw noSuchContainer(id);
+    }
+    // Records are not forced to the disk, so a power cut can leave an empty one of a container that had just begun.
+    if (text === "") throw noSuchContainer(id);
+    return parseRecord(text, path);
+  }
+
+  /**
+   * The records of all containers, the newest first.
+   * @param onBroken told of containers whose record cannot be read; they are left out
+   */
+  list(onBroken: (id: string, error: GockerError) => void = () => {}): ContainerRecord[] {
+    const records: ContainerRecord[] = [];
+    for (const id of this.ids()) {
+      try {
+        records.push(this.read(id));
+      } catch (error) {
+        // Not found: removed meanwhile, or not whole yet.
+        if (error instanceof NotFoundError) continue;
+        if (!(error instanceof GockerError)) throw error;
+        onBroken(id, error);
+      }
+    }
+    return records.sort((a, b) => (a.created < b.created ? 1 : -1));
+  }
+
+  /**
+   * The ID of the container that a user means: a whole ID, a name, or the beginning of an ID that only one has.
+   * @throws NotFoundError none; UsageError more than one
+   */
+  resolve(reference: string): string {
+    const text = reference.startsWith("/") ? reference.slice(1) : reference;
+    if (isContainerId(text) && existsSync(this.directory(text))) return text;
+    if (/^[a-zA-Z0-9_.-]{2,255}$/.test(text) && !text.startsWith(".")) {
+      const holder = this.holderOf(text);
+      if (holder !== undefined && existsSync(this.directory(holder))) return holder;
+    }
+    const matches = /^[0-9a-f]{1,64}$/.test(text) ? this.ids().filter((id) => id.startsWith(text)) : [];
+    const [first] = matches;
+    if (first === undefined) throw noSuchContainer(reference);
+    if (matches.length > 1) {
+      throw new UsageError(`${matches.length} containers have an ID that begins with ${text}`, {
+        hint: `give more digits: ${matches.map((id) => id.slice(0, Math.max(12, text.length + 1))).join(", ")}`,
+      });
+    }
+    return first;
+  }
+
+  /** The record of the container that a user means, see {@link resolve}. */
+  find(reference: string): ContainerRecord {
+    return this.read(this.resolve(reference));
+  }
+
+  /**
+   * Removes a container's directory and names. Only for the holder of its lock, who removes the lock's file after
+   * that. Can be done again when it was interrupted.
+   * @param name the container's; absent when unknown
+   */
+  removeFiles(id: string, name?: string): void {
+    using directory = openDirectory(this.#directory);
+    const leaving = `.removing-${id}`;
+    try {
+      renameSync(this.directory(id), `${this.#directory}/${leaving}`);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "ENOTEMPTY" || code === "EEXIST") removeTreeAt(directory.number, id);
+      else if (code !== "ENOENT") throw error;
+    }
+    for (const candidate of name === undefined ? readdirSync(this.#names) : [name]) {
+      if (this.holderOf(candidate) === id) unlinkSync(`${this.#names}/${candidate}`);
+    }
+    removeTreeAt(directory.number, leaving);
+  }
+
+  /** Writes a container's record; only for the holder of its lock. */
+  write(record: ContainerRecord): void {
+    writeFileAtomic(`${this.directory(record.id)}/container.json`, `${JSON.stringify(record)}\n`);
+  }
+}
+
+function noSuchContainer(reference: string): NotFoundError {
+  return new NotFoundError(`no such container: ${reference}`, { hint: "`gocker ps -a` lists the containers" });
+}

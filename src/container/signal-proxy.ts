@@ -1,0 +1,29 @@
+import { constants } from "node:os";
+
+/** What gocker passes on to the container's first process, as docker's --sig-proxy does. signal(7) */
+const proxied = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGCONT"] as const;
+const impatient: ReadonlySet<string> = new Set(["SIGINT", "SIGTERM"]);
+/** As docker has it, whose client leaves at the third. */
+const patience = 3;
+
+/**
+ * Passes gocker's signals on while it is not disposed of. A process 1 without a handler does not notice SIGINT and
+ * SIGTERM; at the third of them the container is killed.
+ * @param send called with the signal's number
+ */
+export function proxySignals(send: (signal: number) => void): Disposable {
+  let asked = 0;
+  const handlers = proxied.map((name) => {
+    const handler = () => {
+      if (impatient.has(name)) asked++;
+      send(asked >= patience ? constants.signals.SIGKILL : constants.signals[name]);
+    };
+    process.on(name, handler);
+    return { name, handler };
+  });
+  return {
+    [Symbol.dispose]() {
+      for (const { name, handler } of handlers) process.off(name, handler);
+    },
+  };
+}

@@ -1,0 +1,98 @@
+import { closeSync, constants, fchownSync, fstatSync, openSync, readlinkSync } from "node:fs";
+import { receiveDescriptor } from "../linux/descriptor-passing.ts";
+import { createSocketPair, type FdPair, type OwnedFd, waitReadable } from "../linux/fd.ts";
+import { TerminalMode } from "../linux/terminal.ts";
+import { TerminalRelay } from "./terminal-relay.ts";
+
+/** What the container's descriptors 0, 1 and 2 are connected to. */
+export interface ContainerStdio extends Disposable {
+  /** For the launch: see `LaunchRequest.stdio`. */
+  readonly descriptors: readonly [number, number, number];
+  /** Where the launch sends the terminal's master side, when the container has a terminal. */
+  readonly terminalSocket?: number;
+  /** The process is there: takes what it sent. */
+  attach(): Promise<void>;
+  /** Resolves when everything that the container wrote has been passed on. Only after the container's end. */
+  drain(): Promise<void>;
+}
+
+/**
+ * gocker's own descriptors, handed straight to the container: nothing is copied, and what is read from or written to
+ * them is between the container and whoever is at the other end.
+ */
+export class DirectStdio implements ContainerStdio {
+  readonly descriptors: readonly [number, number, number];
+  readonly #null: number | undefined;
+  /** A container that writes to a terminal could leave it in a mode of its own. */
+  readonly #mode: TerminalMode | undefined;
+
+  /**
+   * @param options.interactive the container gets gocker's standard input; else it finds nothing there
+   * @param options.owner the container's user, as the host numbers it
+   */
+  constructor(options: { readonly interactive: boolean; readonly owner: number }) {
+    this.#mode = [0, 1, 2].map((fd) => TerminalMode.save(fd)).find((mode) => mode !== undefined);
+    this.#null = options.interactive ? undefined : openSync("/dev/null", constants.O_RDONLY);
+    this.descriptors = [this.#null ?? 0, 1, 2];
+    if (options.owner !== 0) for (const fd of this.descriptors) giveAnonymousPipe(fd, options.owner);
+  }
+
+  async attach(): Promise<void> {}
+
+  async drain(): Promise<void> {}
+
+  [Symbol.dispose](): void {
+    if (this.#null !== undefined) closeSync(this.#null);
+    this.#mode?.restore();
+  }
+}
+
+/**
+ * Programs open /dev/stdout anew, which asks for permission on the pipe itself. Only pipes without a name are given
+ * away: a file or a terminal belongs to the user of gocker.
+ */
+function giveAnonymousPipe(fd: number, owner: number): void {
+  if (!fstatSync(fd).isFIFO() || !readlinkSync(`/proc/self/fd/${fd}`).startsWith("pipe:")) return;
+  const keepGroup = -1;
+  fchownSync(fd, owner, keepGroup);
+}
+
+/** A terminal of the container's own, shown on gocker's. */
+export class TerminalStdio implements ContainerStdio {
+  readonly descriptors: readonly [number, number, number];
+  readonly #interactive: boolean;
+  readonly #null: number;
+  readonly #sockets: FdPair;
+  #master: OwnedFd | undefined;
+  #relay: TerminalRelay | undefined;
+
+  constructor(options: { readonly interactive: boolean }) {
+    this.#interactive = options.interactive;
+    this.#null = openSync("/dev/null", constants.O_RDWR);
+    this.descriptors = [this.#null, this.#null, this.#null];
+    this.#sockets = createSocketPair();
+  }
+
+  get terminalSocket(): number {
+    return this.#sockets.writer.number;
+  }
+
+  async attach(): Promise<void> {
+    // The container's end alone stays open, so that its death without a terminal is noticed.
+    this.#sockets.writer.close();
+    await waitReadable(this.#sockets.reader.number);
+    this.#master = receiveDescriptor(this.#sockets.reader.number);
+    if (this.#master !== undefined) this.#relay = TerminalRelay.start(this.#master, this.#interactive);
+  }
+
+  async drain(): Promise<void> {
+    await this.#relay?.finished;
+  }
+
+  [Symbol.dispose](): void {
+    this.#relay?.[Symbol.dispose]();
+    this.#master?.close();
+    this.#sockets[Symbol.dispose]();
+    closeSync(this.#null);
+  }
+}

@@ -1,0 +1,95 @@
+import type { LaunchedProcess } from "../linux/launch/launch.ts";
+import { type ExitStatus, processEnded, reap, sendSignal } from "../linux/process.ts";
+import type { RuntimeSpec } from "../oci/runtime-spec.ts";
+import type { Cgroup } from "../runtime/cgroup/cgroup.ts";
+import { launchContainer, planContainer } from "../runtime/container-process.ts";
+import { launchError } from "../runtime/errors.ts";
+import type { LaunchPlan } from "../runtime/plan/launch-plan.ts";
+import type { RootFileSystem } from "../runtime/root.ts";
+import type { ClaimedContainer } from "./claim.ts";
+import { proxySignals } from "./signal-proxy.ts";
+import type { ContainerStdio } from "./stdio.ts";
+
+/** What a supervisor brings together. All of it is the caller's, who disposes of it after the supervisor. */
+export interface SupervisorOptions {
+  readonly claim: ClaimedContainer;
+  readonly spec: RuntimeSpec;
+  readonly root: RootFileSystem;
+  readonly cgroup: Cgroup;
+  readonly stdio: ContainerStdio;
+  /** Process 1 is gocker's reaper. */
+  readonly reaper: boolean;
+  resolveTarget(path: string): string;
+  /** Told of the plan once the program runs or the launch failed; makes the launch take the time of each step. */
+  readonly onLaunched?: ((plan: LaunchPlan, times: readonly bigint[]) => void) | undefined;
+}
+
+/** Looks after one container from its launch to its end. */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+  }
+
+  /** The plan that {@link run} would carry out, with the cgroup that is there now. */
+  plan(): LaunchPlan {
+    return planContainer(this.#processOptions());
+  }
+
+  /**
+   * Starts the container, passes signals and the terminal on, and waits for its end. Its processes are all gone then,
+   * and its cgroup; the record tells how it ended.
+   * @throws ExecutionError the program cannot be executed; GockerError the launch failed
+   */
+  async run(): Promise<ExitStatus> {
+    const { claim, cgroup, spec, stdio, onLaunched } = this.#options;
+    const resources = spec.linux?.resources;
+    cgroup.create();
+    using cleanup = new DisposableStack();
+    cleanup.defer(() => cgroup.remove());
+    if (resources?.devices !== undefined) cgroup.restrictDevices(resources.devices);
+    const plan = this.plan();
+    using process = launchContainer(plan, this.#processOptions(), {
+      stdio: stdio.descriptors,
+      timed: onLaunched !== undefined,
+    });
+    // From here on a failure must not leave the process behind; the pidfd makes sure that no other one is meant.
+    using _kill = cleanupOf(process);
+    await stdio.attach();
+    using _signals = proxySignals((signal) => void sendSignal(process.pidfd, signal));
+    claim.markRunning(process.pid);
+    const outcome = await process.status.outcome();
+    if (outcome.times !== undefined) onLaunched?.(plan, outcome.times);
+    await processEnded(process.pidfd);
+    const status = reap(process.pid);
+    await stdio.drain();
+    const error = launchError(outcome, spec.process?.args?.[0] ?? "");
+    if (error !== undefined) throw error;
+    return status;
+  }
+
+  #processOptions() {
+    const { claim, spec, root, cgroup, stdio, reaper } = this.#options;
+    return {
+      id: claim.id,
+      spec,
+      root,
+      cgroup,
+      reaper,
+      diesWithParent: true,
+      terminalSocket: stdio.terminalSocket,
+      resolveTarget: (path: string) => this.#options.resolveTarget(path),
+    };
+  }
+}
+
+/** Kills and reaps the process, unless it has been reaped. */
+function cleanupOf(process: LaunchedProcess): Disposable {
+  return {
+    [Symbol.dispose]() {
+      const kill = 9;
+      if (sendSignal(process.pidfd, kill)) reap(process.pid);
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import { reconcileContainers } from "../container/reconcile.ts";
+import { ContainerStore } from "../container/records.ts";
+import { VolumeStore } from "../container/volumes.ts";
+import type { EngineContext } from "./context.ts";
+
+/** The containers and volumes of a root directory. */
+export interface ContainerStores {
+  readonly containers: ContainerStore;
+  readonly volumes: VolumeStore;
+}
+
+/**
+ * Opens the containers of a context, after putting in order what gockers that died left there: see
+ * `reconcileContainers`, which costs nearly nothing when there is nothing to do.
+ * @param onError told of containers that could not be put in order
+ */
+export async function openContainers(
+  context: Pick<EngineContext, "root">,
+  onError: (id: string, error: unknown) => void = () => {},
+): Promise<ContainerStores> {
+  const stores = { containers: ContainerStore.open(context.root), volumes: VolumeStore.open(context.root) };
+  await reconcileContainers({ ...stores, kill: killLeftovers, onError });
+  return stores;
+}
+
+/** Ends the processes of a container by its cgroup, which knows them all, and removes that. */
+async function killLeftovers(id: string): Promise<void> {
+  const { openCgroup } = await import("../runtime/cgroup/open.ts");
+  using cgroup = openCgroup(`/gocker/${id}`);
+  cgroup.kill();
+  cgroup.remove();
+}
