@@ -1,0 +1,51 @@
+import type { ByteString } from "../../linux/at.ts";
+import { errnos } from "../../linux/errno.ts";
+import { cString, errno, libc } from "../../linux/libc.ts";
+import { layerCallError } from "./layer-error.ts";
+import type { TarXattr } from "./tar/entry.ts";
+import { nameBytes } from "./inspect.ts";
+
+/**
+ * Attributes that an image may not bring. overlayfs's own would let an image pass off its files as markers of overlayfs
+ * (redirects lead to other directories of a layer). SELinux labels belong to the machine on which the image was built,
+ * NFS's access control lists to its file system.
+ */
+const refused = /^(?:(?:trusted|user)\.overlay\.|security\.selinux$|system\.nfs4_acl$)/;
+
+const opaque = cString("trusted.overlay.opaque");
+const yes = Buffer.from("y");
+
+/** Makes an open directory hide what lower layers have in theirs. overlayfs.rst, "opaque". @throws SystemCallError */
+export function markOpaque(directory: number, path: ByteString): void {
+  if (libc.fsetxattr(directory, opaque, yes, yes.length, 0) < 0) throw layerCallError("fsetxattr", path);
+}
+
+/**
+ * Gives a layer's file its extended attributes. What cannot be kept here is left out, as by containerd and umoci: those
+ * that the file system does not have, `user.` on what is neither file nor directory, and {@link refused} ones.
+ * @param target an open file or directory; or the bytes of a path whose last part may be a link, which is not followed
+ * @returns how many were left out
+ * @throws SystemCallError
+ */
+export function setXattrs(target: number | Buffer, xattrs: readonly TarXattr[], path: ByteString): number {
+  let left = 0;
+  for (const { name, value } of xattrs) {
+    if (refused.test(name)) {
+      left++;
+      continue;
+    }
+    const key = nameBytes(name);
+    // An empty array has no address to give to the kernel.
+    const bytes = value.length === 0 ? yes : value;
+    const result =
+      typeof target === "number"
+        ? libc.fsetxattr(target, key, bytes, value.length, 0)
+        : libc.lsetxattr(target, key, bytes, value.length, 0);
+    if (result === 0) continue;
+    const number = errno();
+    const isKnown = number === errnos.EOPNOTSUPP || (number === errnos.EPERM && name.startsWith("user."));
+    if (!isKnown) throw layerCallError(`set the attribute ${name} of`, path, number);
+    left++;
+  }
+  return left;
+}
