@@ -38,6 +38,11 @@ for (const target of chosen) {
   const asked = values.all || values.target !== undefined;
   const outfile = resolve(values["out-dir"], asked ? `gocker-${target.name}` : "gocker");
   const start = performance.now();
-  await compile({ repository, entrypoints, sources, target, outfile, programName: "gocker" });
+  try {
+    await compile({ repository, entrypoints, sources, target, outfile, programName: "gocker" });
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  }
   console.error(`built ${outfile} in ${((performance.now() - start) / 1000).toFixed(1)} s`);
 }

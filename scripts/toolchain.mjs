@@ -2,7 +2,7 @@
 // that is as new as its sources. Plain Node, since a fresh machine has nothing else.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -98,8 +98,9 @@ export function buildWhenStale() {
   if (bun === undefined) throw new ToolchainError("Bun is not installed: run npm ci");
   console.error("gocker: building dist/gocker");
   runAsOwner([bun, join(repository, "scripts", "build.ts")]);
-  mkdirSync(dirname(builtFrom), { recursive: true });
   writeFileSync(builtFrom, digest);
+  const { uid, gid } = statSync(repository);
+  if (process.getuid?.() === 0) chownSync(builtFrom, uid, gid);
 }
 
 /** Everything that decides what the binary is: the sources, the build, and the versions of what goes into it. */
@@ -108,7 +109,7 @@ function sourceDigest() {
   const files = ["package.json", "package-lock.json", "tsconfig.json", "scripts/build.ts"];
   for (const folder of ["src", "scripts/build"]) {
     const entries = readdirSync(join(repository, folder), { recursive: true, withFileTypes: true });
-    for (const entry of entries) if (entry.isFile()) files.push(join(entry.parentPath ?? entry.path, entry.name));
+    for (const entry of entries) if (entry.isFile()) files.push(join(entry.parentPath, entry.name));
   }
   for (const file of files.map((path) => resolve(repository, path)).sort()) {
     const bytes = readFileSync(file);

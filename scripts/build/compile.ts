@@ -64,7 +64,8 @@ export async function compile(options: CompileOptions): Promise<void> {
     });
     await rename(whole, options.outfile);
   } catch (error) {
-    throw new Error(`cannot build ${basename(options.outfile)}`, { cause: error });
+    const details = error instanceof AggregateError ? error.errors : [error];
+    throw new Error(`cannot build ${basename(options.outfile)}:\n${details.map(String).join("\n")}`, { cause: error });
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }

@@ -129,13 +129,18 @@ function escapeByte(byte: number): string {
 /** As for x64: `ldrb w, [x, #n]; cmp w, #byte; b.ne next` for each byte. */
 function disarmEngineOptionsArm64(code: Uint8Array): void {
   const words = new Uint32Array(code.buffer.slice(code.byteOffset, code.byteOffset + (code.byteLength & ~3)));
-  const isCompareWith = (word: number | undefined, byte: number): boolean =>
-    word !== undefined && (word & 0xffc0001f) >>> 0 === 0x7100001f && ((word >>> 10) & 0xfff) === byte;
+  const compareWith = (byte: number | undefined): number => (0x7100001f | ((byte ?? 0) << 10)) >>> 0;
+  const registerMask = 0xfffffc1f;
+  const [firstCompare = 0, ...otherCompares] = [...enginePrefix].map(compareWith);
   const isBranchNotEqual = (word: number | undefined): boolean =>
     word !== undefined && (word & 0xff00001f) >>> 0 === 0x54000001;
   const matches: { index: number }[] = [];
   for (let index = 0; index < words.length; index++) {
-    if ([...enginePrefix].every((byte, step) => isCompareWith(words[index + 3 * step], byte))) matches.push({ index });
+    if (((words[index] ?? 0) & registerMask) >>> 0 !== firstCompare) continue;
+    const isWhole = otherCompares.every((compare, step) => {
+      return ((words[index + 3 * (step + 1)] ?? 0) & registerMask) >>> 0 === compare;
+    });
+    if (isWhole) matches.push({ index });
   }
   const [{ index }] = onlyMatch(matches);
   const branch = words[index + 1];

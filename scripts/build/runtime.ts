@@ -1,5 +1,5 @@
 import { constants, existsSync } from "node:fs";
-import { access, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { access, chmod, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 
 import type { Target } from "./targets.ts";
@@ -43,7 +43,8 @@ export async function runtimeFor(target: Target, repository: string): Promise<st
     const executable = (await new Bun.Archive(bytes).files("package/bin/*")).get("package/bin/bun");
     if (executable === undefined) throw new Error(`${target.package}@${entry.version} has no bin/bun`);
     const whole = join(temporary, "bun");
-    await Bun.write(whole, executable, { mode: 0o755 });
+    await Bun.write(whole, executable);
+    await chmod(whole, 0o755);
     await rename(whole, cached);
   } finally {
     await rm(temporary, { recursive: true, force: true });
