@@ -37,7 +37,7 @@ test("two builds in different folders give the same bytes", async () => {
       new Bun.CryptoHasher("sha256").update(await Bun.file(join(copy, "dist/gocker")).bytes()).digest("hex"),
     );
   }
-  expect(digests[1]).toBe(digests[0]!);
+  expect(new Set(digests).size).toBe(1);
 }, 60_000);
 
 /** What the build reads, with the packages that go into the binary as copies, since their paths must not matter. */

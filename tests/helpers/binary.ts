@@ -116,9 +116,8 @@ export class Sandbox implements AsyncDisposable {
       return readProcessLink(pid, "exe").replace(/ \(deleted\)$/, "") === binary;
     }
     // The root of a container's mount namespace is an overlay whose options name the sandbox's directories.
-    const [rootMount] = readProcess(pid, "mountinfo")
-      .split("\n")
-      .filter((line) => line.split(" ")[4] === "/");
+    const lines = readProcess(pid, "mountinfo").split("\n");
+    const rootMount = lines.find((line) => line.split(" ")[4] === "/");
     return rootMount?.includes(this.directory) ?? false;
   }
 }
@@ -160,6 +159,7 @@ function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }
 
-function signalNumber(name: NodeJS.Signals | null): number {
+function signalNumber(name: number | NodeJS.Signals | null): number {
+  if (typeof name === "number") return name;
   return name === null ? 0 : constants.signals[name];
 }
