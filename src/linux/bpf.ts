@@ -22,19 +22,15 @@ const opcode = {
   and: 0x54, // ALU AND K
   shiftRight: 0x74, // ALU RSH K
   jump: 0x05, // JMP JA
-  jumpEqual: 0x15, // JMP JEQ K
   jumpNotEqual: 0x55, // JMP JNE K
   jumpAnyBit: 0x45, // JMP JSET K
   exit: 0x95, // JMP EXIT
 } as const;
 
-interface Instruction {
-  readonly code: number;
-  readonly destination: number;
-  readonly source: number;
-  readonly immediate: number;
-  readonly offset: number;
-  readonly target: Label | undefined;
+/** Where an instruction's jump leads, as long as the label's place is not known. */
+interface Jump {
+  readonly instruction: number;
+  readonly target: Label;
 }
 
 /**
@@ -42,8 +38,10 @@ interface Instruction {
  * 32 bits and clears the upper half of a register, so 64-bit comparisons with numbers from 0 to 2³¹-1 are exact.
  */
 export class Assembler {
-  readonly #instructions: Instruction[] = [];
+  /** struct bpf_insn as two little-endian words: operation, registers and offset, then the immediate. */
+  readonly #words: number[] = [];
   readonly #labels: (number | undefined)[] = [];
+  readonly #jumps: Jump[] = [];
 
   /** A label to jump to, placed with {@link place}. */
   label(): Label {
@@ -52,78 +50,73 @@ export class Assembler {
 
   /** The next instruction is where `label` leads. */
   place(label: Label): void {
-    this.#labels[label] = this.#instructions.length;
+    this.#labels[label] = this.#length;
   }
 
   /** Loads the 32-bit word at `base` + `offset`. */
   loadWord(destination: Register, base: Register, offset: number): void {
-    this.#add(opcode.loadWord, { destination, source: base, offset });
+    this.#add(opcode.loadWord, destination, base, offset, 0);
   }
 
   set(destination: Register, value: number): void {
-    this.#add(opcode.move, { destination, immediate: value });
+    this.#add(opcode.move, destination, 0, 0, value);
   }
 
   copy(destination: Register, source: Register): void {
-    this.#add(opcode.copy, { destination, source });
+    this.#add(opcode.copy, destination, source, 0, 0);
   }
 
   and(destination: Register, mask: number): void {
-    this.#add(opcode.and, { destination, immediate: mask });
+    this.#add(opcode.and, destination, 0, 0, mask);
   }
 
   shiftRight(destination: Register, bits: number): void {
-    this.#add(opcode.shiftRight, { destination, immediate: bits });
+    this.#add(opcode.shiftRight, destination, 0, 0, bits);
   }
 
   jump(target: Label): void {
-    this.#add(opcode.jump, { target });
-  }
-
-  jumpIfEqual(destination: Register, value: number, target: Label): void {
-    this.#add(opcode.jumpEqual, { destination, immediate: value, target });
+    this.#addJump(opcode.jump, 0, 0, target);
   }
 
   jumpUnlessEqual(destination: Register, value: number, target: Label): void {
-    this.#add(opcode.jumpNotEqual, { destination, immediate: value, target });
+    this.#addJump(opcode.jumpNotEqual, destination, value, target);
   }
 
   /** Jumps when the register has any of the mask's bits. */
   jumpIfAnyBit(destination: Register, mask: number, target: Label): void {
-    this.#add(opcode.jumpAnyBit, { destination, immediate: mask, target });
+    this.#addJump(opcode.jumpAnyBit, destination, mask, target);
   }
 
   /** Ends the program with register 0 as its result. */
   exit(): void {
-    this.#add(opcode.exit, {});
+    this.#add(opcode.exit, 0, 0, 0, 0);
   }
 
-  /** The program as an array of `struct bpf_insn` (linux/bpf.h): 8 bytes each, little-endian. */
+  /** The program as an array of `struct bpf_insn` (linux/bpf.h), 8 bytes each, for a little-endian processor. */
   assemble(): Uint8Array {
-    const bytes = new Uint8Array(this.#instructions.length * 8);
-    const view = new DataView(bytes.buffer);
-    for (const [index, instruction] of this.#instructions.entries()) {
-      const at = index * 8;
-      view.setUint8(at, instruction.code);
-      view.setUint8(at + 1, instruction.destination | (instruction.source << 4));
-      view.setInt16(at + 2, this.#distance(instruction, index), true);
-      view.setInt32(at + 4, instruction.immediate, true);
+    const words = Int32Array.from(this.#words);
+    for (const { instruction, target } of this.#jumps) {
+      const place = this.#labels[target];
+      if (place === undefined) throw new Error(`label ${target} was never placed`);
+      const distance = place - instruction - 1;
+      if (distance < 0 || distance > 0x7fff)
+        throw new RangeError(`a jump over ${distance} instructions has no encoding`);
+      words[instruction * 2] = (words[instruction * 2] as number) | (distance << 16);
     }
-    return bytes;
+    return new Uint8Array(words.buffer);
   }
 
-  #distance({ target, offset }: Instruction, index: number): number {
-    if (target === undefined) return offset;
-    const place = this.#labels[target];
-    if (place === undefined) throw new Error(`label ${target} was never placed`);
-    const distance = place - index - 1;
-    if (distance < 0 || distance > 0x7fff) throw new RangeError(`a jump of ${distance} instructions cannot be encoded`);
-    return distance;
+  get #length(): number {
+    return this.#words.length / 2;
   }
 
-  #add(code: number, fields: Partial<Omit<Instruction, "code">>): void {
-    const { destination = 0, source = 0, immediate = 0, offset = 0, target } = fields;
-    this.#instructions.push({ code, destination, source, immediate, offset, target });
+  #add(code: number, destination: number, source: number, offset: number, immediate: number): void {
+    this.#words.push(code | (destination << 8) | (source << 12) | (offset << 16), immediate);
+  }
+
+  #addJump(code: number, destination: number, immediate: number, target: Label): void {
+    this.#jumps.push({ instruction: this.#length, target });
+    this.#add(code, destination, 0, 0, immediate);
   }
 }
 

@@ -1,5 +1,5 @@
 import { readFileSync, statfsSync } from "node:fs";
-import { isCovered, type MountEntry, parseMountinfo } from "./mountinfo.ts";
+import { type MountEntry, parseMountinfo, reachableMounts } from "./mountinfo.ts";
 
 /** A version 1 hierarchy of this host that is mounted. cgroups(7) */
 export interface V1Hierarchy {
@@ -37,13 +37,15 @@ const cgroup2Magic = 0x63677270;
 export function parseProcCgroup(text: string): CgroupMembership[] {
   const memberships: CgroupMembership[] = [];
   for (const line of text.split("\n")) {
-    const match = /^(\d+):([^:]*):(.*)$/.exec(line);
-    if (match === null) continue;
-    const [, id = "", subsystems = "", path = ""] = match;
+    // Only the path can hold further colons.
+    const first = line.indexOf(":");
+    const second = line.indexOf(":", first + 1);
+    if (first === -1 || second === -1) continue;
+    const subsystems = line.slice(first + 1, second);
     memberships.push({
-      hierarchyId: Number(id),
+      hierarchyId: Number(line.slice(0, first)),
       subsystems: subsystems === "" ? [] : subsystems.split(","),
-      path,
+      path: line.slice(second + 1),
     });
   }
   return memberships;
@@ -55,34 +57,42 @@ export function parseProcCgroup(text: string): CgroupMembership[] {
  */
 export function findCgroups(mountinfo: string, procCgroup: string): CgroupHost {
   const entries = parseMountinfo(mountinfo);
-  const mounts = entries.filter(
-    (entry) => (entry.type === "cgroup" || entry.type === "cgroup2") && !isCovered(entry, entries),
+  const mounts = reachableMounts(
+    entries.filter(({ type }) => type === "cgroup" || type === "cgroup2"),
+    entries,
   );
   const v1: V1Hierarchy[] = [];
-  for (const { hierarchyId, subsystems } of parseProcCgroup(procCgroup)) {
-    if (hierarchyId === 0 || subsystems.length === 0) continue;
-    const mount = best(
-      mounts.filter(
-        (entry) => entry.type === "cgroup" && subsystems.every((word) => entry.superOptions.includes(word)),
-      ),
-    );
-    if (mount === undefined) continue;
-    const controllers = subsystems.filter((word) => !word.startsWith("name="));
-    v1.push({ controllers, directory: directoryName(mount.mountPoint, subsystems), mountPoint: mount.mountPoint });
+  let v2: MountEntry | undefined;
+  const chosen = new Map<CgroupMembership, MountEntry>();
+  const memberships = parseProcCgroup(procCgroup).filter(({ subsystems }) => subsystems.length > 0);
+  const bySubsystem = new Map(
+    memberships.flatMap((membership) => membership.subsystems.map((name) => [name, membership] as const)),
+  );
+  for (const mount of mounts) {
+    if (mount.type === "cgroup2") {
+      v2 = better(v2, mount);
+      continue;
+    }
+    // A hierarchy's mount names all of its subsystems, so that any of them tells which one it is.
+    const name = mount.superOptions.find((option) => bySubsystem.has(option));
+    const membership = name === undefined ? undefined : bySubsystem.get(name);
+    if (membership !== undefined) chosen.set(membership, better(chosen.get(membership), mount));
   }
-  const v2 = best(mounts.filter((entry) => entry.type === "cgroup2"))?.mountPoint;
-  return { v1, v2 };
+  for (const [{ subsystems }, { mountPoint }] of chosen) {
+    const controllers = subsystems.filter((name) => !name.startsWith("name="));
+    v1.push({ controllers, directory: directoryName(mountPoint, subsystems), mountPoint });
+  }
+  return { v1, v2: v2?.mountPoint };
 }
 
-/** The mount to use of several of one hierarchy: writable before read-only, the usual place before others. */
-function best(mounts: readonly MountEntry[]): MountEntry | undefined {
-  const score = (mount: MountEntry): number =>
-    (mount.readOnly ? 0 : 2) +
-    (mount.mountPoint === defaultMountPoint || mount.mountPoint.startsWith(`${defaultMountPoint}/`) ? 1 : 0);
-  return mounts.reduce<MountEntry | undefined>(
-    (chosen, mount) => (chosen === undefined || score(mount) > score(chosen) ? mount : chosen),
-    undefined,
-  );
+/** The mount to use of two of one hierarchy: writable before read-only, the usual place before others. */
+function better(first: MountEntry | undefined, second: MountEntry): MountEntry {
+  return first === undefined || preference(second) > preference(first) ? second : first;
+}
+
+function preference({ readOnly, mountPoint }: MountEntry): number {
+  const usual = mountPoint === defaultMountPoint || mountPoint.startsWith(`${defaultMountPoint}/`);
+  return (readOnly ? 0 : 2) + (usual ? 1 : 0);
 }
 
 function directoryName(mountPoint: string, subsystems: readonly string[]): string {

@@ -1,14 +1,8 @@
-import { constants } from "node:fs";
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_RDONLY, O_WRONLY } from "../../linux/constants.ts";
 import { systemCallError } from "../../linux/errno.ts";
 import { errno, libc } from "../../linux/libc.ts";
 import { syscallNumber } from "../../linux/syscalls.ts";
 import { hintFor } from "./errors.ts";
-
-/** AT_FDCWD, linux/fcntl.h: absolute paths ignore it. */
-const currentDirectory = -100;
-/** O_CLOEXEC, the same on x86-64 and arm64. */
-const closeOnExec = 0o2000000;
-const { O_DIRECTORY: directoryOnly, O_RDONLY: forReading, O_WRONLY: forWriting } = constants;
 
 /** More than any control file has but the lists of processes, which are read until their end. */
 const readBuffer = Buffer.allocUnsafe(16384);
@@ -25,17 +19,17 @@ export class ControlFile implements Disposable {
 
   /** Opens a control file for writing. Throws SystemCallError. */
   static forWriting(path: string): ControlFile {
-    return new ControlFile(path, open(path, forWriting));
+    return new ControlFile(path, open(path, O_WRONLY));
   }
 
   /** Opens a control file for reading. Throws SystemCallError. */
   static forReading(path: string): ControlFile {
-    return new ControlFile(path, open(path, forReading));
+    return new ControlFile(path, open(path, O_RDONLY));
   }
 
   /** Opens a cgroup's directory. Throws SystemCallError. */
   static directory(path: string): ControlFile {
-    return new ControlFile(path, open(path, forReading | directoryOnly));
+    return new ControlFile(path, open(path, O_RDONLY | O_DIRECTORY));
   }
 
   get fd(): number {
@@ -51,24 +45,13 @@ export class ControlFile implements Disposable {
     }
   }
 
-  /** The whole text from where reading stands. Throws SystemCallError. */
-  read(): string {
-    let text = "";
-    for (;;) {
-      const length = Number(libc.read(this.#fd, readBuffer, readBuffer.length));
-      if (length === -1) throw systemCallError("read", { path: this.path });
-      if (length === 0) return text;
-      text += readBuffer.toString("latin1", 0, length);
-    }
-  }
-
   /** The whole text from its beginning, as it is now. Throws SystemCallError. */
   readAgain(): string {
     const SEEK_SET = 0;
     if (Number(libc.syscall(syscallNumber("lseek"), this.#fd, 0, SEEK_SET, 0, 0, 0)) === -1) {
       throw systemCallError("lseek", { path: this.path });
     }
-    return this.read();
+    return readText(this.#fd, this.path);
   }
 
   [Symbol.dispose](): void {
@@ -79,12 +62,23 @@ export class ControlFile implements Disposable {
 }
 
 function open(path: string, flags: number): number {
-  const fd = libc.openat(currentDirectory, path, flags | closeOnExec, 0);
+  const fd = libc.openat(AT_FDCWD, path, flags | O_CLOEXEC, 0);
   if (fd === -1) {
     const number = errno();
     throw systemCallError("openat", { path, hint: hintFor(number) }, number);
   }
   return fd;
+}
+
+/** The text of an open control file from where reading stands. @param path for errors. Throws SystemCallError. */
+export function readText(fd: number, path: string): string {
+  let text = "";
+  for (;;) {
+    const length = Number(libc.read(fd, readBuffer, readBuffer.length));
+    if (length === -1) throw systemCallError("read", { path });
+    if (length === 0) return text;
+    text += readBuffer.toString("latin1", 0, length);
+  }
 }
 
 /** Writes one value to a control file. Throws SystemCallError. */
@@ -96,12 +90,12 @@ export function writeControl(path: string, value: string): void {
 /** A control file's text without the newline at its end. Throws SystemCallError. */
 export function readControl(path: string): string {
   using file = ControlFile.forReading(path);
-  return file.read().trimEnd();
+  return readText(file.fd, path).trimEnd();
 }
 
-/** Whether the cgroup or the control file is there. */
+/** Whether the cgroup or the control file is there and may be read. */
 export function exists(path: string): boolean {
-  const fd = libc.openat(currentDirectory, path, forReading | closeOnExec | constants.O_NOFOLLOW, 0);
+  const fd = libc.openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
   if (fd === -1) return false;
   libc.close(fd);
   return true;

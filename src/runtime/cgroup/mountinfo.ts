@@ -42,38 +42,46 @@ function unescape(path: string): string {
 }
 
 /**
- * Whether other mounts lie over this one, so that its path leads elsewhere: one on the same place, or one on a
- * directory above it, or above a mount that carries it.
+ * Those of `wanted` whose paths lead to them: no other mount lies on the same place, or on a directory above it, or
+ * above one of the mounts that carry it. Plain loops, as this runs cold at the start of a container.
+ * @param entries all mounts of the namespace
  */
-export function isCovered(entry: MountEntry, entries: readonly MountEntry[]): boolean {
-  let lower: MountEntry | undefined = entry;
-  // A mount that is its own ancestor cannot be; the counter only guards against a text that claims it.
-  for (let depth = 0; lower !== undefined && depth < entries.length; depth++) {
+export function reachableMounts(wanted: readonly MountEntry[], entries: readonly MountEntry[]): MountEntry[] {
+  const byId = new Map<number, MountEntry>();
+  for (const entry of entries) byId.set(entry.id, entry);
+  return wanted.filter((entry) => {
+    const carriers = carriersOf(entry, byId);
     for (const other of entries) {
-      if (other === lower) continue;
-      if (other.parentId === lower.id && other.mountPoint === lower.mountPoint && !carries(other, entry, entries)) {
-        return true;
-      }
-      if (other.parentId === lower.parentId && isBelow(lower.mountPoint, other.mountPoint)) return true;
+      if (isWithin(entry.mountPoint, other.mountPoint) && covers(other, carriers)) return false;
     }
-    const parentId: number = lower.parentId;
-    lower = entries.find((candidate) => candidate.id === parentId);
-  }
-  return false;
+    return true;
+  });
 }
 
-/** Whether `entry` was mounted, directly or not, on `ancestor`. */
-function carries(ancestor: MountEntry, entry: MountEntry, entries: readonly MountEntry[]): boolean {
-  let current: MountEntry | undefined = entry;
-  for (let depth = 0; current !== undefined && depth <= entries.length; depth++) {
-    if (current === ancestor) return true;
-    const parentId: number = current.parentId;
-    current = entries.find((candidate) => candidate.id === parentId);
+/** The mount itself, the one that it is mounted on, and so on to the namespace's first. */
+function carriersOf(entry: MountEntry, byId: ReadonlyMap<number, MountEntry>): MountEntry[] {
+  const carriers: MountEntry[] = [];
+  let carrier: MountEntry | undefined = entry;
+  // The first mount is its own parent, or has one that is not listed.
+  while (carrier !== undefined && !carriers.includes(carrier)) {
+    carriers.push(carrier);
+    carrier = byId.get(carrier.parentId);
   }
-  return false;
+  return carriers;
 }
 
-/** Whether `path` is a proper descendant of `directory`. */
-function isBelow(path: string, directory: string): boolean {
-  return path !== directory && path.startsWith(directory === "/" ? "/" : `${directory}/`);
+/** Whether a mount that lies on the way of a path is met before one of the mounts that should lead to its end. */
+function covers(other: MountEntry, carriers: readonly MountEntry[]): boolean {
+  if (carriers.includes(other)) return false;
+  const under = carriers.findIndex(({ id }) => id === other.parentId);
+  if (under === -1) return false;
+  // Both `other` and the carrier above `under` are mounted on `under`: the one nearer to the root is met first.
+  const upper = carriers[under - 1];
+  return upper === undefined || isWithin(upper.mountPoint, other.mountPoint);
+}
+
+/** Whether `path` is `directory` or below it. */
+function isWithin(path: string, directory: string): boolean {
+  if (!path.startsWith(directory)) return false;
+  return path.length === directory.length || directory === "/" || path[directory.length] === "/";
 }

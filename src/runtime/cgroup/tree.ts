@@ -1,12 +1,16 @@
 import { readdirSync } from "node:fs";
+import { AT_REMOVEDIR, type ByteString, openDirectory, tryOpenAt, unlinkAt } from "../../linux/at.ts";
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
 import { errnos, systemCallError } from "../../linux/errno.ts";
+import type { OwnedFd } from "../../linux/fd.ts";
 import { errno, libc } from "../../linux/libc.ts";
 import { CgroupError, hintFor } from "./errors.ts";
-import { ControlFile } from "./files.ts";
+import { readText } from "./files.ts";
 
-const currentDirectory = -100;
-/** AT_REMOVEDIR, linux/fcntl.h */
-const removeDirectory = 0x200;
+/*
+ * A container that may write to its cgroup makes others below it, as deep and by such names as it likes. Those are
+ * only reached from open directories, by names of bytes.
+ */
 
 /**
  * Makes a cgroup with the parents that are missing.
@@ -16,7 +20,7 @@ const removeDirectory = 0x200;
  */
 export function makeCgroup(mountPoint: string, path: string, made: string[]): boolean {
   const directory = mountPoint + path;
-  if (libc.mkdirat(currentDirectory, directory, 0o755) === 0) {
+  if (libc.mkdirat(AT_FDCWD, directory, 0o755) === 0) {
     made.push(directory);
     return true;
   }
@@ -36,7 +40,7 @@ export function makeCgroup(mountPoint: string, path: string, made: string[]): bo
 /** Takes back what a failed creation made, the last first. A parent that others use by now stays. */
 export function removeMade(made: readonly string[]): void {
   for (const directory of made.toReversed()) {
-    if (libc.unlinkat(currentDirectory, directory, removeDirectory) === 0) continue;
+    if (libc.unlinkat(AT_FDCWD, directory, AT_REMOVEDIR) === 0) continue;
     const number = errno();
     if (number !== errnos.EBUSY && number !== errnos.ENOENT) {
       throw systemCallError("rmdir", { path: directory }, number);
@@ -56,42 +60,38 @@ export function refuseOccupied(directory: string): void {
   });
 }
 
-/** The names of the cgroups directly below one; none when it does not exist. */
-export function childNames(directory: string): string[] {
-  try {
-    return readdirSync(directory, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name);
-  } catch (error) {
-    if (isGone(error)) return [];
-    throw error;
-  }
-}
-
 /** The processes of a cgroup and of all below it; none when it does not exist. */
 export function processesBelow(directory: string): number[] {
   const found = new Set<number>();
-  const pending = [directory];
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    for (const pid of processesOf(next)) found.add(pid);
-    for (const name of childNames(next)) pending.push(`${next}/${name}`);
+  try {
+    using opened = openDirectory(directory);
+    collectProcesses(opened, found);
+  } catch (error) {
+    if (!isGone(error)) throw error;
   }
   return [...found];
+}
+
+function collectProcesses(directory: OwnedFd, found: Set<number>): void {
+  for (const pid of processesOf(directory)) found.add(pid);
+  for (const name of childNames(directory)) {
+    using child = tryOpenAt(directory.number, name, O_RDONLY | O_DIRECTORY);
+    if (child !== undefined) collectProcesses(child, found);
+  }
 }
 
 /**
  * The processes of this very cgroup. A threaded one (version 2) refuses to tell with EOPNOTSUPP: its processes stand
  * in the list of its domain, above it.
  */
-function processesOf(directory: string): number[] {
+function processesOf(directory: OwnedFd): number[] {
   try {
-    using file = ControlFile.forReading(`${directory}/cgroup.procs`);
-    const text = file.read();
+    using file = tryOpenAt(directory.number, "cgroup.procs", O_RDONLY);
+    const text = file === undefined ? "" : readText(file.number, "cgroup.procs").trimEnd();
     // 0 stands for a process outside of this process's own pid namespace: it cannot be addressed.
     return text === ""
       ? []
       : text
-          .trimEnd()
           .split("\n")
           .map(Number)
           .filter((pid) => pid !== 0);
@@ -101,24 +101,63 @@ function processesOf(directory: string): number[] {
   }
 }
 
+/** The names of the cgroups directly below one. */
+function childNames(directory: OwnedFd): ByteString[] {
+  return readdirSync(`/proc/self/fd/${directory.number}`, { withFileTypes: true, encoding: "latin1" })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
+}
+
+/** How to wait for a cgroup that cannot be removed yet. */
+export interface RemovalWait {
+  /** When to give up, on the clock of `performance.now()`. */
+  readonly deadline: number;
+  /** Blocks until something may have changed, or for so many milliseconds. */
+  readonly wait: (milliseconds: number) => void;
+}
+
 /**
- * Removes a cgroup, those below it first, waiting for processes in it that are just ending.
- * @param deadline when to give up, on the clock of `performance.now()`
- * @param wait blocks until something may have changed; its argument is the milliseconds that are left
+ * Removes a cgroup, those below it first, waiting for processes in it that are just ending. One that does not exist is
+ * no error.
  * @throws CgroupError it is still in use at the deadline
  */
-export function removeTree(directory: string, deadline: number, wait: (milliseconds: number) => void): void {
-  for (;;) {
-    if (libc.unlinkat(currentDirectory, directory, removeDirectory) === 0) return;
+export function removeTree(directory: string, { deadline, wait }: RemovalWait): void {
+  for (let left = Number.POSITIVE_INFINITY; ;) {
+    if (libc.unlinkat(AT_FDCWD, directory, AT_REMOVEDIR) === 0) return;
     const number = errno();
     if (number === errnos.ENOENT || number === errnos.ENODEV) return;
-    if (number !== errnos.EBUSY) throw systemCallError("rmdir", { path: directory }, number);
-    const left = deadline - performance.now();
+    if (number !== errnos.EBUSY) throw systemCallError("rmdir", { path: directory, hint: hintFor(number) }, number);
     if (left <= 0) throw stillInUse(directory);
-    const children = childNames(directory);
-    for (const name of children) removeTree(`${directory}/${name}`, deadline, wait);
-    if (children.length === 0) wait(left);
+    const removed = removeChildren(directory);
+    left = deadline - performance.now();
+    if (!removed && left > 0) wait(left);
   }
+}
+
+/** Removes what can be removed below a cgroup. @returns whether that was anything */
+function removeChildren(directory: string): boolean {
+  try {
+    using opened = openDirectory(directory);
+    return removeBelow(opened);
+  } catch (error) {
+    if (!isGone(error)) throw error;
+    return true;
+  }
+}
+
+function removeBelow(directory: OwnedFd): boolean {
+  let removed = false;
+  for (const name of childNames(directory)) {
+    let number = unlinkAt(directory.number, name, AT_REMOVEDIR);
+    if (number === errnos.EBUSY) {
+      using child = tryOpenAt(directory.number, name, O_RDONLY | O_DIRECTORY);
+      if (child !== undefined && removeBelow(child)) removed = true;
+      number = unlinkAt(directory.number, name, AT_REMOVEDIR);
+    }
+    if (number === 0) removed = true;
+    else if (number !== errnos.EBUSY) throw systemCallError("rmdir", { hint: hintFor(number) }, number);
+  }
+  return removed;
 }
 
 function stillInUse(directory: string): CgroupError {

@@ -132,6 +132,7 @@ export class CgroupV1 implements Cgroup {
   }
 
   kill(): void {
+    if (this.processes().length === 0) return;
     // SIGKILL reaches a frozen process only when it is thawed; those that stand still make no new ones meanwhile.
     const frozen = this.#freezeIfPossible();
     try {
@@ -145,7 +146,7 @@ export class CgroupV1 implements Cgroup {
     const deadline = performance.now() + timeout;
     for (const { mountPoint } of this.#hierarchies) {
       const directory = mountPoint + this.path;
-      removeTree(directory, deadline, (left) => waitForEnd(processesBelow(directory), left));
+      removeTree(directory, { deadline, wait: (left) => waitForEnd(processesBelow(directory), left) });
     }
   }
 

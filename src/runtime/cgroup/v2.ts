@@ -103,7 +103,10 @@ export class CgroupV2 implements Cgroup {
   }
 
   remove(timeout = 2000): void {
-    removeTree(this.#directory, performance.now() + timeout, (left) => this.#waitForEmpty(left));
+    removeTree(this.#directory, {
+      deadline: performance.now() + timeout,
+      wait: (left) => this.#waitForEmpty(left),
+    });
   }
 
   [Symbol.dispose](): void {

@@ -29,19 +29,23 @@ export function deviceWrites({ allowByDefault, rules }: DeviceRules): DeviceWrit
 
 /**
  * The kernel grants an access only where a single exception holds all of its bits, so a narrow exception takes over
- * what a wider one grants as well.
+ * what a wider one grants, and where two cross each other (`1:*` and `*:3`) there is a third.
  */
-function add(exceptions: Exception[], rule: DeviceRule): void {
-  let { access } = rule;
-  let same = -1;
-  for (const [index, exception] of exceptions.entries()) {
-    if (isSame(exception, rule)) same = index;
-    else if (isWithin(rule, exception)) access |= exception.access;
-    else if (isWithin(exception, rule)) exceptions[index] = { ...exception, access: exception.access | rule.access };
+function add(exceptions: Exception[], { type, major, minor, access }: Exception): void {
+  const exception = { type, major, minor, access };
+  const crossings: Exception[] = [];
+  let same = exceptions.length;
+  for (const [index, other] of exceptions.entries()) {
+    if (!overlaps(other, exception)) continue;
+    const inOther = isWithin(exception, other);
+    const holdsOther = isWithin(other, exception);
+    if (inOther) exception.access |= other.access;
+    if (inOther && holdsOther) same = index;
+    else if (holdsOther) exceptions[index] = { ...other, access: other.access | access };
+    else if (!inOther) crossings.push({ type, major: major ?? other.major, minor: minor ?? other.minor, access });
   }
-  const found = exceptions[same];
-  if (found !== undefined) exceptions[same] = { ...found, access: found.access | access };
-  else exceptions.push({ type: rule.type, major: rule.major, minor: rule.minor, access });
+  exceptions[same] = exception;
+  for (const crossing of crossings) add(exceptions, crossing);
 }
 
 function withdraw(exceptions: Exception[], rule: DeviceRule): void {
@@ -60,10 +64,6 @@ function withdraw(exceptions: Exception[], rule: DeviceRule): void {
     if (access === 0) exceptions.splice(index, 1);
     else exceptions[index] = { ...exception, access };
   }
-}
-
-function isSame(a: Exception, b: Exception): boolean {
-  return a.type === b.type && a.major === b.major && a.minor === b.minor;
 }
 
 /** Whether every device of `inner` is one of `outer`. */
