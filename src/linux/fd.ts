@@ -111,19 +111,42 @@ export function readSome(fd: number, buffer: Uint8Array): Uint8Array {
   }
 }
 
-/** Writes all of `bytes`. write(2) @throws SystemCallError */
+/** Writes all of `bytes`, waiting where the descriptor does not. write(2) @throws SystemCallError */
 export function writeAll(fd: number, bytes: Uint8Array): void {
   let written = 0;
   while (written < bytes.length) {
     const rest = written === 0 ? bytes : bytes.subarray(written);
     const count = Number(libc.write(fd, rest, rest.length));
-    if (count >= 0) written += count;
-    else if (errno() !== errnos.EINTR) throw systemCallError("write");
+    if (count >= 0) {
+      written += count;
+      continue;
+    }
+    const number = errno();
+    // A terminal that somebody else has made non-blocking: the flag belongs to the open file, not to gocker.
+    if (number === errnos.EAGAIN) poll(fd, pollEvents.write, -1);
+    else if (number !== errnos.EINTR) throw systemCallError("write", {}, number);
   }
+}
+
+const pollEvents = { read: 1, write: 4 } as const;
+
+function poll(fd: number, events: number, milliseconds: number): boolean {
+  const entry = new Int32Array([fd, events]);
+  return libc.poll(entry, 1, milliseconds) > 0;
 }
 
 /** Whether there is something to read (or the other end is gone) within `milliseconds`; -1 waits for ever. poll(2) */
 export function pollReadable(fd: number, milliseconds: number): boolean {
-  const entry = new Int32Array([fd, 1]);
-  return libc.poll(entry, 1, milliseconds) > 0;
+  return poll(fd, pollEvents.read, milliseconds);
+}
+
+/**
+ * Resolves when there is something to read. What is waited for comes within milliseconds, if nothing is wrong: so the
+ * thread waits itself at first, which costs least, and looks again and again while something is.
+ */
+export async function waitReadable(fd: number): Promise<void> {
+  const patience = 100;
+  const pause = 5;
+  if (pollReadable(fd, patience)) return;
+  while (!pollReadable(fd, 0)) await Bun.sleep(pause);
 }

@@ -58,6 +58,8 @@ const declarations = {
   lsetxattr: { args: ["cstring", "cstring", "buffer", u64, "i32"], returns: "i32" },
 
   tcgetattr: { args: ["i32", "buffer"], returns: "i32" },
+  cfmakeraw: { args: ["buffer"], returns: "void" },
+  recvmsg: { args: ["i32", "buffer", "i32"], returns: i64 },
   tcsetattr: { args: ["i32", "i32", "buffer"], returns: "i32" },
 } as const;
 

@@ -1,5 +1,5 @@
 import { errnos } from "../errno.ts";
-import { pollReadable, readSome, type OwnedFd } from "../fd.ts";
+import { readSome, waitReadable, type OwnedFd } from "../fd.ts";
 import { timesMarker, timeSize, type EncodedPlan } from "./encode.ts";
 import type { Step } from "./plan.ts";
 
@@ -20,8 +20,6 @@ export interface LaunchOutcome {
 }
 
 const recordSize = 16;
-/** How long the thread itself waits before it leaves the waiting to the thread pool: longer than a launch takes. */
-const patience = 100;
 
 /** gocker's end of the pipe on which the interpreter reports; its end means that the user's program runs. */
 export class LaunchStatus implements Disposable {
@@ -37,21 +35,11 @@ export class LaunchStatus implements Disposable {
   async outcome(): Promise<LaunchOutcome> {
     const chunks: Uint8Array[] = [];
     for (;;) {
-      const chunk = await this.#read();
+      await waitReadable(this.#reader.number);
+      const chunk = readSome(this.#reader.number, new Uint8Array(4096));
       if (chunk.length === 0) return this.#decode(Buffer.concat(chunks));
       chunks.push(chunk);
     }
-  }
-
-  async #read(): Promise<Uint8Array> {
-    const buffer = new Uint8Array(4096);
-    if (pollReadable(this.#reader.number, patience)) return readSome(this.#reader.number, buffer);
-    const { read } = await import("node:fs");
-    return new Promise((resolve, reject) => {
-      read(this.#reader.number, buffer, 0, buffer.length, null, (error, count) =>
-        error === null ? resolve(buffer.subarray(0, count)) : reject(error),
-      );
-    });
   }
 
   #decode(bytes: Buffer): LaunchOutcome {

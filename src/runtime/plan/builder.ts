@@ -23,6 +23,13 @@ import { splitPath } from "../../util/path.ts";
 /** What a path in the container must lead to. */
 export type TargetKind = "directory" | "file" | "any";
 
+export interface TargetOptions {
+  /** No link may be on the way. */
+  readonly noSymlinks?: boolean;
+  /** Where the path leads when it does not exist: a link may point to what is to be made. The path itself unless told. */
+  readonly createAt?: string;
+}
+
 /** Collects the steps of a launch plan, in the order in which the child runs them. */
 export class PlanBuilder {
   readonly steps: Step[] = [];
@@ -129,61 +136,77 @@ export class PlanBuilder {
    * procfs) are refused. What is missing is made: directories 0755 of root, and an empty file for a file.
    * openat2(2), Linux 5.6
    */
-  openTarget(
-    group: StepGroup,
-    path: string,
-    kind: TargetKind,
-    options: { readonly noSymlinks?: boolean } = {},
-  ): Slot {
-    const parts = splitPath(path);
+  openTarget(group: StepGroup, path: string, kind: TargetKind, options: TargetOptions = {}): Slot {
     const target = slot(path);
+    const parts = splitPath(path);
     if (parts.length === 0) {
-      this.add({ label: "Open the root directory", group, syscall: "openat", args: [this.root, ".", O_PATH | O_CLOEXEC], result: target });
+      this.add({
+        label: "Open the root directory",
+        group,
+        syscall: "openat",
+        args: [this.root, ".", O_PATH | O_CLOEXEC],
+        result: target,
+      });
       return target;
     }
-    const open = (directory: boolean, length: number): Omit<Step, "label"> => ({
-      group,
-      syscall: "openat2",
-      args: openInRoot(this.root, parts.slice(0, length).join("/"), directory ? O_DIRECTORY : 0, options),
-      path,
-      result: target,
-    });
-    const wantsDirectory = kind === "directory";
-    const creation: Step[] = [];
-    // Each directory on the way is made in its parent, by name alone: mkdirat does not follow a link in the last place.
-    parts.forEach((name, index) => {
-      const parentPath = `/${parts.slice(0, index).join("/")}`;
-      const last = index === parts.length - 1;
-      if (index > 0) creation.push({ label: `Open ${parentPath}`, ...open(true, index) });
-      creation.push(
-        last && !wantsDirectory
-          ? {
-              // Through openat2 again: a dangling link in the last place must not lead this out of the root.
-              label: `Make the file ${path}`,
-              group,
-              syscall: "openat2",
-              args: [this.root, parts.join("/"), openHow(O_WRONLY | O_CREAT | O_CLOEXEC, 0o644, resolveInRoot), openHowSize],
-              path,
-            }
-          : {
-              label: `Make the directory /${parts.slice(0, index + 1).join("/")}`,
-              group,
-              syscall: "mkdirat",
-              args: [index === 0 ? this.root : target, name, 0o755],
-              onError: { tolerate: ["EEXIST"] },
-              path,
-            },
-      );
-    });
-    creation.push({ label: `Open ${path}`, ...open(wantsDirectory, parts.length) });
+    const open = openInRoot(this.root, parts.join("/"), kind === "directory" ? O_DIRECTORY : 0, options);
+    const creation = this.#creationSteps(group, splitPath(options.createAt ?? path), kind, target);
     this.add({
       label: `Find ${path} in the container`,
-      ...open(wantsDirectory, parts.length),
+      group,
+      syscall: "openat2",
+      args: open,
       onError: { tolerate: ["ENOENT"] },
       onSuccess: { skip: creation.length },
+      result: target,
+      path,
     });
     for (const step of creation) this.add(step);
     return target;
+  }
+
+  /** Each directory on the way is made in its parent, by name alone: mkdirat does not follow a link in the last place. */
+  #creationSteps(group: StepGroup, parts: readonly string[], kind: TargetKind, target: Slot): Step[] {
+    const steps: Step[] = [];
+    const directories = kind === "directory" ? parts : parts.slice(0, -1);
+    directories.forEach((name, index) => {
+      const made = parts.slice(0, index + 1);
+      const path = `/${made.join("/")}`;
+      steps.push(
+        {
+          label: `Make the directory ${path}`,
+          group,
+          syscall: "mkdirat",
+          args: [index === 0 ? this.root : target, name, 0o755],
+          onError: { tolerate: ["EEXIST"] },
+          path,
+        },
+        {
+          label: `Open ${path}`,
+          group,
+          syscall: "openat2",
+          args: openInRoot(this.root, made.join("/"), O_DIRECTORY),
+          result: target,
+          path,
+        },
+      );
+    });
+    if (kind === "directory") return steps;
+    const path = `/${parts.join("/")}`;
+    // By openat2 too: a dangling link in the last place must not lead this out of the root.
+    const how = openHow(O_WRONLY | O_CREAT | O_CLOEXEC, 0o644, resolveInRoot);
+    steps.push(
+      { label: `Make the file ${path}`, group, syscall: "openat2", args: [this.root, parts.join("/"), how, openHowSize], path },
+      {
+        label: `Open ${path}`,
+        group,
+        syscall: "openat2",
+        args: openInRoot(this.root, parts.join("/"), 0),
+        result: target,
+        path,
+      },
+    );
+    return steps;
   }
 
   /** Makes a directory in one that the plan itself mounted, and opens it. */

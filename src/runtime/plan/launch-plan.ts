@@ -28,7 +28,8 @@ import {
   openWorkingDirectory,
 } from "./process.ts";
 import { addPivotSteps, addPropagationStep, addRootSteps } from "./root-file-system.ts";
-import { addMaskedPaths, addReadonlyPaths, addSysctls, type SeccompFilter } from "./security.ts";
+import type { SeccompFilter } from "../seccomp/compile.ts";
+import { addMaskedPaths, addReadonlyPaths, addSysctls } from "./security.ts";
 import { addTerminal, addTerminalAsStdio, terminalDescriptors } from "./terminal.ts";
 
 /** A container as a list of system calls: what `--explain` prints and the launcher runs. */

@@ -20,7 +20,7 @@ const group = "file system";
 export interface MountFacts {
   /** What a bind mount's source is: its target is made to fit. */
   sourceKind(source: string): TargetKind;
-  /** Where a path of the container leads by the links that the image has; the path itself when it has none. */
+  /** Where a path of the container leads by the links of its image, whether anything is there or not. */
   resolveTarget(path: string): string;
   readonly cgroupView: CgroupView | undefined;
 }
@@ -72,8 +72,9 @@ function addFileSystem(
   });
   if (options.propagation !== 0) addPropagation(builder, destination, made, options);
   const isPinned = pinned.has(type);
-  const target = builder.openTarget(group, isPinned ? destination : facts.resolveTarget(destination), "directory", {
+  const target = builder.openTarget(group, destination, "directory", {
     noSymlinks: isPinned,
+    ...(!isPinned && { createAt: facts.resolveTarget(destination) }),
   });
   builder.attach(label, group, made, target, destination);
   return made;
@@ -133,14 +134,16 @@ function addBind(builder: PlanBuilder, { mount, index, destination, options, fac
       flags: AT_RECURSIVE,
     });
   }
-  const target = builder.openTarget(group, facts.resolveTarget(destination), facts.sourceKind(source));
+  const target = builder.openTarget(group, destination, facts.sourceKind(source), {
+    createAt: facts.resolveTarget(destination),
+  });
   builder.attach(`Mount ${source} at ${destination}`, group, tree, target, destination);
 }
 
 function addCgroupMount(builder: PlanBuilder, destination: string, options: MountOptions, facts: MountFacts): void {
   const view = facts.cgroupView;
   if (view === undefined) return;
-  const target = builder.openTarget(group, facts.resolveTarget(destination), "directory");
+  const target = builder.openTarget(group, destination, "directory");
   if (view.type === "v2") {
     const made = builder.newFileSystem({
       label: `Mount cgroup2 at ${destination}`,

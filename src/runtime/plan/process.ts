@@ -20,7 +20,8 @@ import { words, type Slot } from "../../linux/launch/plan.ts";
 import type { Capabilities, Process, Rlimit } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { PlanBuilder } from "./builder.ts";
-import { addSeccomp, type SeccompFilter } from "./security.ts";
+import type { SeccompFilter } from "../seccomp/compile.ts";
+import { addSeccomp } from "./security.ts";
 
 const group = "process";
 
@@ -269,7 +270,7 @@ function addFilterAndCapabilities(builder: PlanBuilder, masks: CapabilityMasks, 
 /** `process.cwd`, made when it is missing, while the root may still be written to. */
 export function openWorkingDirectory(builder: PlanBuilder, cwd: string, resolve: (path: string) => string): Slot {
   if (!cwd.startsWith("/")) throw new InvalidDocumentError(`process.cwd: ${cwd} is not absolute`);
-  return builder.openTarget(group, resolve(cwd), "directory");
+  return builder.openTarget(group, cwd, "directory", { createAt: resolve(cwd) });
 }
 
 /** A child that becomes the program while process 1 goes on as its reaper. */

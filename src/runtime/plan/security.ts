@@ -5,6 +5,8 @@ import {
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
   MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
   O_CLOEXEC,
@@ -14,6 +16,7 @@ import {
 } from "../../linux/constants.ts";
 import { words, type Slot } from "../../linux/launch/plan.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
+import type { SeccompFilter } from "../seccomp/compile.ts";
 import { openInRoot, type PlanBuilder } from "./builder.ts";
 
 const group = "security";
@@ -94,7 +97,7 @@ function addMask(builder: PlanBuilder, path: string, device: Slot, empty: Slot):
     label: `Mask the directory ${path}`,
     group,
     syscall: "move_mount",
-    args: [directoryCover, "", directory, "", 0x44],
+    args: [directoryCover, "", directory, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
     onSuccess: { skip: 3 },
     path,
   });
@@ -135,14 +138,6 @@ export function addSysctls(builder: PlanBuilder, sysctls: Readonly<Record<string
       path: `/proc/${path}`,
     });
   }
-}
-
-/** A compiled seccomp program. */
-export interface SeccompFilter {
-  /** `struct sock_filter[]`, eight bytes each. */
-  readonly program: Uint8Array;
-  /** SECCOMP_FILTER_FLAG_… */
-  readonly flags: number;
 }
 
 /** Puts the filter in force. seccomp(2) */

@@ -1,0 +1,203 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { hostArchitecture } from "../linux/arch.ts";
+import { isAtLeast } from "../linux/kernel.ts";
+import { windowSize } from "../linux/terminal.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { ImageConfig } from "../oci/image-config.ts";
+import type { RuntimeSpec, Seccomp } from "../oci/runtime-spec.ts";
+import type { OverlayRoot } from "../runtime/root.ts";
+import { UsageError } from "../util/errors.ts";
+import type { ClaimedContainer } from "./claim.ts";
+import { resolveCommand } from "./command.ts";
+import { buildEtcFiles, readHostEtc, writeEtcFiles } from "./etc-files.ts";
+import { type HostFacts, readHostFacts } from "./host-facts.ts";
+import { LayeredRoot } from "./layered-root.ts";
+import type { ContainerOptions } from "./options.ts";
+import type { RecordedMount } from "./record.ts";
+import type { ContainerStore } from "./records.ts";
+import { defaultSeccomp, seccompFromFile } from "./seccomp-profile.ts";
+import { buildRuntimeSpec, containerHostname, serialiseSpec, specCapabilities } from "./spec.ts";
+import { readUserDatabase, resolveUser } from "./user.ts";
+import { volumeRequests } from "./volume-requests.ts";
+import { nameVolumes, type VolumeStore } from "./volumes.ts";
+
+/** The image of a container to be, as the store has it. */
+export interface ContainerImage {
+  /** As the user named it. */
+  readonly reference: string;
+  readonly id: string;
+  readonly config: ImageConfig;
+  /** Its layers' diff IDs and directories, lowest first. */
+  readonly layers: readonly { readonly diffId: Digest; readonly directory: string }[];
+}
+
+/** What {@link createContainer} needs beside the options that describe the container itself. */
+export interface CreateInput {
+  readonly containers: ContainerStore;
+  readonly volumes: VolumeStore;
+  /** The store's root directory, below which layers and containers lie. */
+  readonly root: string;
+  readonly image: ContainerImage;
+  readonly options: ContainerOptions;
+  readonly name?: string | undefined;
+  readonly remove: boolean;
+  readonly user?: string | undefined;
+  readonly groupAdd: readonly string[];
+  /** From `resolveUserEnvironment`. */
+  readonly environment: readonly string[];
+  readonly addHosts: readonly { readonly name: string; readonly address: string }[];
+  readonly dns: readonly string[];
+  readonly seccomp: "default" | "unconfined" | { readonly file: string };
+}
+
+/** A container that is whole on the disk and has not been started. */
+export interface CreatedContainer extends Disposable {
+  /** The caller disposes of it, after removing the container if it should not stay. */
+  readonly claim: ClaimedContainer;
+  readonly spec: RuntimeSpec;
+  readonly imageConfig: ImageConfig;
+  readonly rootFileSystem: OverlayRoot;
+  /** The image's files, to look paths up in. Open until this is disposed of. */
+  readonly imageRoot: LayeredRoot;
+}
+
+/**
+ * Makes a container of an image: record, directories, files for /etc, volumes and specification. Everything that the
+ * options could have wrong is found before anything is made.
+ * @throws UsageError, NoCommandError, UnknownUserError, ConflictError (the name), SystemCallError
+ */
+export async function createContainer(input: CreateInput): Promise<CreatedContainer> {
+  const { image, options } = input;
+  using cleanup = new DisposableStack();
+  const imageRoot = cleanup.use(LayeredRoot.open(image.layers.map(({ directory }) => directory)));
+  const host = readHostFacts({ devices: options.privileged });
+  const user = resolveUser(input.user ?? image.config.config?.User ?? "", input.groupAdd, readUserDatabase(imageRoot));
+  const seccomp = await seccompOf(input, host);
+  const requests = volumeRequests(image.config.config, options.mounts);
+  const volumeNames = nameVolumes(requests);
+  const command = resolveCommand({ ...options, image: image.config.config });
+  createBindSources(options);
+
+  const claim = cleanup.adopt(
+    input.containers.create({
+      name: input.name,
+      image: { reference: image.reference, id: image.id },
+      command,
+      labels: { ...image.config.config?.Labels, ...options.labels },
+      mounts: recordedMounts(options, requests, volumeNames),
+      layers: image.layers.map(({ diffId }) => diffId),
+      remove: input.remove,
+      terminal: options.terminal,
+      ...(stopSignalOf(input) !== undefined && { stopSignal: stopSignalOf(input) as string }),
+    }),
+    (unfinished) => unfinished.remove(),
+  );
+  const volumes = await input.volumes.prepare(requests, volumeNames, imageRoot);
+  const spec = buildRuntimeSpec({
+    id: claim.id,
+    image: image.config,
+    options,
+    environment: input.environment,
+    user,
+    volumes,
+    etcFiles: writeEtcFiles(
+      claim.directory,
+      buildEtcFiles(
+        {
+          hostname: containerHostname(claim.id, options),
+          network: options.network,
+          addHosts: input.addHosts,
+          dns: input.dns,
+        },
+        readHostEtc(),
+      ),
+    ),
+    rootPath: "rootfs",
+    host,
+    seccomp,
+    ...(options.terminal && { consoleSize: windowSize(1) ?? windowSize(0) }),
+  });
+  writeFileSync(`${claim.directory}/config.json`, serialiseSpec(spec));
+  const rootFileSystem = makeOverlay(input, claim, host);
+  cleanup.move();
+  return {
+    claim,
+    spec,
+    imageConfig: image.config,
+    rootFileSystem,
+    imageRoot,
+    [Symbol.dispose]: () => imageRoot[Symbol.dispose](),
+  };
+}
+
+function stopSignalOf({ options, image }: CreateInput): string | undefined {
+  return options.stopSignal ?? image.config.config?.StopSignal;
+}
+
+async function seccompOf({ seccomp, options }: CreateInput, host: HostFacts): Promise<Seccomp | undefined> {
+  if (seccomp === "unconfined" || (seccomp === "default" && options.privileged)) return undefined;
+  const facts = {
+    capabilities: specCapabilities(options, host),
+    architecture: hostArchitecture,
+    kernel: host.kernel,
+  };
+  return seccomp === "default" ? defaultSeccomp(facts) : seccompFromFile(seccomp.file, facts);
+}
+
+/** `-v` makes a missing source directory, as Docker does; `--mount` takes it for a mistake. */
+function createBindSources({ mounts }: ContainerOptions): void {
+  for (const mount of mounts) {
+    if (mount.type !== "bind" || !mount.createSource) continue;
+    try {
+      mkdirSync(mount.source, { recursive: true, mode: 0o755 });
+    } catch (error) {
+      // A file, or anything else that can be mounted.
+      if ((error as NodeJS.ErrnoException).code === "EEXIST") continue;
+      const reason = (error as Error).message;
+      throw new UsageError(`cannot make the directory ${mount.source} to mount: ${reason}`, { cause: error });
+    }
+  }
+}
+
+function recordedMounts(
+  options: ContainerOptions,
+  requests: ReturnType<typeof volumeRequests>,
+  volumeNames: readonly string[],
+): RecordedMount[] {
+  const others = options.mounts.flatMap((mount): RecordedMount[] => {
+    if (mount.type === "volume") return [];
+    const destination = mount.target;
+    if (mount.type === "tmpfs") return [{ type: "tmpfs", destination, readOnly: mount.options.includes("ro") }];
+    return [{ type: "bind", source: mount.source, destination, readOnly: mount.readOnly }];
+  });
+  const volumes = requests.map(
+    ({ name, target, readOnly }, index): RecordedMount => ({
+      type: "volume",
+      name: volumeNames[index] as string,
+      anonymous: name === undefined,
+      destination: target,
+      readOnly,
+    }),
+  );
+  return [...others, ...volumes];
+}
+
+/** The directories of the container's own, and the overlay that they and the layers make. */
+function makeOverlay({ root, image, remove }: CreateInput, claim: ClaimedContainer, host: HostFacts): OverlayRoot {
+  const own = (name: string) => `${claim.directory}/${name}`.slice(root.length + 1);
+  // The upper directory's mode is the mode of the container's /.
+  mkdirSync(`${claim.directory}/upper`, { mode: 0o755 });
+  mkdirSync(`${claim.directory}/work`, { mode: 0o700 });
+  mkdirSync(`${claim.directory}/rootfs`, { mode: 0o700 });
+  return {
+    kind: "overlay",
+    base: root,
+    lower: image.layers.map(({ directory }) => directory.slice(root.length + 1)),
+    upper: own("upper"),
+    work: own("work"),
+    target: own("rootfs"),
+    volatile: remove,
+    layersOneByOne: isAtLeast(host.kernel, 6, 7),
+  };
+}
+

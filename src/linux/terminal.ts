@@ -1,0 +1,64 @@
+import { TIOCGWINSZ, TIOCSWINSZ } from "./constants.ts";
+import { systemCallError } from "./errno.ts";
+import { libc } from "./libc.ts";
+
+/** A terminal's size in characters. */
+export interface WindowSize {
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Room for glibc's and musl's `struct termios`, which are both 60 bytes. */
+const termiosSize = 64;
+const setNow = 0;
+const setAfterOutput = 1;
+
+/** Whether a descriptor is a terminal. isatty(3) */
+export function isTerminal(fd: number): boolean {
+  return libc.tcgetattr(fd, new Uint8Array(termiosSize)) === 0;
+}
+
+/** The size of a terminal; undefined when the descriptor is none, or one that does not know. */
+export function windowSize(fd: number): WindowSize | undefined {
+  const size = new Uint16Array(4);
+  if (libc.ioctl(fd, TIOCGWINSZ, size) < 0) return undefined;
+  const [height = 0, width = 0] = size;
+  return height === 0 || width === 0 ? undefined : { height, width };
+}
+
+/** Sets a terminal's size; its foreground processes get SIGWINCH when it changes. @throws SystemCallError */
+export function setWindowSize(fd: number, { height, width }: WindowSize): void {
+  if (libc.ioctl(fd, TIOCSWINSZ, new Uint16Array([height, width, 0, 0])) < 0) throw systemCallError("ioctl");
+}
+
+/** The mode that a terminal was in; disposing puts it back. */
+export class TerminalMode implements Disposable {
+  readonly #fd: number;
+  readonly #saved: Uint8Array;
+
+  private constructor(fd: number, saved: Uint8Array) {
+    this.#fd = fd;
+    this.#saved = saved;
+  }
+
+  /** Remembers the mode of a terminal; undefined when the descriptor is none. tcgetattr(3) */
+  static save(fd: number): TerminalMode | undefined {
+    const saved = new Uint8Array(termiosSize);
+    return libc.tcgetattr(fd, saved) === 0 ? new TerminalMode(fd, saved) : undefined;
+  }
+
+  /** Hands every byte on as it is typed: no echo, no lines, no signals by keys. cfmakeraw(3) */
+  makeRaw(): void {
+    const raw = this.#saved.slice();
+    libc.cfmakeraw(raw);
+    if (libc.tcsetattr(this.#fd, setNow, raw) < 0) throw systemCallError("tcsetattr");
+  }
+
+  restore(): void {
+    libc.tcsetattr(this.#fd, setAfterOutput, this.#saved);
+  }
+
+  [Symbol.dispose](): void {
+    this.restore();
+  }
+}

@@ -1,0 +1,46 @@
+import { errnos, errnoReason, systemCallError } from "../linux/errno.ts";
+import type { FailedStep, LaunchOutcome } from "../linux/launch/status.ts";
+import { GockerError, type GockerErrorOptions } from "../util/errors.ts";
+import { isExecution } from "./plan/process.ts";
+
+/** The container's program could not be executed: not found, or found and not fit for it. */
+export class ExecutionError extends GockerError {
+  override readonly name = "ExecutionError";
+  /** 127 when nothing of the name was found, else 126: what a shell says. */
+  readonly exitCode: 126 | 127;
+  readonly program: string;
+  readonly reason: string;
+
+  constructor(program: string, reason: string, exitCode: 126 | 127, options?: GockerErrorOptions) {
+    super(exitCode === 127 ? "COMMAND_NOT_FOUND" : "COMMAND_NOT_EXECUTABLE", `cannot run ${program}: ${reason}`, options);
+    this.exitCode = exitCode;
+    this.program = program;
+    this.reason = reason;
+  }
+}
+
+const missing: ReadonlySet<number> = new Set([errnos.ENOENT, errnos.ENOTDIR]);
+
+/**
+ * The error that a launch ended with; undefined when the program runs.
+ * @param program argv[0] of the container
+ */
+export function launchError(outcome: LaunchOutcome, program: string): GockerError | undefined {
+  const { fatal } = outcome;
+  if (fatal === undefined) return undefined;
+  if (!isExecution(fatal.step)) return stepError(fatal);
+  const attempts = [...outcome.reported, fatal].filter(({ step }) => isExecution(step));
+  // As execvp has it: a place where something was found says more than the places where nothing was.
+  const telling = attempts.find(({ errno }) => !missing.has(errno));
+  if (telling !== undefined) return new ExecutionError(program, errnoReason(telling.errno), 126);
+  const reason = program.includes("/") ? errnoReason(fatal.errno) : "not found in the container's PATH";
+  return new ExecutionError(program, reason, 127);
+}
+
+function stepError({ step, errno }: FailedStep): GockerError {
+  return systemCallError(step.syscall, { step: lowerFirst(step.label), path: step.path }, errno);
+}
+
+function lowerFirst(text: string): string {
+  return text.slice(0, 1).toLowerCase() + text.slice(1);
+}
