@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import type { StartUnpacker } from "../../src/image/layer-intake.ts";
 import type { FetchedManifest, ImageRegistry } from "../../src/image/pull.ts";
 import { ImageStore } from "../../src/image/store.ts";
@@ -36,7 +37,8 @@ export const pretendUnpacker: StartUnpacker = ({ directory, mediaType, diffId })
     finish: () => {
       let plain: Uint8Array = Buffer.concat(chunks);
       try {
-        if (mediaType.endsWith("gzip")) plain = Bun.gunzipSync(new Uint8Array(plain));
+        if (mediaType.endsWith("gzip")) plain = gunzipSync(plain);
+        if (mediaType.endsWith("zstd")) plain = Bun.zstdDecompressSync(new Uint8Array(plain));
       } catch (error) {
         throw new InvalidDocumentError("the layer is no gzip data", { cause: error });
       }

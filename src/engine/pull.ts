@@ -1,0 +1,50 @@
+import type { ProgressListener } from "../image/progress.ts";
+import type { StoredImage } from "../image/stored-image.ts";
+import { parsePlatform } from "../oci/platform.ts";
+import { formatReference, parseReference, type Reference } from "../oci/reference.ts";
+import type { EngineContext } from "./context.ts";
+
+/** What {@link pull} can be told. */
+export interface PullOptions {
+  /** `linux/arm64`: the host's unless told. */
+  readonly platform?: string | undefined;
+  readonly onProgress?: ProgressListener | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What {@link pull} brought. */
+export interface PullResult {
+  readonly image: StoredImage;
+  /** The canonical reference that was pulled. */
+  readonly reference: string;
+  /** The tag that was taken because the registry has no `latest`, when none was asked for. */
+  readonly substituted?: string | undefined;
+  /** Whether the name led to another image before, or to none. */
+  readonly isNew: boolean;
+}
+
+/**
+ * Pulls an image from its registry.
+ * @param name such as `alpine`, `ghcr.io/owner/app:1.2` or `alpine@sha256:…`; without a tag `latest` is meant
+ * @throws the errors of parseReference, of the registry and of pullImage
+ */
+export async function pull(context: EngineContext, name: string, options: PullOptions = {}): Promise<PullResult> {
+  const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
+  const named = parseReference(name);
+  const [{ pullImage }, client] = await Promise.all([import("../image/pull.ts"), registryClient()]);
+  const { reference, substituted } = await client.resolveTag(named);
+  const canonical = formatReference(reference);
+  const before = manifestOf(context, canonical);
+  const { onProgress, signal } = options;
+  const substituteFor = substituted === undefined ? undefined : withLatest(named);
+  const image = await pullImage(context.images, client, reference, { platform, onProgress, signal, substituteFor });
+  return { image, reference: canonical, substituted, isNew: image.manifestDigest !== before };
+}
+
+function manifestOf(context: EngineContext, name: string): string | undefined {
+  return context.images.findManifest(name);
+}
+
+function withLatest({ domain, repository }: Reference): Reference {
+  return { domain, repository, tag: "latest" };
+}
