@@ -99,7 +99,7 @@ export function defaultProfile(): SeccompProfile {
       allow("process_vm_readv process_vm_writev ptrace", { includes: { minKernel: { major: 4, minor: 8 } } }),
       ...socketFamilies.map((arg) => allow("socket", { args: [arg] })),
       ...personalities.map((arg) => allow("personality", { args: [arg] })),
-      allow("arm_fadvise64_64 arm_sync_file_range sync_file_range2 breakpoint cacheflush set_tls", {
+      allow("arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls", {
         includes: { arches: ["arm", "arm64"] },
       }),
       allow("arch_prctl", { includes: { arches: ["amd64", "x32"] } }),
