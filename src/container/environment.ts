@@ -90,12 +90,11 @@ export function parseEnvironmentFile(content: Uint8Array, path: string, host: Ho
     const where = `${path}:${index + 1}`;
     let line: string;
     try {
-      line = decoder.decode(bytes).replace(/\r$/, "");
+      // A byte order mark, as files of Windows begin with, counts as white space here.
+      line = decoder.decode(bytes).replace(/\r$/, "").trimStart();
     } catch (error) {
       throw new UsageError(`${where}: not UTF-8 text`, { cause: error });
     }
-    // A file of Windows begins with a byte order mark.
-    line = (index === 0 ? line.replace(/^\uFEFF/, "") : line).trimStart();
     if (line === "" || line.startsWith("#")) continue;
     const at = line.indexOf("=");
     const key = at === -1 ? line : line.slice(0, at);

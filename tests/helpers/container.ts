@@ -1,0 +1,68 @@
+import type { HostFacts } from "../../src/container/host-facts.ts";
+import type { NewContainer } from "../../src/container/record.ts";
+import type { RunOptions } from "../../src/engine/options.ts";
+import { capabilityMask, capabilityNames } from "../../src/linux/capabilities.ts";
+import type { ImageConfig, ImageConfigExecution } from "../../src/oci/image-config.ts";
+
+/** What `gocker run IMAGE` without any flag asks for. */
+export function runOptions(change: Partial<RunOptions> = {}): RunOptions {
+  return {
+    image: "alpine",
+    words: [],
+    dockerWords: false,
+    interactive: false,
+    terminal: false,
+    remove: false,
+    init: false,
+    labels: {},
+    pull: "missing",
+    quiet: false,
+    environment: [],
+    environmentFiles: [],
+    groupAdd: [],
+    ulimits: [],
+    mounts: [],
+    readOnly: false,
+    network: "none",
+    addHosts: [],
+    dns: [],
+    capAdd: [],
+    capDrop: [],
+    privileged: false,
+    noNewPrivileges: false,
+    seccomp: "default",
+    ...change,
+  };
+}
+
+/** An image's configuration with these settings for its containers. */
+export function imageConfig(config: ImageConfigExecution = {}): ImageConfig {
+  return { architecture: "amd64", os: "linux", config, rootfs: { type: "layers", diff_ids: [] } };
+}
+
+/** A new kernel with cgroup v2 alone and all capabilities. */
+export function hostFacts(change: Partial<HostFacts> = {}): HostFacts {
+  return {
+    architecture: "x86_64",
+    kernel: { major: 6, minor: 18 },
+    cgroupV2Only: true,
+    thermalProcessors: 2,
+    capabilities: capabilityMask(capabilityNames),
+    devices: [],
+    ...change,
+  };
+}
+
+/** What is told of a container that is about to be made. */
+export function newContainer(change: Partial<NewContainer> = {}): NewContainer {
+  return {
+    image: { reference: "alpine:3.19", id: `sha256:${"0".repeat(64)}` },
+    command: ["sh"],
+    labels: {},
+    mounts: [],
+    layers: [],
+    remove: false,
+    terminal: false,
+    ...change,
+  };
+}

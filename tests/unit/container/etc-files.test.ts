@@ -1,0 +1,81 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync, statSync } from "node:fs";
+import { buildEtcFiles, type EtcFilesInput, type HostEtc, writeEtcFiles } from "../../../src/container/etc-files.ts";
+import { TemporaryDirectory } from "../../helpers/temporary.ts";
+
+const host: HostEtc = {
+  hosts: "127.0.0.1 localhost\n10.0.0.5 buildhost",
+  resolvConf: "# from the host\nnameserver 127.0.0.53\nnameserver 10.1.1.1\nsearch corp.example\noptions ndots:2\n",
+  upstreamResolvConf: "",
+};
+const none: EtcFilesInput = { hostname: "abc", network: "none", addHosts: [], dns: [] };
+
+describe("hosts", () => {
+  test("a network of its own: localhost, the added hosts, the container's own addresses", () => {
+    const addHosts = [{ name: "db", address: "10.0.0.9" }];
+    const { hosts } = buildEtcFiles({ ...none, addHosts, addresses: ["172.18.0.2"] }, host);
+    expect(hosts).toStartWith("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    expect(hosts).toEndWith("10.0.0.9\tdb\n172.18.0.2\tabc\n");
+    expect(hosts).not.toContain("buildhost");
+  });
+
+  test("the host's network: the host's own, and the container's name", () => {
+    const { hosts } = buildEtcFiles({ ...none, network: "host" }, host);
+    expect(hosts).toBe("127.0.0.1 localhost\n10.0.0.5 buildhost\n127.0.1.1\tabc\n");
+  });
+
+  test("the host's network with added hosts: not the host's, as Docker has it", () => {
+    const addHosts = [{ name: "db", address: "fd00::9" }];
+    const { hosts } = buildEtcFiles({ ...none, network: "host", addHosts }, host);
+    expect(hosts).toContain("127.0.0.1\tlocalhost\n");
+    expect(hosts).toEndWith("fd00::9\tdb\n127.0.1.1\tabc\n");
+    expect(hosts).not.toContain("buildhost");
+  });
+});
+
+describe("resolv.conf", () => {
+  const resolvConf = (input: Partial<EtcFilesInput>, change: Partial<HostEtc> = {}) =>
+    buildEtcFiles({ ...none, ...input }, { ...host, ...change }).resolvConf;
+
+  test("loopback servers are left out, search and options stay", () => {
+    expect(resolvConf({})).toBe("nameserver 10.1.1.1\nsearch corp.example\noptions ndots:2\n");
+  });
+
+  test("systemd-resolved's real servers stand in for its stub", () => {
+    const upstreamResolvConf = "nameserver 192.0.2.1\nnameserver fe80::1%eth0\nsearch up.example\n";
+    expect(resolvConf({}, { upstreamResolvConf })).toBe("nameserver 192.0.2.1\nsearch up.example\n");
+  });
+
+  test.each(["", "nameserver 127.0.0.1\n", "nameserver ::1\nnameserver 0.0.0.0\n", "nameserver 0:0:0:0:0:0:0:1"])(
+    "public servers when nothing is left: %j",
+    (text) => {
+      expect(resolvConf({}, { resolvConf: text })).toBe("nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
+    },
+  );
+
+  test.each(["2001:db8::1", "::2", "::10", "1::", "10.127.0.1"])("%s is no loopback address", (address) => {
+    expect(resolvConf({}, { resolvConf: `nameserver ${address}\n` })).toBe(`nameserver ${address}\n`);
+  });
+
+  test("given servers replace the host's", () => {
+    expect(resolvConf({ dns: ["1.1.1.1"], network: "host" })).toBe(
+      "nameserver 1.1.1.1\nsearch corp.example\noptions ndots:2\n",
+    );
+  });
+
+  test("the host's network: word for word", () => {
+    expect(resolvConf({ network: "host" })).toBe(host.resolvConf);
+  });
+});
+
+test("the files are readable by all, whatever the umask", () => {
+  using directory = new TemporaryDirectory("etc");
+  const before = process.umask(0o077);
+  try {
+    const paths = writeEtcFiles(directory.path, buildEtcFiles(none, host));
+    expect(readFileSync(paths.hostname, "utf8")).toBe("abc\n");
+    for (const path of Object.values(paths)) expect(statSync(path).mode & 0o777).toBe(0o644);
+  } finally {
+    process.umask(before);
+  }
+});
