@@ -27,18 +27,26 @@ export function runAsOwner(command) {
   const result = spawnSync(program, args, {
     cwd: repository,
     stdio: ["ignore", process.stderr.fd, "inherit"],
-    ...(isOther ? { uid: owner.uid, gid: owner.gid, env: { ...process.env, HOME: homeOf(owner.uid) } } : {}),
+    ...(isOther ? { uid: owner.uid, gid: owner.gid, env: environmentOf(owner.uid) } : {}),
   });
   if (result.error) throw new ToolchainError(`cannot run ${program}: ${result.error.message}`);
   if (result.status !== 0) throw new ToolchainError(`${command.join(" ")} failed (${result.signal ?? result.status})`);
 }
 
-/** @param {number} uid */
-function homeOf(uid) {
-  const entry = readFileSync("/etc/passwd", "utf8")
+/**
+ * This process's environment with what is root's in it exchanged: the home directory, and npm's files there, which
+ * `npm start` names in variables. An owner without a home keeps npm's cache in the repository.
+ * @param {number} uid
+ */
+function environmentOf(uid) {
+  const roots = new Set(["HOME", "npm_config_cache", "npm_config_userconfig", "npm_config_init_module"]);
+  const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !roots.has(name)));
+  const entries = readFileSync("/etc/passwd", "utf8")
     .split("\n")
-    .find((line) => line.split(":")[2] === String(uid));
-  return entry?.split(":")[5] ?? repository;
+    .map((line) => line.split(":"));
+  const home = entries.find((fields) => fields[2] === String(uid))?.[5];
+  if (home !== undefined && existsSync(home)) return { ...environment, HOME: home };
+  return { ...environment, HOME: repository, npm_config_cache: join(repository, ".cache", "npm") };
 }
 
 /** Runs `npm ci` when what is installed is not what package-lock.json names. */
