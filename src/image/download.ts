@@ -109,10 +109,18 @@ async function openBlob(source: BlobSource, descriptor: Descriptor, offset: numb
   try {
     return await source.openBlob(descriptor, { offset, signal });
   } catch (error) {
-    // What a source refuses in its own words, it will refuse again; it has tried again itself where that helps.
-    if (error instanceof GockerError || signal.aborted) throw error;
+    if (signal.aborted) throw error;
+    // What a source refuses in its own words, it will refuse again; where that may pass it has tried again itself. Only
+    // who has a part already has reason for more patience.
+    const mayPass = !(error instanceof GockerError) || (offset > 0 && isRetryable(error));
+    if (!mayPass) throw error;
     return asError(error);
   }
+}
+
+/** As the errors of a registry say of themselves. */
+function isRetryable(error: Error): boolean {
+  return (error as { retryable?: unknown }).retryable === true;
 }
 
 /** A body came to its regular end, but it is shorter than its descriptor says. */

@@ -1,0 +1,220 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { StoreDamagedError } from "../../../src/image/errors.ts";
+import { collectGarbage, sweepTemporary } from "../../../src/image/garbage.ts";
+import { Lease } from "../../../src/image/lease.ts";
+import { pullImage } from "../../../src/image/pull.ts";
+import { ImageStore } from "../../../src/image/store.ts";
+import { distinctLayers } from "../../../src/image/stored-image.ts";
+import { FileLock } from "../../../src/linux/lock.ts";
+import { digestOf } from "../../../src/oci/digest.ts";
+import { parseReference } from "../../../src/oci/reference.ts";
+import { ConflictError } from "../../../src/util/errors.ts";
+import { MemoryRegistry, pretendUnpacker, temporaryStore } from "../../helpers/memory-images.ts";
+
+const startUnpacker = pretendUnpacker;
+
+async function pulled(store: ImageStore, registry: MemoryRegistry, name: string, ...layers: string[]) {
+  registry.add(
+    name,
+    layers.map((text) => Buffer.from(text)),
+    { author: name },
+  );
+  return pullImage(store, registry, parseReference(name), { startUnpacker });
+}
+
+describe("ImageStore", () => {
+  test("an empty store has no images, and looking makes nothing", () => {
+    using temporary = temporaryStore();
+    expect(temporary.store.list()).toEqual([]);
+    expect(temporary.store.resolve("alpine")).toBeUndefined();
+    expect(temporary.files()).toEqual([]);
+  });
+
+  test("names, tags and IDs", async () => {
+    using temporary = temporaryStore();
+    const { store } = temporary;
+    const registry = new MemoryRegistry();
+    const image = await pulled(store, registry, "docker.io/library/app:latest", "one");
+    expect(store.resolve("app")?.id).toBe(image.id);
+    await store.tag(image, parseReference("registry.test/copy:2"));
+    expect(store.resolve("registry.test/copy:2")?.references).toEqual([
+      "docker.io/library/app:latest",
+      "registry.test/copy:2",
+    ]);
+    expect((await store.untag("docker.io/library/app:latest")).untagged).toEqual(["docker.io/library/app:latest"]);
+    expect(store.resolve("app")).toBeUndefined();
+    await store.untag("registry.test/copy:2");
+    expect(store.resolve(image.id)?.references).toEqual([]);
+    // Its origin is still known, and a name takes it up again.
+    expect(store.resolve(image.id)?.repositoryDigests).toEqual([`docker.io/library/app@${image.manifestDigest}`]);
+    await store.tag(image, parseReference("again:1"));
+    expect(store.list()).toHaveLength(1);
+    expect(store.list()[0]?.references).toEqual(["docker.io/library/again:1"]);
+    expect((await store.remove([image.manifestDigest])).untagged).toEqual(["docker.io/library/again:1"]);
+    expect(store.list()).toEqual([]);
+    await expect(store.tag(image, parseReference("gone:1"))).rejects.toBeInstanceOf(StoreDamagedError);
+  });
+
+  test("the beginning of an ID must be that of one image only", async () => {
+    using temporary = temporaryStore();
+    const registry = new MemoryRegistry();
+    const ids = new Map<string, string>();
+    for (let number = 0; ; number++) {
+      const { id } = await pulled(temporary.store, registry, `registry.test/n:${number}`, `layer ${number}`);
+      const first = id.slice(7, 8);
+      if (ids.has(first)) {
+        expect(() => temporary.store.resolve(`sha256:${first}`)).toThrow(ConflictError);
+        expect(() => temporary.store.resolve(first)).toThrow(/ambiguous/);
+        expect(temporary.store.resolve(id.slice(7))?.id).toBe(id as `sha256:${string}`);
+        break;
+      }
+      ids.set(first, id);
+      expect(temporary.store.resolve(first)?.id).toBe(id as `sha256:${string}`);
+    }
+  });
+
+  test("a damaged image is told, left out of the list, repaired by a pull and can be removed", async () => {
+    using temporary = temporaryStore();
+    const { store } = temporary;
+    const registry = new MemoryRegistry();
+    const image = await pulled(store, registry, "registry.test/app:1", "one");
+    for (const digest of [image.id, image.manifestDigest]) {
+      writeFileSync(store.paths.blob(digest), "{}");
+      expect(() => store.resolve("registry.test/app:1")).toThrow(StoreDamagedError);
+      const damages: Error[] = [];
+      expect(store.list((error) => damages.push(error))).toEqual([]);
+      expect(damages).toHaveLength(1);
+      expect(store.findManifest("registry.test/app:1")).toBe(image.manifestDigest);
+      await pullImage(store, registry, parseReference("registry.test/app:1"), { startUnpacker });
+      expect(store.resolve("registry.test/app:1")?.id).toBe(image.id);
+      rmSync(store.paths.blob(digest));
+      expect(() => store.resolve("registry.test/app:1")).toThrow(StoreDamagedError);
+      await pullImage(store, registry, parseReference("registry.test/app:1"), { startUnpacker });
+    }
+    writeFileSync(store.paths.index, "{");
+    expect(() => store.list()).toThrow(/index of the image store/);
+  });
+
+  test("a layer that was unpacked before the power failed is unpacked again", async () => {
+    using temporary = temporaryStore();
+    const { store } = temporary;
+    const registry = new MemoryRegistry();
+    const image = await pulled(store, registry, "registry.test/app:1", "one");
+    await store.remove([image.manifestDigest]);
+    const [directory] = image.layerDirectories;
+    writeFileSync(`${directory}/layer.tar`, "");
+    const record = store.paths.layerRecord(digestOf("one"));
+    const content = JSON.parse(readFileSync(record, "utf8")) as object;
+    writeFileSync(record, JSON.stringify({ ...content, boot: "another" }));
+    writeFileSync(store.paths.blob(image.manifest.layers[0]!.digest), Buffer.alloc(image.manifest.layers[0]!.size));
+    await pullImage(store, registry, parseReference("registry.test/app:1"), { startUnpacker });
+    expect(readFileSync(`${directory}/layer.tar`, "utf8")).toBe("one");
+    expect(digestOf(readFileSync(store.paths.blob(image.manifest.layers[0]!.digest)))).toBe(
+      image.manifest.layers[0]!.digest,
+    );
+  });
+
+  test("of a layer that stands twice the upper one counts", () => {
+    const [a, b, c] = [digestOf("a"), digestOf("b"), digestOf("c")];
+    expect(distinctLayers([a, b, a, c, b])).toEqual([a, c, b]);
+  });
+});
+
+describe("collectGarbage", () => {
+  test("takes what nothing needs, and nothing else", async () => {
+    using temporary = temporaryStore();
+    const { store } = temporary;
+    const registry = new MemoryRegistry();
+    const kept = await pulled(store, registry, "registry.test/kept:1", "shared", "own");
+    const gone = await pulled(store, registry, "registry.test/gone:1", "shared", "gone", "in use");
+    expect(await collectGarbage(store)).toEqual({ blobs: 0, layers: 0 });
+    await store.remove([gone.manifestDigest]);
+    const collected = await collectGarbage(store, { inUse: () => [digestOf("in use")] });
+    expect(collected).toEqual({ blobs: 4, layers: 1 });
+    expect(existsSync(store.layerDirectory(digestOf("gone")))).toBe(false);
+    expect(existsSync(store.layerDirectory(digestOf("in use")))).toBe(true);
+    for (const directory of kept.layerDirectories) expect(existsSync(directory)).toBe(true);
+    expect(store.resolve("registry.test/kept:1")?.id).toBe(kept.id);
+    expect(await collectGarbage(store)).toEqual({ blobs: 0, layers: 1 });
+    expect(temporary.files().filter((file) => file.startsWith("tmp/"))).toEqual([]);
+  });
+
+  test("spares what a pull under way has leased, and not what a dead one had", async () => {
+    using temporary = temporaryStore();
+    const { store } = temporary;
+    const registry = new MemoryRegistry();
+    const image = await pulled(store, registry, "registry.test/app:1", "one");
+    const content = {
+      blobs: new Set([image.manifestDigest, image.id, image.manifest.layers[0]!.digest]),
+      layers: new Set(image.config.rootfs.diff_ids),
+    };
+    {
+      using _lease = await Lease.take(store, content);
+      await store.remove([image.manifestDigest]);
+      expect(await collectGarbage(store)).toEqual({ blobs: 0, layers: 0 });
+    }
+    writeFileSync(
+      `${store.paths.temporary}/lease-of-the-dead`,
+      JSON.stringify({ blobs: [...content.blobs], layers: [] }),
+    );
+    expect(await collectGarbage(store)).toEqual({ blobs: 3, layers: 1 });
+    expect(temporary.files().filter((file) => file.startsWith("tmp/"))).toEqual([]);
+  });
+
+  test("waits for pins", async () => {
+    using temporary = temporaryStore();
+    const pin = await temporary.store.pin();
+    const other = await temporary.store.pin();
+    let isDone = false;
+    const collecting = collectGarbage(temporary.store).then(() => {
+      isDone = true;
+    });
+    other.release();
+    // As long as one pin is held, not even the most patient turn of the event loop lets it in.
+    await new Promise(setImmediate);
+    expect(isDone).toBe(false);
+    pin.release();
+    await collecting;
+  });
+
+  test("never follows links out of a layer", async () => {
+    using temporary = temporaryStore();
+    const { store, root } = temporary;
+    const registry = new MemoryRegistry();
+    const image = await pulled(store, registry, "registry.test/app:1", "one");
+    mkdirSync(`${root}/outside`);
+    writeFileSync(`${root}/outside/file`, "");
+    symlinkSync(`${root}/outside`, `${image.layerDirectories[0]}/link`);
+    await store.remove([image.manifestDigest]);
+    await collectGarbage(store);
+    expect(existsSync(`${root}/outside/file`)).toBe(true);
+    expect(existsSync(image.layerDirectories[0]!)).toBe(false);
+  });
+});
+
+describe("sweepTemporary", () => {
+  test("removes what dead processes left, and keeps what can be resumed or is being worked on", async () => {
+    using temporary = temporaryStore();
+    const { paths } = temporary.store;
+    await sweepTemporary(paths);
+    paths.create();
+    const [dead, living, old, fresh] = ["dead", "living", "old", "fresh"].map((text) => digestOf(text));
+    for (const digest of [dead!, living!]) {
+      mkdirSync(`${paths.partialLayer(digest)}/etc`, { recursive: true });
+      writeFileSync(paths.workLock(digest), "");
+    }
+    for (const digest of [old!, fresh!]) writeFileSync(paths.partialBlob(digest), "part");
+    const twoDaysAgo = Date.now() / 1000 - 2 * 24 * 60 * 60;
+    utimesSync(paths.partialBlob(old!), twoDaysAgo, twoDaysAgo);
+    mkdirSync(`${paths.temporary}/trash-1/deep`, { recursive: true });
+    writeFileSync(`${paths.temporary}/lease-1`, "{}");
+    using _lock = await FileLock.acquire(paths.workLock(living!), "exclusive");
+    await sweepTemporary(paths);
+    const left = temporary.files().filter((file) => file.startsWith("tmp/"));
+    const hex = living!.slice(7);
+    expect(left).toEqual(
+      [`tmp/${hex}.layer`, `tmp/${hex}.layer/etc`, `tmp/${hex}.lock`, `tmp/${fresh!.slice(7)}.blob`].toSorted(),
+    );
+  });
+});
