@@ -89,6 +89,35 @@ describe("the kernel, with the default profile", () => {
   });
 });
 
+test("the kernel takes a program close to its limit, with jumps all over it", async () => {
+  const value = 0xdead_0000_0000_beefn;
+  const rules = [...syscallTable(hostArchitecture).keys()].map((name, index) => ({
+    names: [name],
+    action: "SCMP_ACT_ERRNO" as const,
+    errnoRet: index + 1,
+    args: [
+      { index: 4, op: "SCMP_CMP_EQ" as const, value },
+      { index: 5, op: "SCMP_CMP_EQ" as const, value: value + BigInt(index) },
+    ],
+  }));
+  const seccomp: Seccomp = { defaultAction: "SCMP_ACT_ALLOW", syscalls: rules };
+  const size = compileSeccomp(seccomp).program.length / 8;
+  expect(size).toBeGreaterThan(3000);
+  expect(size).toBeLessThan(4096);
+
+  const position = rules.findIndex(({ names }) => names[0] === "getsid");
+  const last = value + BigInt(position);
+  const { results, stderr } = await underFilter(seccomp, [
+    own("getsid", 0, 0, 0, 0, value, last),
+    own("getsid", 0, 0, 0, 0, value, last + 1n),
+    own("getsid", 0, 0, 0, 0, value, last & 0xffffffffn),
+  ]);
+  expect(stderr).toBe("");
+  expect(results?.[0]).toBe(-(position + 1));
+  expect(results?.[1]).toBeGreaterThanOrEqual(0);
+  expect(results?.[2]).toBeGreaterThanOrEqual(0);
+});
+
 describe.skipIf(process.arch !== "x64")("32-bit calls of a 64-bit process", () => {
   const getpid: Call = ["i386", syscallTable("i386").get("getpid") as number];
 

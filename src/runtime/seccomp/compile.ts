@@ -1,8 +1,8 @@
 import { type Architecture, hostArchitecture } from "../../linux/arch.ts";
-import { forEachSyscall, type SyscallAbi, x32Bit } from "../../linux/syscalls.ts";
+import { forEachSyscall, type SyscallAbi } from "../../linux/syscalls.ts";
 import type { Seccomp } from "../../oci/runtime-spec.ts";
-import { InvalidDocumentError } from "../../util/errors.ts";
 import { filterFlags, killProcess, letsThrough, refuseAsUnknown } from "./actions.ts";
+import { type KernelInterface, kernelInterfaces, listedAbis, type Span } from "./architectures.ts";
 import { type ArgumentBits, writeCondition } from "./conditions.ts";
 import { multiplexedDecisions } from "./multiplexed.ts";
 import { precompiledProgram } from "./precompiled.ts";
@@ -57,82 +57,6 @@ export function compileProgram(seccomp: Seccomp, architecture: Architecture): Ui
 /** `struct seccomp_data`: what is known of a call. linux/seccomp.h */
 const dataOffset = { number: 0, architecture: 4 } as const;
 
-/** The numbers from `from` up to the next span of the same interface; above the newest one the future lies. */
-interface Span {
-  readonly abi: SyscallAbi;
-  readonly from: number;
-  readonly bits: ArgumentBits;
-}
-
-/** What the kernel calls an architecture, and the spans of its system call numbers. */
-interface KernelInterface {
-  /** linux/audit.h, AUDIT_ARCH_* */
-  readonly audit: number;
-  readonly spans: readonly Span[];
-}
-
-const kernelInterfaces: Readonly<Record<Architecture, readonly KernelInterface[]>> = {
-  x86_64: [
-    {
-      audit: 0xc000003e,
-      spans: [
-        { abi: "x86_64", from: 0, bits: 64 },
-        { abi: "x32", from: x32Bit, bits: 32 },
-      ],
-    },
-    { audit: 0x40000003, spans: [{ abi: "i386", from: 0, bits: 32 }] },
-  ],
-  aarch64: [
-    { audit: 0xc00000b7, spans: [{ abi: "aarch64", from: 0, bits: 64 }] },
-    {
-      audit: 0x40000028,
-      spans: [
-        { abi: "arm", from: 0, bits: 32 },
-        // ARM's own calls, far above the common ones. arm/include/uapi/asm/unistd.h, __ARM_NR_BASE
-        { abi: "arm", from: 0x0f0000, bits: 32 },
-      ],
-    },
-  ],
-};
-
-/** Architectures by the specification's names; null for those that no kernel of gocker's serves. */
-const architectureNames: Readonly<Record<string, SyscallAbi | null>> = {
-  SCMP_ARCH_X86_64: "x86_64",
-  SCMP_ARCH_X86: "i386",
-  SCMP_ARCH_X32: "x32",
-  SCMP_ARCH_AARCH64: "aarch64",
-  SCMP_ARCH_ARM: "arm",
-  SCMP_ARCH_MIPS: null,
-  SCMP_ARCH_MIPS64: null,
-  SCMP_ARCH_MIPS64N32: null,
-  SCMP_ARCH_MIPSEL: null,
-  SCMP_ARCH_MIPSEL64: null,
-  SCMP_ARCH_MIPSEL64N32: null,
-  SCMP_ARCH_PPC: null,
-  SCMP_ARCH_PPC64: null,
-  SCMP_ARCH_PPC64LE: null,
-  SCMP_ARCH_S390: null,
-  SCMP_ARCH_S390X: null,
-  SCMP_ARCH_PARISC: null,
-  SCMP_ARCH_PARISC64: null,
-  SCMP_ARCH_RISCV64: null,
-  SCMP_ARCH_LOONGARCH64: null,
-  SCMP_ARCH_M68K: null,
-  SCMP_ARCH_SH: null,
-  SCMP_ARCH_SHEB: null,
-};
-
-/** The listed ABIs; the kernel's own is always among them. */
-function listedAbis(names: readonly string[], architecture: Architecture): Set<SyscallAbi> {
-  const abis = new Set<SyscallAbi>([architecture]);
-  for (const name of names) {
-    const abi = Object.hasOwn(architectureNames, name) ? architectureNames[name] : undefined;
-    if (abi === undefined) throw new InvalidDocumentError(`unknown seccomp architecture ${JSON.stringify(name)}`);
-    if (abi !== null) abis.add(abi);
-  }
-  return abis;
-}
-
 /** What happens to the calls from number `start` on. */
 interface Range {
   readonly start: number;
@@ -163,6 +87,10 @@ function writeInterface(
   return builder.load(dataOffset.number, writeRanges(builder, ranges, 0, ranges.length, rules.otherwise));
 }
 
+/**
+ * Adds what happens to the calls of one span, up to the number `end`. Calls above the newest one that the profile
+ * mentions are `unlisted`; if it mentions none, nothing is known of the age of those that come.
+ */
 function addRanges(ranges: Range[], { abi, from, bits }: Span, end: number, rules: Rules, unlisted: number): void {
   const { decisions, otherwise } = rules;
   const overriding = abi === "i386" ? multiplexedDecisions(rules) : undefined;
@@ -170,7 +98,6 @@ function addRanges(ranges: Range[], { abi, from, bits }: Span, end: number, rule
   forEachSyscall(abi, (name, number) => {
     const decision = overriding?.get(name) ?? decisions.get(name);
     if (decision === undefined || number < from || number >= end) return;
-    // What lies between two mentioned calls is older than the second of them.
     if (number > next) addRange(ranges, next, otherwise, bits);
     addRange(ranges, number, decision, bits);
     next = number + 1;
@@ -178,6 +105,7 @@ function addRanges(ranges: Range[], { abi, from, bits }: Span, end: number, rule
   addRange(ranges, next, next === from ? otherwise : unlisted, bits);
 }
 
+/** Adds the calls from `start` on, unless the same already happens to those before them. */
 function addRange(ranges: Range[], start: number, decision: Decision, bits: ArgumentBits): void {
   const last = ranges[ranges.length - 1];
   if (last !== undefined && last.decision === decision && typeof decision === "number") return;
@@ -199,6 +127,7 @@ function writeRanges(
   return builder.test(jump.greaterOrEqual, (ranges[middle] as Range).start, above, below);
 }
 
+/** Writes what happens to a call whose range is found. */
 function writeDecision(builder: ProgramBuilder, { decision, bits }: Range, otherwise: number): Address {
   if (typeof decision === "number") return builder.return(decision);
   let next = builder.return(otherwise);

@@ -3,8 +3,8 @@ import type { Seccomp } from "../../oci/runtime-spec.ts";
 import { precompiledPrograms } from "./precompiled-programs.ts";
 
 /**
- * The program of a configuration that nearly every container has, compiled when gocker was built: compiling it takes a
- * tenth of a container's start, looking it up a fiftieth of that.
+ * The program of a configuration that nearly every container has, compiled beforehand; undefined for every other one.
+ * In a process that has just begun, compiling it takes about 2 ms, finding it here 0.2.
  */
 export function precompiledProgram(seccomp: Seccomp, architecture: Architecture): Uint8Array | undefined {
   const known = precompiledPrograms[architecture];
