@@ -26,7 +26,7 @@ const maximumPath = 4096;
  * How many names one resolution may look up, all layers together. Links and `..` can make a short path very long work;
  * nothing that programs really do comes near.
  */
-const maximumLookups = 100_000;
+const maximumLookups = 20_000;
 
 /** The extended attribute whose value `y` makes a directory of a layer hide those below it. */
 export type OpaqueAttribute = "trusted.overlay.opaque" | "user.overlay.opaque";

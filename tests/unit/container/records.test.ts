@@ -1,0 +1,231 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import type { ClaimedContainer } from "../../../src/container/claim.ts";
+import { newContainerId } from "../../../src/container/ids.ts";
+import { reconcileContainers } from "../../../src/container/reconcile.ts";
+import { ContainerStore } from "../../../src/container/records.ts";
+import { VolumeStore } from "../../../src/container/volumes.ts";
+import { FileLock } from "../../../src/linux/lock.ts";
+import { ConflictError, InvalidDocumentError, NotFoundError, UsageError } from "../../../src/util/errors.ts";
+import { newContainer } from "../../helpers/container.ts";
+import { TemporaryDirectory } from "../../helpers/temporary.ts";
+
+let directory: TemporaryDirectory;
+let containers: ContainerStore;
+
+beforeEach(() => {
+  directory = new TemporaryDirectory("records");
+  containers = ContainerStore.open(directory.path);
+});
+afterEach(() => directory[Symbol.dispose]());
+
+const inContainers = (path: string) => `${directory.path}/containers/${path}`;
+const everything = () => readdirSync(inContainers("")).filter((name) => name !== "names" && name !== "active");
+const nothingLeft = () => {
+  expect(everything()).toEqual([]);
+  expect(readdirSync(inContainers("names"))).toEqual([]);
+  expect(readdirSync(inContainers("active"))).toEqual([]);
+};
+
+/** Leaves the container as a gocker that is killed at this moment would: the kernel lets go of the lock. */
+function kill(claim: ClaimedContainer): void {
+  // Only a claim whose record says "running" keeps its file in `active` when it is given up.
+  const path = containers.lockPath(claim.id);
+  renameSync(path, `${path}.kept`);
+  claim[Symbol.dispose]();
+  renameSync(`${path}.kept`, path);
+}
+
+describe("create", () => {
+  test("writes a record and holds the container until it is disposed of", () => {
+    const claim = containers.create(newContainer({ name: "web" }));
+    expect(containers.activeIds()).toEqual([claim.id]);
+    expect(containers.claim(claim.id)).toBeUndefined();
+    expect(containers.find("web")).toEqual(claim.record);
+    expect(claim.record).toMatchObject({ version: 1, name: "web", state: { status: "created" } });
+    claim[Symbol.dispose]();
+    expect(containers.activeIds()).toEqual([]);
+    using again = containers.claim(claim.id);
+    expect(again?.record.name).toBe("web");
+  });
+
+  test("a name has one owner", () => {
+    using one = containers.create(newContainer({ name: "web" }));
+    expect(() => containers.create(newContainer({ name: "/web" }))).toThrow(ConflictError);
+    expect(everything()).toEqual([one.id]);
+    expect(containers.activeIds()).toEqual([one.id]);
+    one.remove();
+    nothingLeft();
+    using two = containers.create(newContainer({ name: "web" }));
+    expect(containers.resolve("web")).toBe(two.id);
+  });
+
+  test("a name whose container is gone is free, one that is just being made is not", () => {
+    const holder = newContainerId();
+    symlinkSync(holder, inContainers("names/web"));
+    using lock = FileLock.tryAcquire(containers.lockPath(holder), "exclusive");
+    expect(() => containers.create(newContainer({ name: "web" }))).toThrow(ConflictError);
+    lock?.removeAndRelease();
+    using claim = containers.create(newContainer({ name: "web" }));
+    expect(containers.resolve("web")).toBe(claim.id);
+  });
+
+  test("a bad name makes nothing", () => {
+    expect(() => containers.create(newContainer({ name: "../x" }))).toThrow(UsageError);
+    nothingLeft();
+  });
+
+  test("random names differ", () => {
+    const claims = Array.from({ length: 30 }, () => containers.create(newContainer()));
+    expect(new Set(claims.map(({ record }) => record.name)).size).toBe(30);
+    for (const claim of claims) claim.remove();
+    nothingLeft();
+  });
+});
+
+describe("the life of a container", () => {
+  test("running, exited, removed", () => {
+    using claim = containers.create(newContainer());
+    claim.markRunning(process.pid);
+    expect(containers.read(claim.id).state).toMatchObject({ status: "running", pid: process.pid });
+    expect(containers.read(claim.id).state.pidStartTime).toBeGreaterThan(0);
+    claim.markExited({ exitCode: 3 });
+    const { state } = containers.read(claim.id);
+    expect(state).toEqual({
+      status: "exited",
+      startedAt: expect.any(String),
+      finishedAt: expect.any(String),
+      exitCode: 3,
+    });
+    claim.remove();
+    nothingLeft();
+    expect(() => containers.read(claim.id)).toThrow(NotFoundError);
+  });
+
+  test("list: the newest first, broken ones are told of", () => {
+    using one = containers.create(newContainer());
+    using two = containers.create(newContainer());
+    one.update({ created: "2024-01-01T00:00:00.000Z" });
+    two.update({ created: "2025-01-01T00:00:00.000Z" });
+    using broken = containers.create(newContainer());
+    writeFileSync(`${broken.directory}/container.json`, "{");
+    using newer = containers.create(newContainer());
+    writeFileSync(`${newer.directory}/container.json`, JSON.stringify({ ...newer.record, version: 2 }));
+    const told: unknown[] = [];
+    expect(containers.list((_, error) => told.push(error)).map(({ id }) => id)).toEqual([two.id, one.id]);
+    expect(told).toEqual([expect.any(InvalidDocumentError), expect.any(InvalidDocumentError)]);
+  });
+});
+
+describe("resolve", () => {
+  const make = (id: string) => {
+    mkdirSync(inContainers(id));
+    return id;
+  };
+
+  test("whole IDs, names and prefixes; a name wins over a prefix", () => {
+    const one = make(`abc1${"0".repeat(60)}`);
+    const two = make(`abc2${"0".repeat(60)}`);
+    symlinkSync(two, inContainers("names/abc1"));
+    expect(containers.resolve(one)).toBe(one);
+    expect(containers.resolve("abc1")).toBe(two);
+    expect(containers.resolve("/abc1")).toBe(two);
+    expect(containers.resolve("abc10")).toBe(one);
+    expect(() => containers.resolve("abc")).toThrow(UsageError);
+    expect(() => containers.resolve("abc")).toThrow(/2 containers have an ID that begins with abc/);
+  });
+
+  test.each(["none", "", "..", "active", "../x", "a/b", "0".repeat(64), "f"])("no such container: %j", (reference) => {
+    expect(() => containers.resolve(reference)).toThrow(NotFoundError);
+  });
+});
+
+describe("reconcile", () => {
+  const killed: string[] = [];
+  const errors: unknown[] = [];
+  const reconcile = (fail = false) => {
+    killed.length = 0;
+    errors.length = 0;
+    return reconcileContainers({
+      containers,
+      volumes: VolumeStore.open(directory.path),
+      kill: (id) => {
+        killed.push(id);
+        if (fail) throw new Error("still there");
+      },
+      onError: (_, error) => errors.push(error),
+    });
+  };
+
+  test("leaves alone what is at rest and what runs", async () => {
+    containers.create(newContainer({ name: "resting" }))[Symbol.dispose]();
+    using running = containers.create(newContainer({ remove: true }));
+    running.markRunning(process.pid);
+    expect(await reconcile()).toEqual([]);
+    expect(containers.list()).toHaveLength(2);
+  });
+
+  test("a container whose gocker died is marked", async () => {
+    const claim = containers.create(newContainer());
+    claim.markRunning(process.pid);
+    claim[Symbol.dispose]();
+    expect(await reconcile()).toEqual([claim.id]);
+    expect(killed).toEqual([claim.id]);
+    expect(containers.read(claim.id).state).toMatchObject({
+      status: "exited",
+      exitCode: 137,
+      error: "gocker was killed",
+    });
+    expect(await reconcile()).toEqual([]);
+  });
+
+  test("one with --rm is removed, at whatever moment its gocker died", async () => {
+    const running = containers.create(newContainer({ remove: true }));
+    running.markRunning(process.pid);
+    const created = containers.create(newContainer({ remove: true }));
+    const exited = containers.create(newContainer({ remove: true }));
+    exited.markExited({ exitCode: 0 });
+    for (const claim of [running, created, exited]) kill(claim);
+    expect((await reconcile()).toSorted()).toEqual([running.id, created.id, exited.id].toSorted());
+    nothingLeft();
+  });
+
+  test("half-made and half-removed ones go", async () => {
+    const made = containers.create(newContainer({ name: "made" }));
+    kill(made);
+    writeFileSync(`${made.directory}/container.json`, "");
+    const noDirectory = newContainerId();
+    writeFileSync(containers.lockPath(noDirectory), "");
+    symlinkSync(noDirectory, inContainers("names/lost"));
+    const leaving = containers.create(newContainer({ name: "leaving" }));
+    kill(leaving);
+    renameSync(leaving.directory, inContainers(`.removing-${leaving.id}`));
+    expect(await reconcile()).toHaveLength(3);
+    nothingLeft();
+  });
+
+  test("a created container stays", async () => {
+    const claim = containers.create(newContainer({ name: "kept" }));
+    kill(claim);
+    await reconcile();
+    expect(killed).toEqual([]);
+    expect(containers.find("kept").state.status).toBe("created");
+    expect(containers.activeIds()).toEqual([]);
+  });
+
+  test("what cannot be put in order is told and tried again", async () => {
+    const claim = containers.create(newContainer({ remove: true }));
+    claim.markRunning(process.pid);
+    kill(claim);
+    const newer = containers.create(newContainer());
+    kill(newer);
+    writeFileSync(`${newer.directory}/container.json`, JSON.stringify({ version: 2 }));
+    expect(await reconcile(true)).toEqual([]);
+    expect(errors).toHaveLength(2);
+    expect(existsSync(claim.directory)).toBe(true);
+    expect(await reconcile()).toEqual([claim.id]);
+    // What a newer gocker wrote is not ours to remove.
+    expect(existsSync(newer.directory)).toBe(true);
+    expect(errors).toEqual([expect.any(InvalidDocumentError)]);
+  });
+});
