@@ -34,6 +34,13 @@ try {
   finish();
 }
 
+const unknown = filters.filter((filter) => ![...suites, "check"].includes(filter.split("/")[0] ?? ""));
+if (unknown.length > 0) {
+  console.error(`no such tests: ${unknown.join(", ")}; there are check, ${suites.join(", ")} and paths below those`);
+  total.failed++;
+  finish();
+}
+
 const before = takeSnapshot();
 if (filters.length === 0 || filters.includes("check")) runCheck();
 for (const suite of suites) runSuite(suite);
@@ -102,7 +109,13 @@ function readCounts(path) {
 
 function reportLeaks() {
   const start = performance.now();
-  const left = whatIsLeft(before);
+  // What a killed gocker leaves, its watchers may still be removing.
+  const deadline = Date.now() + 5000;
+  let left = whatIsLeft(before);
+  while (left.length > 0 && Date.now() < deadline) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    left = whatIsLeft(before);
+  }
   for (const line of left) console.log(`left behind: ${line}`);
   report("left behind", start, { passed: left.length === 0 ? 1 : 0, failed: left.length, skipped: 0 });
 }
