@@ -38,8 +38,11 @@ export interface SpecInput {
   readonly consoleSize?: { readonly height: number; readonly width: number } | undefined;
 }
 
-/** The version of the OCI runtime specification that gocker's specifications follow. */
-const ociVersion = "1.2.0";
+/**
+ * The version of the OCI runtime specification that gocker's specifications need: nothing in them is newer, so that
+ * older runtimes can take them.
+ */
+const ociVersion = "1.1.0";
 
 /**
  * The OCI runtime specification of a container: an image's configuration, the user's options and Docker's defaults
