@@ -57,6 +57,8 @@ export async function compile(options: CompileOptions): Promise<void> {
         autoloadPackageJson: false,
       },
       minify: true,
+      // Read only when an error is printed: its stack then names the sources' lines.
+      sourcemap: "linked",
       bytecode: true,
       splitting: true,
       // Nothing of the build's own environment gets into the binary.
