@@ -1,0 +1,43 @@
+import { NotFoundError } from "../../util/errors.ts";
+import { command } from "../command.ts";
+import { writeError, writeOutput } from "../output/write.ts";
+import { forEachOperand } from "./several.ts";
+
+export const rmiCommand = command({
+  meta: {
+    name: "rmi",
+    description: "Remove images",
+    usage: "[OPTIONS] IMAGE [IMAGE...]",
+    operands: { minimum: 1, maximum: Number.POSITIVE_INFINITY },
+    absent: new Set(["no-prune", "platform"]),
+    examples: [
+      { words: "gocker rmi alpine:3.18", does: "A name, and with its last name the image" },
+      { words: "gocker rmi 05455a08881e", does: "An image by the beginning of its ID" },
+    ],
+  },
+  flags: {
+    force: {
+      type: "boolean",
+      alias: "f",
+      description: "Also when containers use it or it has several names; what does not exist is no failure",
+    },
+  },
+  async run({ flags, operands, engine }) {
+    const [{ removeImage }, { familiarReference, parseReference }, context] = await Promise.all([
+      import("../../engine/rmi.ts"),
+      import("../../oci/reference.ts"),
+      engine(),
+    ]);
+    await forEachOperand(operands, async (image) => {
+      try {
+        const { untagged, deleted } = await removeImage(context, image, { force: flags.force });
+        for (const reference of untagged) writeOutput(`Untagged: ${familiarReference(parseReference(reference))}\n`);
+        for (const id of deleted) writeOutput(`Deleted: ${id}\n`);
+      } catch (error) {
+        if (!flags.force || !(error instanceof NotFoundError)) throw error;
+        writeError(`gocker: ${error.message}\n`);
+      }
+    });
+    return 0;
+  },
+});

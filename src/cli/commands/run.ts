@@ -1,0 +1,64 @@
+import { command } from "../command.ts";
+import { TerminalUi } from "../output/run-ui.ts";
+import { absentRunFlags, runFlags } from "./run/flags.ts";
+import { runOptions } from "./run/options.ts";
+
+export const runCommand = command({
+  meta: {
+    name: "run",
+    description: "Make a container of an image and run a command in it",
+    usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+    operands: { minimum: 1, maximum: Number.POSITIVE_INFINITY, endFlags: true },
+    absent: absentRunFlags,
+    notes: [
+      {
+        heading: "The words after the image",
+        text: [
+          "All options come before the image: every word after it, --help included, is the container's.",
+          "",
+          "  gocker run IMAGE                 the image's ENTRYPOINT with its CMD",
+          "  gocker run IMAGE WORD...         the words are the command; ENTRYPOINT and CMD are not used",
+          "  gocker run IMAGE -WORD...        the words are arguments of ENTRYPOINT, in place of CMD",
+          "  gocker run IMAGE -- WORD...      the same, for words that do not begin with -",
+          "  gocker run --entrypoint P IMAGE WORD...",
+          "                                   P in place of ENTRYPOINT, with the words as its arguments",
+          "",
+          "Called by a link named docker, gocker does as Docker does: the words are always arguments of ENTRYPOINT.",
+        ].join("\n"),
+      },
+      {
+        heading: "Exit code",
+        text:
+          "The command's own; 128 and the signal's number when a signal ended it; 127 when it was not found, 126 when " +
+          "it could not be executed, 125 when gocker itself failed.",
+      },
+    ],
+    examples: [
+      { words: "gocker run -it alpine sh", does: "A shell in Alpine Linux, with a terminal" },
+      {
+        words: "gocker run --rm debian:12 cat /etc/os-release",
+        does: "One command; the container is removed after it",
+      },
+      {
+        words: "gocker run --rm -v ./site:/srv:ro -w /srv python:3 python -m http.server",
+        does: "A server for files of the host",
+      },
+      { words: "gocker run bitnami/kubectl -- get pods", does: "Arguments for the image's own program" },
+      { words: "gocker run --explain alpine true", does: "What a container is, step by step, and how long each took" },
+    ],
+  },
+  flags: runFlags,
+  async run({ flags, operands, engine, debug, asDocker }) {
+    const [image = "", ...words] = operands;
+    const options = runOptions(flags, [image, ...words], { currentDirectory: process.cwd(), asDocker });
+    const [{ run }, context, ui] = await Promise.all([
+      import("../../engine/run.ts"),
+      engine(),
+      TerminalUi.create({ debug, quiet: flags.quiet, verb: "Pulled", subject: image, explain: flags.explain }),
+    ]);
+    using _ui = ui;
+    const exitCode = await run(context, options, ui);
+    ui.finishPull();
+    return exitCode;
+  },
+});

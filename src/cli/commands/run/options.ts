@@ -1,0 +1,202 @@
+import { parseName } from "../../../container/names.ts";
+import { buildRlimits } from "../../../container/rlimits.ts";
+import type { MountOption, RunOptions, Ulimit } from "../../../engine/options.ts";
+import { capabilityNumber } from "../../../linux/capabilities.ts";
+import { signalNumber } from "../../../linux/signals.ts";
+import { UsageError } from "../../../util/errors.ts";
+import type { FlagValues } from "../../flags.ts";
+import { isAddress } from "./addresses.ts";
+import { targetFault } from "./bind-path.ts";
+import type { runFlags } from "./flags.ts";
+import { parseMountFlag } from "./mount-flag.ts";
+import { parseSecurityOptions } from "./security-flag.ts";
+import { tmpfsOptionFault } from "./tmpfs-options.ts";
+import { parseVolumeFlag } from "./volume-flag.ts";
+
+export type RunFlagValues = FlagValues<typeof runFlags>;
+
+export interface RunSurroundings {
+  readonly currentDirectory: string;
+  /** Called by a link named `docker`: the words after the image follow ENTRYPOINT. */
+  readonly asDocker: boolean;
+}
+
+/** The longest name that sethostname(2) takes, in bytes. */
+const maximumHostname = 64;
+
+/**
+ * What `gocker run` is asked to do. Everything that is wrong by its form is refused here, before anything is pulled.
+ * @param operands the image and the words after it
+ * @throws {UsageError} a flag's value is not of its form
+ */
+export function runOptions(
+  flags: RunFlagValues,
+  operands: readonly [image: string, ...words: string[]],
+  surroundings: RunSurroundings,
+): RunOptions {
+  const [image, ...words] = operands;
+  if (image === "") throw new UsageError("the image's name is empty");
+  const { noNewPrivileges, seccomp } = parseSecurityOptions(flags["security-opt"], surroundings.currentDirectory);
+  const options: RunOptions = {
+    image,
+    words,
+    dockerWords: surroundings.asDocker,
+    interactive: flags.interactive,
+    terminal: flags.tty,
+    remove: flags.rm,
+    init: flags.init,
+    labels: parseLabels(flags.label),
+    pull: flags.pull,
+    quiet: flags.quiet,
+    environment: flags.env.map(checkVariable),
+    environmentFiles: flags["env-file"],
+    groupAdd: flags["group-add"].map((group) => nonEmpty("--group-add", group)),
+    ulimits: flags.ulimit.map(parseUlimit),
+    mounts: parseMounts(flags, surroundings.currentDirectory),
+    readOnly: flags["read-only"],
+    network: parseNetwork(flags.network),
+    addHosts: flags["add-host"].map(parseHost),
+    dns: flags.dns.map(checkNameServer),
+    capAdd: flags["cap-add"].map((name) => checkCapability("--cap-add", name)),
+    capDrop: flags["cap-drop"].map((name) => checkCapability("--cap-drop", name)),
+    privileged: flags.privileged,
+    noNewPrivileges,
+    seccomp,
+  };
+  // Given and empty means not given, as with Docker; only an empty --entrypoint says something.
+  if (flags.entrypoint !== undefined) options.entrypoint = flags.entrypoint;
+  if (given(flags.name)) options.name = parseName(flags.name);
+  if (given(flags.hostname)) options.hostname = checkHostname(flags.hostname);
+  if (given(flags.cidfile)) options.cidFile = flags.cidfile;
+  if (given(flags.platform)) options.platform = flags.platform;
+  if (given(flags.user)) options.user = flags.user;
+  if (given(flags.workdir)) options.workingDirectory = checkWorkingDirectory(flags.workdir);
+  if (given(flags["stop-signal"])) options.stopSignal = checkSignal(flags["stop-signal"]);
+  if (flags.explain !== undefined) options.explain = flags.explain;
+  return options;
+}
+
+function given(value: string | undefined): value is string {
+  return value !== undefined && value !== "";
+}
+
+function parseMounts(flags: RunFlagValues, currentDirectory: string): MountOption[] {
+  return [
+    ...flags.volume.map((text) => parseVolumeFlag(text, currentDirectory)),
+    ...flags.mount.map((text) => parseMountFlag(text, currentDirectory)),
+    ...flags.tmpfs.map(parseTmpfs),
+  ];
+}
+
+/** `TARGET[:OPTION,…]` */
+function parseTmpfs(text: string): MountOption {
+  const [target = "", list = ""] = text.split(/:(.*)/s, 2);
+  const options = list === "" ? [] : list.split(",");
+  const fault = targetFault(target) ?? options.map(tmpfsOptionFault).find((one) => one !== undefined);
+  if (fault !== undefined) {
+    throw new UsageError(`invalid --tmpfs ${JSON.stringify(text)}: ${fault}`, {
+      hint: "it looks like /run or /tmp:size=64m,mode=1777,exec",
+    });
+  }
+  return { type: "tmpfs", target, options };
+}
+
+/** Docker's `NAME=SOFT[:HARD]`; -1 is unlimited, and the hard limit is the soft one unless told. */
+function parseUlimit(text: string): Ulimit {
+  const match = /^([^=]+)=(-1|unlimited|\d+)(?::(-1|unlimited|\d+))?$/.exec(text);
+  if (match === null) {
+    throw new UsageError(`invalid --ulimit ${JSON.stringify(text)}: it is not of the form NAME=SOFT[:HARD]`, {
+      hint: "it looks like nofile=1024:4096; -1 is unlimited",
+    });
+  }
+  const [, name = "", soft = "", hard = soft] = match;
+  const limit = (value: string) => (value === "unlimited" ? -1 : Number(value));
+  const ulimit = { name: name.toLowerCase(), soft: limit(soft), hard: limit(hard) };
+  buildRlimits([ulimit]);
+  return ulimit;
+}
+
+function parseLabels(texts: readonly string[]): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const text of texts) {
+    const [key = "", value = ""] = text.split(/=(.*)/s, 2);
+    if (key.trim() === "") throw new UsageError(`invalid --label ${JSON.stringify(text)}: its name is empty`);
+    // A plain assignment would set the prototype for the key `__proto__`.
+    Object.defineProperty(labels, key, { value, enumerable: true, configurable: true, writable: true });
+  }
+  return labels;
+}
+
+function checkVariable(text: string): string {
+  if (text === "" || text.startsWith("="))
+    throw new UsageError(`invalid --env ${JSON.stringify(text)}: its name is empty`);
+  return text;
+}
+
+function parseNetwork(name: string): RunOptions["network"] {
+  if (name === "host" || name === "none") return name;
+  throw new UsageError(`gocker has no network ${JSON.stringify(name)} yet`, {
+    hint: "--network host shares the host's network, --network none has only a loopback of its own",
+  });
+}
+
+/** Docker's `NAME:ADDRESS` and `NAME=ADDRESS`; an IPv6 address may stand in brackets. */
+function parseHost(text: string): RunOptions["addHosts"][number] {
+  const [, name = "", rest = ""] = /^([^:=]*)[:=](.*)$/s.exec(text) ?? [];
+  if (!/^[^\s#]+$/.test(name) || rest === "") {
+    throw new UsageError(`invalid --add-host ${JSON.stringify(text)}: it is not of the form NAME:ADDRESS`);
+  }
+  const address = /^\[(.*)\]$/.exec(rest)?.[1] ?? rest;
+  if (address === "host-gateway") {
+    throw new UsageError(
+      `invalid --add-host ${JSON.stringify(text)}: gocker has no bridge whose gateway that would be`,
+      {
+        hint: "with --network host the host is at 127.0.0.1",
+      },
+    );
+  }
+  if (!isAddress(address)) {
+    throw new UsageError(`invalid --add-host ${JSON.stringify(text)}: ${JSON.stringify(address)} is not an IP address`);
+  }
+  return { name, address };
+}
+
+function checkNameServer(text: string): string {
+  if (!isAddress(text)) throw new UsageError(`invalid --dns ${JSON.stringify(text)}: it is not an IP address`);
+  return text;
+}
+
+function checkCapability(flag: string, text: string): string {
+  if (text.toUpperCase() === "ALL" || capabilityNumber(text) !== undefined) return text;
+  throw new UsageError(`invalid ${flag} ${JSON.stringify(text)}: there is no such capability`, {
+    hint: "the names are those of capabilities(7), such as NET_ADMIN, or ALL",
+  });
+}
+
+function checkSignal(text: string): string {
+  if (signalNumber(text) !== undefined) return text;
+  throw new UsageError(`invalid --stop-signal ${JSON.stringify(text)}: there is no such signal`, {
+    hint: "it is a name or a number: SIGTERM, TERM, 15, SIGRTMIN+3",
+  });
+}
+
+function checkHostname(text: string): string {
+  const fault =
+    Buffer.byteLength(text) > maximumHostname
+      ? `it has more than ${maximumHostname} bytes`
+      : /[\s/\0]/.test(text)
+        ? "it has white space or a slash in it"
+        : undefined;
+  if (fault !== undefined) throw new UsageError(`invalid --hostname ${JSON.stringify(text)}: ${fault}`);
+  return text;
+}
+
+function checkWorkingDirectory(text: string): string {
+  if (text.startsWith("/")) return text;
+  throw new UsageError(`invalid --workdir ${JSON.stringify(text)}: it is not an absolute path`);
+}
+
+function nonEmpty(flag: string, text: string): string {
+  if (text === "") throw new UsageError(`${flag} is empty`);
+  return text;
+}

@@ -1,0 +1,19 @@
+/**
+ * Does the same to each operand, the others too when one fails.
+ * @throws the error, if one failed; an AggregateError of all when several did
+ */
+export async function forEachOperand(
+  operands: readonly string[],
+  action: (operand: string) => Promise<void>,
+): Promise<void> {
+  const errors: unknown[] = [];
+  for (const operand of operands) {
+    try {
+      await action(operand);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length === 1) throw errors[0];
+  if (errors.length > 1) throw new AggregateError(errors, `${errors.length} of ${operands.length} failed`);
+}

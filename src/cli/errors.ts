@@ -1,0 +1,145 @@
+import { GockerError } from "../util/errors.ts";
+import { harmless, type Style, style } from "./output/style.ts";
+import { OutputClosedError } from "./output/write.ts";
+
+/** What an error comes to at the command line. */
+export interface ErrorReport {
+  /** Lines for standard error, each with its line feed; empty when there is nothing to say. */
+  readonly text: string;
+  readonly exitCode: number;
+}
+
+/** gocker itself failed or was misused; 126 and 127 are the command's, as a shell has them. */
+const failed = 125;
+
+const exitCodes: Readonly<Record<string, number>> = {
+  COMMAND_NOT_EXECUTABLE: 126,
+  COMMAND_NOT_FOUND: 127,
+};
+
+/** 128 + SIGPIPE: how a program ends whose reader has gone. */
+const readerGone = 141;
+
+/** What to do about errors of the operating system, where the error itself does not say it. */
+const systemHints: Readonly<Record<string, string>> = {
+  EACCES: "gocker must run as root: try sudo",
+  EPERM: "gocker must run as root: try sudo",
+  ENOSPC: "free some space, or keep gocker's things elsewhere with --root",
+  EDQUOT: "free some space, or keep gocker's things elsewhere with --root",
+  EROFS: "keep gocker's things on a file system that can be written, with --root and --state",
+  EMFILE: "raise the limit of open files (ulimit -n)",
+  ENFILE: "the whole system has too many open files: raise fs.file-max",
+};
+
+/**
+ * What to tell of an error, and the exit code: one sentence and a hint; with `debug` also what caused it, and where.
+ * Any error that is neither gocker's nor the operating system's is a bug, and is told as one.
+ */
+export function reportError(
+  error: unknown,
+  options: { readonly debug: boolean; readonly colour: boolean },
+): ErrorReport {
+  if (error instanceof OutputClosedError) return { text: "", exitCode: readerGone };
+  const dress = style(options.colour);
+  const { main, besides } = unpack(error);
+  const lines = [describe(main, dress)];
+  for (const other of besides) lines.push(`${dress.red("also:")} ${messageOf(other)}`);
+  if (options.debug) lines.push(...trace(main, dress), ...besides.flatMap((other) => trace(other, dress)));
+  return { text: `${lines.join("\n")}\n`, exitCode: exitCodeOf(main) };
+}
+
+function exitCodeOf(error: unknown): number {
+  return (error instanceof GockerError ? exitCodes[error.code] : undefined) ?? failed;
+}
+
+function describe(error: unknown, dress: Style): string {
+  const head = dress.red("gocker:");
+  const hint = hintOf(error);
+  const advice = hint === undefined ? "" : `\n  ${dress.cyan("hint:")} ${hint}`;
+  if (isExpected(error)) return `${head} ${messageOf(error)}${advice}`;
+  return (
+    `${head} internal error: ${messageOf(error)}\n` +
+    `  ${dress.cyan("hint:")} this is a bug in gocker. Please report it with the output of \`gocker info\` and of this ` +
+    "command with --debug"
+  );
+}
+
+/** The error that matters, and those of the clean-up after it. */
+function unpack(error: unknown): { main: unknown; besides: unknown[] } {
+  // `using`: the clean-up failed (`error`) after something else had (`suppressed`).
+  if (error instanceof SuppressedError) {
+    const inner = unpack(error.suppressed);
+    return { main: inner.main, besides: [...inner.besides, error.error] };
+  }
+  if (error instanceof AggregateError && !(error instanceof GockerError) && error.errors.length > 0) {
+    const [main, ...besides] = error.errors.map(unpack).flatMap((one) => [one.main, ...one.besides]);
+    return { main, besides };
+  }
+  return { main: error, besides: [] };
+}
+
+/** An error that can happen although gocker is right. */
+function isExpected(error: unknown): boolean {
+  return error instanceof GockerError || isSystemError(error);
+}
+
+interface SystemError extends Error {
+  readonly code: string;
+  readonly syscall: string;
+  readonly path?: string;
+}
+
+/** An error of node:fs and its kin: the operating system refused something. */
+function isSystemError(error: unknown): error is SystemError {
+  if (!(error instanceof Error)) return false;
+  const { code, syscall } = error as Partial<SystemError>;
+  return typeof code === "string" && /^E[A-Z0-9]+$/.test(code) && typeof syscall === "string";
+}
+
+function messageOf(error: unknown): string {
+  if (isSystemError(error)) {
+    // "ENOENT: no such file or directory, open '/x'" is how node:fs puts it.
+    const reason = /^[A-Z0-9]+: ([^,]+)/.exec(error.message)?.[1] ?? error.message;
+    const what = error.path === undefined ? error.syscall : `${error.syscall} ${error.path}`;
+    return harmless(`${what}: ${reason} (${error.code})`, "\n");
+  }
+  if (error instanceof GockerError) return harmless(error.message, "\n");
+  return harmless(error instanceof Error ? `${error.name}: ${error.message}` : String(error), "\n");
+}
+
+function hintOf(error: unknown): string | undefined {
+  if (error instanceof GockerError && error.hint !== undefined) return harmless(error.hint, "\n");
+  const { code } = (error ?? {}) as { code?: unknown };
+  return typeof code === "string" && Object.hasOwn(systemHints, code) ? systemHints[code] : undefined;
+}
+
+/** The error with everything that caused it, and the stack of each. */
+function trace(error: unknown, dress: Style): string[] {
+  const lines: string[] = [];
+  const seen = new Set<unknown>();
+  for (let current = error; current !== undefined && !seen.has(current); current = causeOf(current)) {
+    seen.add(current);
+    const relation = current === error ? "error" : "caused by";
+    const code = current instanceof GockerError ? ` [${current.code}]` : "";
+    const name = current instanceof Error ? current.name : typeof current;
+    lines.push(dress.bold(`${relation}: ${name}${code}: ${plainMessage(current)}`));
+    lines.push(...stackOf(current).map((line) => dress.dim(line)));
+    if (current instanceof AggregateError) {
+      for (const inner of current.errors) lines.push(...trace(inner, dress).map((line) => `  ${line}`));
+    }
+  }
+  return lines;
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error ? error.cause : undefined;
+}
+
+function plainMessage(error: unknown): string {
+  return harmless(error instanceof Error ? error.message : String(error), "\n");
+}
+
+function stackOf(error: unknown): string[] {
+  if (!(error instanceof Error) || error.stack === undefined) return [];
+  return error.stack.split("\n").filter((line) => /^\s+at /.test(line));
+}

@@ -1,0 +1,114 @@
+import type { Command } from "./command.ts";
+import { aliases, type FlagDefinition, type FlagDefinitions, valueHint } from "./flags.ts";
+import type { Style } from "./output/style.ts";
+import { padEnd } from "./output/table.ts";
+
+export interface HelpLayout {
+  readonly style: Style;
+  /** In character cells. */
+  readonly width: number;
+}
+
+/** Descriptions of flags begin no further right than this. */
+const widestFlag = 36;
+
+/** The help of one command: `gocker run --help`. */
+export function commandHelp(command: Command, common: FlagDefinitions, layout: HelpLayout): string {
+  const { meta, args } = command;
+  const { style } = layout;
+  const sections = [
+    `${style.bold(`gocker ${meta.name}`)}: ${meta.description}\n`,
+    section("Usage", [`gocker ${meta.name} ${meta.usage}`.trimEnd()], style),
+    ...flagSections(args, layout),
+    ...(meta.notes ?? []).map((note) => section(note.heading, wrap(note.text, layout.width - 2), style)),
+    ...flagSections(common, layout, "Everywhere"),
+  ];
+  const examples = (meta.examples ?? []).flatMap((example) => [style.cyan(example.words), `    ${example.does}`]);
+  if (examples.length > 0) sections.push(section("Examples", examples, style));
+  return sections.join("\n");
+}
+
+/** The help of gocker itself. */
+export function generalHelp(commands: readonly Command[], flags: FlagDefinitions, layout: HelpLayout): string {
+  const { style } = layout;
+  const widest = Math.max(...commands.map(({ meta }) => meta.name.length));
+  return [
+    `${style.bold("gocker")}: containers from scratch: one file, no daemon, no helper programs\n`,
+    section("Usage", ["gocker [OPTIONS] COMMAND [ARG...]"], style),
+    section(
+      "Commands",
+      commands.map(({ meta }) => `${style.cyan(padEnd(meta.name, widest))}   ${meta.description}`),
+      style,
+    ),
+    ...flagSections(flags, layout, "Options"),
+    section(
+      "Examples",
+      [
+        style.cyan("gocker run -it alpine sh"),
+        "    A shell in Alpine Linux",
+        style.cyan("gocker run --explain=only alpine"),
+        "    Every system call that would make that container",
+        style.cyan("gocker COMMAND --help"),
+        "    All about one command",
+      ],
+      style,
+    ),
+  ].join("\n");
+}
+
+function section(heading: string, lines: readonly string[], style: Style): string {
+  return `${style.bold(heading)}\n${lines.map((line) => (line === "" ? "\n" : `  ${line}\n`)).join("")}`;
+}
+
+function flagSections(flags: FlagDefinitions, layout: HelpLayout, otherwise = "Options"): string[] {
+  const groups = new Map<string, string[]>();
+  for (const [name, flag] of Object.entries(flags)) {
+    const heading = flag.group ?? otherwise;
+    const lines = groups.get(heading) ?? [];
+    lines.push(...flagLines(name, flag, layout));
+    groups.set(heading, lines);
+  }
+  return [...groups].map(([heading, lines]) => section(heading, lines, layout.style));
+}
+
+function flagLines(name: string, flag: FlagDefinition, { style, width }: HelpLayout): string[] {
+  const left = flagWords(name, flag);
+  const indent = " ".repeat(widestFlag + 2);
+  const description = wrap(describe(flag), Math.max(20, width - indent.length - 2));
+  if (left.length > widestFlag) return [style.cyan(left), ...description.map((line) => indent + line)];
+  return description.map((line, index) => (index === 0 ? `${style.cyan(padEnd(left, widestFlag))}  ` : indent) + line);
+}
+
+function flagWords(name: string, flag: FlagDefinition): string {
+  const letters = aliases(flag).filter((alias) => alias.length === 1);
+  const others = aliases(flag).filter((alias) => alias.length > 1);
+  const short = letters.length === 0 ? "    " : `${letters.map((letter) => `-${letter}`).join(", ")}, `;
+  const long = [name, ...others].map((one) => `--${one}`).join(", ");
+  if (flag.type === "boolean") return short + long;
+  const value = valueHint(name, flag);
+  return flag.type === "enum" && flag.bare !== undefined ? `${short}${long}[=${value}]` : `${short}${long} ${value}`;
+}
+
+function describe(flag: FlagDefinition): string {
+  const remarks: string[] = [];
+  if (flag.type === "string" && flag.repeated === true) remarks.push("may come several times");
+  if (flag.type !== "boolean" && flag.default !== undefined) remarks.push(`default: ${flag.default}`);
+  return [flag.description, ...(remarks.length === 0 ? [] : [`(${remarks.join("; ")})`])].join(" ");
+}
+
+/** Breaks text into lines; line feeds of its own stay. */
+export function wrap(text: string, width: number): string[] {
+  return text.split("\n").flatMap((paragraph) => {
+    // Lines that are laid out by hand begin with a blank.
+    if (paragraph.startsWith(" ") || paragraph === "") return [paragraph];
+    const lines: string[] = [];
+    let line = "";
+    for (const word of paragraph.split(" ")) {
+      if (line !== "" && line.length + 1 + word.length > width) {
+        lines.push(line);
+        line = word;
+      } else line = line === "" ? word : `${line} ${word}`;
+    }
+    return [...lines, line];
+  });
+}

@@ -1,0 +1,19 @@
+import type { FlagDefinitions } from "../flags.ts";
+
+/** The flags that the listing commands share. */
+export const listFlags = {
+  filter: {
+    type: "string",
+    alias: "f",
+    repeated: true,
+    valueHint: "KEY=VALUE",
+    description: "Only those to which this applies",
+  },
+  format: {
+    type: "string",
+    valueHint: "FORMAT",
+    description: "table, json (one object a line), a template such as '{{.ID}} {{.Size}}', or table and a template",
+  },
+  "no-trunc": { type: "boolean", description: "Cut nothing short" },
+  quiet: { type: "boolean", alias: "q", description: "Print only the IDs" },
+} as const satisfies FlagDefinitions;

@@ -1,0 +1,23 @@
+import type { ProgressListener } from "../image/progress.ts";
+import type { Step } from "../linux/launch/plan.ts";
+
+/** A launch plan for people to read, before or after it was run. */
+export interface ExplainedPlan {
+  /** The CLONE_… flags with which the container's first process is made. */
+  readonly clone: { readonly flags: bigint };
+  readonly steps: readonly Step[];
+  /** How long each step took, in nanoseconds; 0 for one that was left out. Absent: the plan has not been run. */
+  readonly times?: readonly number[];
+}
+
+/** What a verb tells while it works. It never prints: whoever called it decides what is shown, and where. */
+export interface RunUi {
+  /** The image is pulled. */
+  readonly onPullProgress?: ProgressListener;
+  /** What is being done now: `Running [echo hello] on image ubuntu:22.10`. */
+  onLog(message: string): void;
+  /** The launch plan, when the options asked for it. */
+  onExplain?(plan: ExplainedPlan): void;
+  /** Something that the user should know and that does not stop the verb. */
+  warn(message: string): void;
+}

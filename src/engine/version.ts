@@ -1,0 +1,23 @@
+import { version } from "../util/version.ts";
+
+/** What this gocker is, for people who compare machines. */
+export interface VersionInfo {
+  readonly version: string;
+  /** The runtime inside the binary. */
+  readonly bun: string;
+  readonly os: string;
+  /** In the words of image platforms: `amd64`, `arm64`. */
+  readonly architecture: string;
+  /** The running kernel's release. */
+  readonly kernel: string;
+}
+
+/** What this gocker is and what it runs on. */
+export async function versionInfo(): Promise<VersionInfo> {
+  const [{ hostPlatform }, { kernelRelease }] = await Promise.all([
+    import("../oci/platform.ts"),
+    import("../linux/kernel.ts"),
+  ]);
+  const { os, architecture } = hostPlatform();
+  return { version, bun: Bun.version, os, architecture, kernel: kernelRelease() };
+}
