@@ -1,0 +1,105 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { GockerError } from "../util/errors.ts";
+import type { Credentials } from "./credentials.ts";
+
+/**
+ * Where credential helpers are looked for. gocker usually runs as root, so PATH, which its caller may have set, does
+ * not decide what runs: a helper must lie in one of these, belong to root and be writable by nobody else.
+ */
+export const helperDirectories = ["/usr/local/bin", "/usr/bin", "/bin"];
+
+const longestAnswer = 64 * 1024;
+const patience = 60_000;
+
+/** A credential helper is missing, unsafe or broken. */
+export class CredentialHelperError extends GockerError {
+  override readonly name = "CredentialHelperError";
+  constructor(message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super("CREDENTIAL_HELPER", message, options);
+  }
+}
+
+/**
+ * Asks `docker-credential-NAME get` for a registry's credentials. Protocol: docker-credential-helpers; the registry
+ * goes in on stdin, JSON comes out. The user name `<token>` says that the secret is an identity token.
+ *
+ * @returns undefined when the helper has none.
+ * @throws CredentialHelperError
+ */
+export async function askHelper(
+  name: string,
+  server: string,
+  directories: readonly string[] = helperDirectories,
+): Promise<Credentials | undefined> {
+  const path = await findHelper(name, directories);
+  const child = Bun.spawn([path, "get"], {
+    stdin: new TextEncoder().encode(`${server}\n`),
+    stdout: "pipe",
+    stderr: "pipe",
+    cwd: "/",
+    env: helperEnvironment(process.env, directories),
+    timeout: patience,
+    killSignal: "SIGKILL",
+    maxBuffer: longestAnswer,
+  });
+  const [output, problem, status] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  if (status !== 0) {
+    // Helpers say so on stdout, in these words (docker-credential-helpers, credentials/error.go).
+    const reason = output.trim() || problem.trim();
+    if (/credentials not found|no credentials server url|no credentials username/i.test(reason)) return undefined;
+    const end = child.signalCode === null ? `status ${status}` : child.signalCode;
+    throw new CredentialHelperError(`the credential helper ${path} failed for ${server} (${end})`, {
+      hint: `run it by hand: echo ${server} | ${path} get`,
+    });
+  }
+  return readAnswer(output, path);
+}
+
+function readAnswer(output: string, path: string): Credentials | undefined {
+  let answer: { Username?: unknown; Secret?: unknown };
+  try {
+    answer = JSON.parse(output) as typeof answer;
+  } catch {
+    // The output may hold the secret: neither it nor the parser's words about it are told.
+    throw new CredentialHelperError(`the credential helper ${path} answered no JSON`);
+  }
+  const { Username: username, Secret: secret } = answer ?? {};
+  if (typeof username !== "string" || typeof secret !== "string") {
+    throw new CredentialHelperError(`the credential helper ${path} answered without Username and Secret`);
+  }
+  if (username === "<token>") return { kind: "identity-token", token: secret };
+  return username === "" && secret === "" ? undefined : { kind: "password", username, password: secret };
+}
+
+async function findHelper(name: string, directories: readonly string[]): Promise<string> {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
+    throw new CredentialHelperError(`${JSON.stringify(name)} is not the name of a credential helper`);
+  }
+  const program = `docker-credential-${name}`;
+  for (const directory of directories) {
+    const path = join(directory, program);
+    const status = await stat(path).catch(() => undefined);
+    if (status === undefined || !status.isFile()) continue;
+    const trusted = status.uid === 0 || status.uid === process.geteuid?.();
+    if (trusted && (status.mode & 0o022) === 0) return path;
+    throw new CredentialHelperError(`the credential helper ${path} is not run: others than root may change it`, {
+      hint: `sudo chown root ${path} && sudo chmod go-w ${path}`,
+    });
+  }
+  throw new CredentialHelperError(`the credential helper ${program} is not in ${directories.join(", ")}`, {
+    hint: "install it there, or put auths into the configuration instead of credsStore and credHelpers",
+  });
+}
+
+/** The helper's own settings (AWS_…, GOOGLE_…, DBUS_…) are kept; what changes how programs are loaded is not. */
+function helperEnvironment(
+  environment: Record<string, string | undefined>,
+  directories: readonly string[],
+): Record<string, string> {
+  const kept = Object.entries(environment).filter(
+    ([key]) => !/^(?:LD_|BUN_|NODE_|GCONV_PATH$|BASH_ENV$|ENV$|IFS$)/.test(key),
+  );
+  const defined = kept.flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const]));
+  return { ...Object.fromEntries(defined), PATH: directories.join(":") };
+}

@@ -1,0 +1,168 @@
+import { readDiagnostics, describeDiagnostics } from "./diagnostics.ts";
+import type { Challenge } from "./challenge.ts";
+import type { Credentials } from "./credentials.ts";
+import { RegistryError } from "./errors.ts";
+import { discard, type Transport, type TransportAnswer } from "./transport.ts";
+import { isLoopback, parseHostPort } from "./addresses.ts";
+
+/** An access token and when it ends, by `performance.now()`: no clock that somebody may set counts here. */
+export interface AccessToken {
+  readonly token: string;
+  readonly endsAt: number;
+}
+
+/** What a token is asked for. */
+export interface TokenRequest {
+  readonly challenge: Challenge;
+  readonly scopes: readonly string[];
+  readonly credentials: Credentials | undefined;
+  /** For errors. */
+  readonly registry: string;
+  readonly repository: string | undefined;
+  /** The registry is configured to be spoken to without checks, so its token server is too. */
+  readonly insecure: boolean;
+}
+
+/** Distribution's token specification: what a missing `expires_in` means, in seconds. */
+const defaultLifetime = 60;
+const clientId = "gocker";
+
+/**
+ * Gets an access token from the token server that a Bearer challenge names: by GET, anonymously or with Basic
+ * authentication, or by POST with an identity token. Distribution's token and oauth2 specifications.
+ *
+ * @throws RegistryError when the challenge is unusable, the credentials are wrong, or the server gives no token.
+ */
+export async function fetchToken(transport: Transport, request: TokenRequest): Promise<AccessToken> {
+  const realm = realmOf(request);
+  const { credentials } = request;
+  const asked = performance.now();
+  if (credentials?.kind === "identity-token") {
+    return await readToken(
+      await post(transport, realm, request, {
+        grant_type: "refresh_token",
+        refresh_token: credentials.token,
+      }),
+      request,
+      realm,
+      asked,
+    );
+  }
+  const answer = await get(transport, realm, request);
+  // Token servers that know OAuth 2 only.
+  if ((answer.response.status === 404 || answer.response.status === 405) && credentials?.kind === "password") {
+    await discard(answer);
+    const { username, password } = credentials;
+    const form = { grant_type: "password", username, password };
+    return await readToken(await post(transport, realm, request, form), request, realm, asked);
+  }
+  return await readToken(answer, request, realm, asked);
+}
+
+/** The value of an Authorization header. */
+export function basicAuthorization({ username, password }: { username: string; password: string }): string {
+  return `Basic ${new TextEncoder().encode(`${username}:${password}`).toBase64()}`;
+}
+
+async function get(transport: Transport, realm: URL, request: TokenRequest): Promise<TransportAnswer> {
+  const url = new URL(realm);
+  const { service } = request.challenge.parameters;
+  if (service) url.searchParams.set("service", service);
+  for (const scope of request.scopes) url.searchParams.append("scope", scope);
+  const headers: Record<string, string> = {};
+  if (request.credentials?.kind === "password") {
+    url.searchParams.set("account", request.credentials.username);
+    headers["authorization"] = basicAuthorization(request.credentials);
+  }
+  return await transport.send({ ...common(request), url, headers });
+}
+
+async function post(
+  transport: Transport,
+  realm: URL,
+  request: TokenRequest,
+  form: Record<string, string>,
+): Promise<TransportAnswer> {
+  const { service = "" } = request.challenge.parameters;
+  const scope = request.scopes.join(" ");
+  const body = new URLSearchParams({ ...form, service, client_id: clientId, ...(scope !== "" && { scope }) });
+  const headers = { "content-type": "application/x-www-form-urlencoded" };
+  return await transport.send({ ...common(request), url: realm, method: "POST", headers, body: body.toString() });
+}
+
+function common({ registry, repository, insecure }: TokenRequest) {
+  return { verify: !insecure, insecure, registry, repository };
+}
+
+/** The token server. Credentials only go over HTTPS there, unless the registry itself may be spoken to without it. */
+function realmOf({ challenge, registry, repository, insecure, credentials }: TokenRequest): URL {
+  const text = challenge.parameters["realm"];
+  const fail = (message: string, hint?: string): never => {
+    throw new RegistryError("protocol", message, { registry, repository, hint });
+  };
+  if (text === undefined || text === "") fail(`${registry} asks for a token, but does not say where to get one`);
+  let realm: URL;
+  try {
+    realm = new URL(text ?? "");
+  } catch {
+    return fail(`${registry} names a token server that is no URL`);
+  }
+  if (realm.protocol !== "https:" && realm.protocol !== "http:")
+    fail(`${registry} names a token server that is no web address`);
+  const local = isLoopback(parseHostPort(realm.host)?.host ?? "");
+  if (realm.protocol === "http:" && !insecure && !local && credentials !== undefined) {
+    fail(
+      `${registry} wants the password sent to ${realm.host} over plain HTTP, where anybody on the way could read it`,
+      `if that is meant to be, name the registry with --insecure-registry ${registry}`,
+    );
+  }
+  return realm;
+}
+
+async function readToken(
+  answer: TransportAnswer,
+  request: TokenRequest,
+  realm: URL,
+  asked: number,
+): Promise<AccessToken> {
+  const { response } = answer;
+  const { registry, repository, credentials } = request;
+  const options = { registry, repository, url: realm, status: response.status };
+  if (!response.ok) {
+    const diagnostics = await readDiagnostics(response);
+    const said = describeDiagnostics(diagnostics);
+    const reason = said === undefined ? `status ${response.status}` : `${said} (status ${response.status})`;
+    if (response.status === 401 || response.status === 403) {
+      const message =
+        credentials === undefined
+          ? `${registry} gives nothing to anonymous clients: its token server ${realm.host} says: ${reason}`
+          : `${registry} does not accept the credentials for it: its token server ${realm.host} says: ${reason}`;
+      throw new RegistryError("unauthorized", message, {
+        ...options,
+        diagnostics,
+        hint: loginHint(registry, credentials),
+      });
+    }
+    const busy = response.status === 429 || response.status >= 500;
+    const failure = response.status === 429 ? "rate-limited" : busy ? "server-error" : "protocol";
+    const message = `the token server ${realm.host} of ${registry} failed: ${reason}`;
+    throw new RegistryError(failure, message, { ...options, diagnostics, retryable: busy });
+  }
+  const value = (await response.json().catch(() => undefined)) as
+    { token?: unknown; access_token?: unknown; expires_in?: unknown } | null | undefined;
+  const token = [value?.token, value?.access_token].find((entry) => typeof entry === "string" && entry !== "");
+  // A token goes into a header: what could end it there is no token.
+  if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
+    throw new RegistryError("protocol", `the token server ${realm.host} of ${registry} gave no token`, options);
+  }
+  const lifetime = Number(value?.expires_in);
+  const seconds = Number.isFinite(lifetime) && lifetime > 0 ? lifetime : defaultLifetime;
+  return { token, endsAt: asked + seconds * 1000 };
+}
+
+/** What to do when a registry does not let somebody in. */
+export function loginHint(registry: string, credentials: Credentials | undefined): string {
+  return credentials === undefined
+    ? `log in (docker login ${registry}, or podman login), so that ~/.docker/config.json or auth.json has credentials`
+    : `log in to ${registry} again: the password or token in ~/.docker/config.json or auth.json is wrong or too old`;
+}
