@@ -9,27 +9,39 @@ export interface EngineContext {
   /** What does not. */
   readonly state: string;
   readonly images: ImageStore;
+  /** `HOST` or `HOST:PORT`: certificates of these registries are not checked, and plain HTTP is spoken. */
+  readonly insecureRegistries: readonly string[];
+  /** Takes lines for people who look for a fault; no secrets are in them. */
+  readonly debug: ((line: string) => void) | undefined;
 }
 
-/** The command line's `--root` and `--state`. */
-export interface EngineDirectories {
+/** The command line's global options: `--root`, `--state`, `--insecure-registry`, `--debug`. */
+export interface EngineOptions {
   readonly root?: string | undefined;
   readonly state?: string | undefined;
+  readonly insecureRegistries?: readonly string[] | undefined;
+  readonly debug?: ((line: string) => void) | undefined;
 }
 
 /**
- * The context of `--root` and `--state`, else of `GOCKER_ROOT` and `GOCKER_STATE`, else of the usual directories. They
+ * The context of `--root` and `--state`, else of `GOCKER_ROOT` and `GOCKER_STATE`, else of the usual options. They
  * are made when they are missing, for root alone: images hold setuid programs.
  * @throws UsageError for a relative path, GockerError when they cannot be made
  */
 export function engineContext(
-  directories: EngineDirectories = {},
+  options: EngineOptions = {},
   environment: Record<string, string | undefined> = process.env,
 ): EngineContext {
-  const root = absolute(directories.root ?? (environment["GOCKER_ROOT"] || "/var/lib/gocker"), "root");
-  const state = absolute(directories.state ?? (environment["GOCKER_STATE"] || "/run/gocker"), "state");
+  const root = absolute(options.root ?? (environment["GOCKER_ROOT"] || "/var/lib/gocker"), "root");
+  const state = absolute(options.state ?? (environment["GOCKER_STATE"] || "/run/gocker"), "state");
   for (const directory of [root, state]) makeDirectory(directory);
-  return { root, state, images: ImageStore.open(root) };
+  return {
+    root,
+    state,
+    images: ImageStore.open(root),
+    insecureRegistries: options.insecureRegistries ?? [],
+    debug: options.debug,
+  };
 }
 
 function absolute(path: string, what: string): string {

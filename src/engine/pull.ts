@@ -31,18 +31,23 @@ export interface PullResult {
 export async function pull(context: EngineContext, name: string, options: PullOptions = {}): Promise<PullResult> {
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   const named = parseReference(name);
-  const [{ pullImage }, client] = await Promise.all([import("../image/pull.ts"), registryClient()]);
-  const { reference, substituted } = await client.resolveTag(named);
+  const [{ pullImage }, { loadRegistriesConfig }, { RegistryClient }] = await Promise.all([
+    import("../image/pull.ts"),
+    import("../registry/config.ts"),
+    import("../registry/client.ts"),
+  ]);
+  using client = new RegistryClient({
+    config: await loadRegistriesConfig(),
+    insecure: context.insecureRegistries,
+    log: context.debug,
+  });
+  const { reference, substituted } = await client.resolveTag(named, { signal: options.signal });
   const canonical = formatReference(reference);
-  const before = manifestOf(context, canonical);
+  const before = context.images.findManifest(canonical);
   const { onProgress, signal } = options;
   const substituteFor = substituted === undefined ? undefined : withLatest(named);
   const image = await pullImage(context.images, client, reference, { platform, onProgress, signal, substituteFor });
   return { image, reference: canonical, substituted, isNew: image.manifestDigest !== before };
-}
-
-function manifestOf(context: EngineContext, name: string): string | undefined {
-  return context.images.findManifest(name);
 }
 
 function withLatest({ domain, repository }: Reference): Reference {

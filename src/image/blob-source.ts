@@ -15,6 +15,7 @@ export interface BlobSource {
   /**
    * @param options.offset where to begin, in bytes
    * @param options.signal ends the opening and the stream
+   * @returns a stream that fails when it breaks or when nothing comes any more
    */
   openBlob(descriptor: Descriptor, options: { offset: number; signal: AbortSignal }): Promise<OpenBlob>;
 }

@@ -20,8 +20,6 @@ export interface DownloadOptions {
   readonly onRetry?: ((delay: number, reason: Error) => void) | undefined;
   /** First pause before a retry, in milliseconds; it doubles: 500 unless told. */
   readonly pause?: number;
-  /** How long a body may be silent before it is given up, in milliseconds: one minute unless told. */
-  readonly silence?: number;
 }
 
 /** So many breaks without a byte in between end the download. */
@@ -86,20 +84,22 @@ async function receive(
     throw new VerificationError(`the answer for ${descriptor.digest}`, `byte ${wanted} first`, `byte ${opened.offset}`);
   }
   let superfluous = wanted - opened.offset;
-  using reader = new PatientReader(opened.stream, options.silence ?? 60_000);
-  for (;;) {
-    let chunk: Uint8Array | undefined;
-    try {
-      chunk = await reader.read();
-    } catch (error) {
-      return asError(error);
+  const reader = opened.stream.getReader() as ReadableStreamDefaultReader<Uint8Array>;
+  try {
+    for (;;) {
+      const next = await reader.read().catch(asError);
+      if (next instanceof Error) return next;
+      if (next.done) break;
+      const chunk = next.value as Uint8Array;
+      const skipped = Math.min(superfluous, chunk.length);
+      superfluous -= skipped;
+      if (skipped === chunk.length) continue;
+      await sink.take(skipped === 0 ? chunk : chunk.subarray(skipped));
+      options.onReceived?.(sink.received);
     }
-    if (chunk === undefined) break;
-    const skipped = Math.min(superfluous, chunk.length);
-    superfluous -= skipped;
-    if (skipped === chunk.length) continue;
-    await sink.take(skipped === 0 ? chunk : chunk.subarray(skipped));
-    options.onReceived?.(sink.received);
+  } finally {
+    // A stream that failed refuses to be cancelled; that it failed has been told.
+    reader.cancel(undefined).catch(() => {});
   }
   if (sink.received >= descriptor.size) return undefined;
   return new ShortBodyError(`the body ended after ${sink.received} of ${descriptor.size} bytes`);
@@ -125,45 +125,6 @@ function isRetryable(error: Error): boolean {
 
 /** A body came to its regular end, but it is shorter than its descriptor says. */
 class ShortBodyError extends Error {}
-
-/** Reads a stream, and gives it up when nothing comes for too long. Disposing of it ends the stream. */
-class PatientReader implements Disposable {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-  readonly #timer: Timer;
-  #waitingSince: number | undefined;
-  #gaveUp = false;
-
-  constructor(stream: ReadableStream<Uint8Array>, silence: number) {
-    this.#reader = stream.getReader() as ReadableStreamDefaultReader<Uint8Array>;
-    this.#timer = setInterval(
-      () => {
-        if (this.#waitingSince === undefined || Date.now() - this.#waitingSince < silence) return;
-        this.#gaveUp = true;
-        this.#cancel();
-      },
-      Math.ceil(silence / 4),
-    );
-  }
-
-  /** The next chunk; undefined at the end. */
-  async read(): Promise<Uint8Array | undefined> {
-    this.#waitingSince = Date.now();
-    const { done, value } = await this.#reader.read();
-    this.#waitingSince = undefined;
-    if (this.#gaveUp) throw new Error("nothing came any more");
-    return done ? undefined : (value as Uint8Array);
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-    this.#cancel();
-  }
-
-  #cancel(): void {
-    // A stream that failed refuses to be cancelled; that it failed, read() has told.
-    this.#reader.cancel(undefined).catch(() => {});
-  }
-}
 
 function pauseFor(delay: number, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();

@@ -1,6 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { parseIndex } from "../oci/index.ts";
 import { mediaTypes } from "../oci/media-types.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
 import { StoreDamagedError } from "./errors.ts";
@@ -24,23 +23,42 @@ export function annotation(entry: Descriptor, name: keyof typeof annotations): s
   return entry.annotations?.[annotations[name]];
 }
 
-/** The entries of the store's index; none when there is no index yet. Throws StoreDamagedError. */
+/**
+ * The entries of the store's index; none when there is no index yet. It is read at every start of a container and was
+ * written here, so only what a lookup relies on is checked: strict parsing would take longer than all the rest.
+ * @throws StoreDamagedError
+ */
 export function readEntries(paths: StorePaths): Descriptor[] {
-  let bytes: Buffer;
+  let text: string;
   try {
-    bytes = readFileSync(paths.index);
+    text = readFileSync(paths.index, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;
   }
+  const entries = parseEntries(text);
+  if (entries !== undefined) return entries;
+  throw new StoreDamagedError(`The index of the image store cannot be read: ${paths.index}`, {
+    hint: "move the file away and pull the images again",
+  });
+}
+
+function parseEntries(text: string): Descriptor[] | undefined {
+  let index: { manifests?: unknown } | null;
   try {
-    return parseIndex(bytes).manifests;
-  } catch (error) {
-    throw new StoreDamagedError(`The index of the image store cannot be read: ${paths.index}`, {
-      cause: error,
-      hint: "move the file away and pull the images again",
-    });
+    index = JSON.parse(text) as typeof index;
+  } catch {
+    return undefined;
   }
+  const entries = index?.manifests;
+  return Array.isArray(entries) && entries.every(isEntry) ? entries : undefined;
+}
+
+function isEntry(value: unknown): value is Descriptor {
+  if (typeof value !== "object" || value === null) return false;
+  const { digest, mediaType, annotations: notes } = value as Partial<Record<keyof Descriptor, unknown>>;
+  const isAnnotated = notes === undefined || (typeof notes === "object" && notes !== null);
+  return typeof digest === "string" && digest.startsWith("sha256:") && typeof mediaType === "string" && isAnnotated;
 }
 
 /** Replaces the entries, durably. Only for the holder of the exclusive store lock. */

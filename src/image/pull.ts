@@ -29,7 +29,7 @@ export interface FetchedManifest {
 
 /** What pulling needs of a registry: see `RegistryClient`. */
 export interface ImageRegistry {
-  fetchManifest(reference: Reference): Promise<FetchedManifest>;
+  fetchManifest(reference: Reference, options: { signal: AbortSignal }): Promise<FetchedManifest>;
   openBlob(
     reference: Reference,
     descriptor: Descriptor,
@@ -62,8 +62,8 @@ export async function pullImage(
   options: PullOptions = {},
 ): Promise<StoredImage> {
   const signal = options.signal ?? new AbortController().signal;
-  const named = await fetchManifest(registry, reference);
-  const chosen = await chooseManifest(registry, reference, named, options.platform ?? hostPlatform());
+  const named = await fetchManifest(registry, reference, signal);
+  const chosen = await chooseManifest(registry, reference, named, options.platform ?? hostPlatform(), signal);
   const manifest = parseManifest(chosen.bytes, chosen.mediaType);
   const source: BlobSource = {
     openBlob: (descriptor, place) => registry.openBlob(reference, descriptor, place),
@@ -99,6 +99,7 @@ async function chooseManifest(
   reference: Reference,
   named: FetchedManifest,
   wanted: Platform,
+  signal: AbortSignal,
 ): Promise<FetchedManifest> {
   let document = named;
   for (let depth = 0; readManifestDocument(document.bytes, document.mediaType).kind === "index"; depth++) {
@@ -112,7 +113,7 @@ async function chooseManifest(
       );
     }
     const { domain, repository } = reference;
-    document = await fetchManifest(registry, { domain, repository, digest: descriptor.digest });
+    document = await fetchManifest(registry, { domain, repository, digest: descriptor.digest }, signal);
     if (document.bytes.length !== descriptor.size) {
       const what = `the size of manifest ${descriptor.digest}`;
       throw new VerificationError(what, `${descriptor.size} bytes`, `${document.bytes.length}`);
@@ -122,8 +123,12 @@ async function chooseManifest(
 }
 
 /** The registry's answer, checked once more against what it was asked for: everything else hangs on it. */
-async function fetchManifest(registry: ImageRegistry, reference: Reference): Promise<FetchedManifest> {
-  const answer = await registry.fetchManifest(reference);
+async function fetchManifest(
+  registry: ImageRegistry,
+  reference: Reference,
+  signal: AbortSignal,
+): Promise<FetchedManifest> {
+  const answer = await registry.fetchManifest(reference, { signal });
   const actual = digestOf(answer.bytes);
   const expected = reference.digest ?? answer.digest;
   if (actual !== expected) {

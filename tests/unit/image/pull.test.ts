@@ -330,35 +330,3 @@ test("a body that is shorter than its descriptor says is wrong, not broken", asy
   const downloading = download(source, descriptor, intake, { signal: new AbortController().signal });
   await expect(downloading).rejects.toBeInstanceOf(VerificationError);
 });
-
-test("a body that falls silent is asked for again", async () => {
-  const { download } = await import("../../../src/image/download.ts");
-  let requests = 0;
-  const taken: number[] = [];
-  const intake = {
-    get received() {
-      return taken.length;
-    },
-    take: (chunk: Uint8Array) => {
-      taken.push(...chunk);
-      return Promise.resolve();
-    },
-  } as never;
-  const source = {
-    openBlob: () => {
-      requests++;
-      const stream = new ReadableStream<Uint8Array>({
-        start: (controller) => controller.enqueue(new Uint8Array([requests])),
-      });
-      return Promise.resolve({ offset: taken.length, stream });
-    },
-  };
-  await download(source, { mediaType: mediaTypes.ociLayer, digest: digestOf("x"), size: 2 }, intake, {
-    signal: new AbortController().signal,
-    onReceived: () => {},
-    onRetry: () => {},
-    pause: 1,
-    silence: 20,
-  });
-  expect(taken).toEqual([1, 2]);
-});
