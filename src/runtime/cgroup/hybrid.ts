@@ -5,6 +5,7 @@ import type { V1Hierarchy } from "./detect.ts";
 import { exists } from "./files.ts";
 import { readLimits } from "./limits.ts";
 import { refuseV1Only, v1Settings, v2Settings } from "./resources.ts";
+import { makeWhole } from "./tree.ts";
 import { CgroupV1 } from "./v1.ts";
 import { CgroupV2 } from "./v2.ts";
 
@@ -29,13 +30,10 @@ export class HybridCgroup implements Cgroup {
   }
 
   create(): void {
-    this.#v2.create();
-    try {
-      this.#v1.create();
-    } catch (error) {
-      this.#v2.remove(0);
-      throw error;
-    }
+    makeWhole((made) => {
+      this.#v2.make(made);
+      this.#v1.make(made);
+    });
   }
 
   restrictDevices(rules: readonly DeviceCgroupRule[]): void {

@@ -1,5 +1,6 @@
-import { libc } from "../../linux/libc.ts";
-import { killProcess, openProcess } from "./wait.ts";
+import { SIGKILL } from "../../linux/constants.ts";
+import { OwnedFd } from "../../linux/fd.ts";
+import { openPidfd, sendSignal } from "../../linux/process.ts";
 
 /** How long to chase processes that are made faster than they are killed; in milliseconds. */
 const longestChase = 2000;
@@ -17,20 +18,20 @@ export function killListed(list: () => number[]): void {
   do {
     const fresh = list().filter((pid) => !killed.has(pid));
     if (fresh.length === 0) return;
-    const opened = new Map<number, number>();
+    const opened = new Map<number, OwnedFd>();
     try {
       for (const pid of fresh) {
-        const fd = openProcess(pid);
-        if (fd !== undefined) opened.set(pid, fd);
+        const fd = openPidfd(pid);
+        if (fd !== undefined) opened.set(pid, new OwnedFd(fd));
       }
       for (const pid of list()) {
         const fd = opened.get(pid);
         if (fd === undefined) continue;
-        killProcess(fd);
+        sendSignal(fd, SIGKILL);
         killed.add(pid);
       }
     } finally {
-      for (const fd of opened.values()) libc.close(fd);
+      for (const fd of opened.values()) fd.close();
     }
   } while (performance.now() < deadline);
 }

@@ -37,8 +37,22 @@ export function makeCgroup(mountPoint: string, path: string, made: string[]): bo
   throw new CgroupError("CGROUPS_NOT_WRITABLE", `cgroups cannot be made here: ${cause.message}`, { hint, cause });
 }
 
+/**
+ * Makes a cgroup in several steps and hierarchies: whole, or not at all.
+ * @param make notes each directory that it has made, parents first
+ */
+export function makeWhole(make: (made: string[]) => void): void {
+  const made: string[] = [];
+  try {
+    make(made);
+  } catch (error) {
+    removeMade(made);
+    throw error;
+  }
+}
+
 /** Takes back what a failed creation made, the last first. A parent that others use by now stays. */
-export function removeMade(made: readonly string[]): void {
+function removeMade(made: readonly string[]): void {
   for (const directory of made.toReversed()) {
     if (libc.unlinkat(AT_FDCWD, directory, AT_REMOVEDIR) === 0) continue;
     const number = errno();
@@ -49,15 +63,22 @@ export function removeMade(made: readonly string[]): void {
 }
 
 /**
- * A cgroup that a dead container left may be taken over, one with processes in it not.
- * @throws CgroupError
+ * Makes a cgroup that nothing was ever in. One of the same path that a dead container left is removed first: its
+ * limits and device rules would still hold, and kernels such as 6.18 kill whatever is cloned into a cgroup that has
+ * been killed before.
+ * @throws CgroupError processes are in the one that is there, or none may be made
  */
-export function refuseOccupied(directory: string): void {
+export function makeFreshCgroup(mountPoint: string, path: string, made: string[]): void {
+  if (makeCgroup(mountPoint, path, made)) return;
+  const directory = mountPoint + path;
   const pids = processesBelow(directory);
-  if (pids.length === 0) return;
-  throw new CgroupError("CGROUP_IN_USE", `the cgroup ${directory} has processes already: ${listPids(pids)}`, {
-    hint: "another container runs in it: take another cgroup path, or remove that container",
-  });
+  if (pids.length > 0) {
+    throw new CgroupError("CGROUP_IN_USE", `the cgroup ${directory} has processes already: ${listPids(pids)}`, {
+      hint: "another container runs in it: take another cgroup path, or remove that container",
+    });
+  }
+  removeTree(directory, { deadline: performance.now(), wait: () => {} });
+  makeCgroup(mountPoint, path, made);
 }
 
 /** The processes of a cgroup and of all below it; none when it does not exist. */

@@ -9,7 +9,7 @@ import { ControlFile, readControl, writeControl } from "./files.ts";
 import { killListed } from "./kill.ts";
 import { readLimits } from "./limits.ts";
 import { applySettings, refuseV2Only, type Setting, v1Settings } from "./resources.ts";
-import { isGone, makeCgroup, processesBelow, refuseOccupied, removeMade, removeTree } from "./tree.ts";
+import { isGone, makeFreshCgroup, makeWhole, processesBelow, removeTree } from "./tree.ts";
 import { pause, waitForEnd } from "./wait.ts";
 
 /** How long processes may take until they stand still; in milliseconds. */
@@ -33,16 +33,14 @@ export class CgroupV1 implements Cgroup {
   }
 
   create(): void {
-    const made: string[] = [];
-    try {
-      for (const { mountPoint, controllers } of this.#hierarchies) {
-        const isNew = makeCgroup(mountPoint, this.path, made);
-        if (!isNew) refuseOccupied(mountPoint + this.path);
-        if (controllers.includes("cpuset")) fillCpuset(mountPoint, this.path, made);
-      }
-    } catch (error) {
-      removeMade(made);
-      throw error;
+    makeWhole((made) => this.make(made));
+  }
+
+  /** Makes the cgroup and notes in `made` what it has made, for the caller to take back when something fails. */
+  make(made: string[]): void {
+    for (const { mountPoint, controllers } of this.#hierarchies) {
+      makeFreshCgroup(mountPoint, this.path, made);
+      if (controllers.includes("cpuset")) fillCpuset(mountPoint, this.path, made);
     }
   }
 

@@ -10,7 +10,7 @@ import { ControlFile, exists, writeControl } from "./files.ts";
 import { killListed } from "./kill.ts";
 import { readLimits } from "./limits.ts";
 import { applySettings, refuseV1Only, type Setting, v2Settings } from "./resources.ts";
-import { isGone, makeCgroup, processesBelow, refuseOccupied, removeMade, removeTree } from "./tree.ts";
+import { isGone, makeFreshCgroup, makeWhole, processesBelow, removeTree } from "./tree.ts";
 import { pause, waitForEvent } from "./wait.ts";
 
 /** How long processes may take until they stand still; in milliseconds. */
@@ -31,14 +31,13 @@ export class CgroupV2 implements Cgroup {
   }
 
   create(): void {
-    const made: string[] = [];
-    try {
-      if (!makeCgroup(this.#mountPoint, this.path, made)) refuseOccupied(this.#directory);
-      delegateDefaults(this.#mountPoint, this.path);
-    } catch (error) {
-      removeMade(made);
-      throw error;
-    }
+    makeWhole((made) => this.make(made));
+  }
+
+  /** Makes the cgroup and notes in `made` what it has made, for the caller to take back when something fails. */
+  make(made: string[]): void {
+    makeFreshCgroup(this.#mountPoint, this.path, made);
+    delegateDefaults(this.#mountPoint, this.path);
   }
 
   restrictDevices(list: readonly DeviceCgroupRule[]): void {

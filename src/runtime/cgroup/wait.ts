@@ -1,6 +1,6 @@
 import { errnos, systemCallError } from "../../linux/errno.ts";
 import { errno, libc } from "../../linux/libc.ts";
-import { syscallNumber } from "../../linux/syscalls.ts";
+import { openPidfd } from "../../linux/process.ts";
 import { ControlFile } from "./files.ts";
 
 /** POLLIN, POLLPRI. asm-generic/poll.h */
@@ -37,7 +37,7 @@ export function waitForEnd(pids: readonly number[], timeout: number): void {
   const fds: number[] = [];
   try {
     for (const pid of pids.slice(0, mostAtOnce)) {
-      const fd = openProcess(pid);
+      const fd = openPidfd(pid);
       if (fd !== undefined) fds.push(fd);
     }
     const before = performance.now();
@@ -47,24 +47,6 @@ export function waitForEnd(pids: readonly number[], timeout: number): void {
   } finally {
     for (const fd of fds) libc.close(fd);
   }
-}
-
-/** A descriptor of the process (Linux 5.3); undefined when it is gone. The caller closes it. */
-export function openProcess(pid: number): number | undefined {
-  const fd = Number(libc.syscall(syscallNumber("pidfd_open"), pid, 0, 0, 0, 0, 0));
-  if (fd !== -1) return fd;
-  const number = errno();
-  // EINVAL: the number is by now that of a thread which does not lead its process.
-  if (number === errnos.ESRCH || number === errnos.EINVAL) return undefined;
-  throw systemCallError("pidfd_open", { path: `process ${pid}` }, number);
-}
-
-/** Sends SIGKILL to the process behind a descriptor; one that is gone is no error. */
-export function killProcess(fd: number): void {
-  const sigkill = 9;
-  if (Number(libc.syscall(syscallNumber("pidfd_send_signal"), fd, sigkill, 0, 0, 0, 0)) !== -1) return;
-  const number = errno();
-  if (number !== errnos.ESRCH) throw systemCallError("pidfd_send_signal", {}, number);
 }
 
 /** Blocks until one of the descriptors has one of the events, for at most `timeout` milliseconds. poll(2) */
