@@ -7,6 +7,7 @@ import type { ContainerRecord, ContainerState } from "./record.ts";
 export interface ContainerKeeper {
   directory(id: string): string;
   write(record: ContainerRecord): void;
+  writeState(id: string, state: ContainerState): void;
   removeFiles(id: string, name?: string): void;
 }
 
@@ -45,20 +46,16 @@ export class ClaimedContainer implements Disposable {
     return this.#record;
   }
 
-  /** Also writes it to the disk. */
-  set record(record: ContainerRecord) {
-    this.#store.write(record);
-    this.#record = record;
-  }
-
-  /** Takes over the record as it was read from the disk. */
+  /** Takes over the record as the disk has it. */
   adopt(record: ContainerRecord): void {
     this.#record = record;
   }
 
   /** Changes some fields of the record, also on the disk. */
-  update(change: Partial<Omit<ContainerRecord, "version" | "id" | "name">>): void {
-    this.record = { ...this.record, ...change };
+  update(change: Partial<Omit<ContainerRecord, "version" | "id" | "name" | "state">>): void {
+    const record = { ...this.record, ...change };
+    this.#store.write(record);
+    this.#record = record;
   }
 
   /** The first process was started. */
@@ -72,7 +69,7 @@ export class ClaimedContainer implements Disposable {
     });
   }
 
-  /** The container has ended, or could not be started. */
+  /** The container has ended, or could not be started. One with `--rm` keeps no account of that on the disk. */
   markExited(end: ContainerEnd): void {
     const { startedAt } = this.record.state;
     this.#setState({
@@ -84,7 +81,9 @@ export class ClaimedContainer implements Disposable {
   }
 
   #setState(state: ContainerState): void {
-    this.update({ state });
+    const record = { ...this.record, state };
+    if (!(record.remove && state.status === "exited")) this.#store.writeState(this.id, state);
+    this.#record = record;
   }
 
   /** Removes the container: its files, its name, and the claim itself. Its volumes are `removeContainer`'s. */

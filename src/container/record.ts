@@ -1,6 +1,6 @@
 import { InvalidDocumentError } from "../util/errors.ts";
 
-/** What gocker remembers of a container: `container.json` in its directory. */
+/** What gocker remembers of a container: `container.json` in its directory, and its state in files beside it. */
 export interface ContainerRecord {
   /** The form of this document. */
   readonly version: 1;
@@ -41,7 +41,7 @@ export interface RecordedMount {
 
 export type ContainerStatus = "created" | "running" | "exited";
 
-/** Where a container is in its life. Times are RFC 3339. */
+/** Where a container is in its life; in `running.json` and `exited.json`. Times are RFC 3339. */
 export interface ContainerState {
   readonly status: ContainerStatus;
   /** Of the first process, as the host numbers it; only while running. */
@@ -61,27 +61,42 @@ export type NewContainer = Omit<ContainerRecord, "version" | "id" | "name" | "cr
   readonly name?: string | undefined;
 };
 
+/** What `container.json` says; the state has files of its own. */
+export type StoredRecord = Omit<ContainerRecord, "state">;
+
 /**
  * Reads a `container.json`.
  * @throws InvalidDocumentError it is not one of gocker's
  */
-export function parseRecord(text: string, path: string): ContainerRecord {
+export function parseRecord(text: string, path: string): StoredRecord {
+  return parse(text, path, isRecord);
+}
+
+/**
+ * Reads a `running.json` or `exited.json`.
+ * @throws InvalidDocumentError it is not one of gocker's
+ */
+export function parseState(text: string, path: string): ContainerState {
+  return parse(text, path, isState);
+}
+
+function parse<Document>(text: string, path: string, accepts: (value: unknown) => value is Document): Document {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
     throw new InvalidDocumentError(`${path} is no JSON document`, { cause: error });
   }
-  if (!isRecord(value)) {
-    throw new InvalidDocumentError(`${path} is no record of a container that this version of gocker understands`);
+  if (!accepts(value)) {
+    throw new InvalidDocumentError(`${path} is nothing of a container that this version of gocker understands`);
   }
   return value;
 }
 
 /** gocker alone writes these documents: what is checked is that it was, and in this form, not each field. */
-function isRecord(value: unknown): value is ContainerRecord {
+function isRecord(value: unknown): value is StoredRecord {
   if (typeof value !== "object" || value === null) return false;
-  const record = value as Partial<ContainerRecord>;
+  const record = value as Partial<StoredRecord>;
   return (
     record.version === 1 &&
     typeof record.id === "string" &&
@@ -89,7 +104,11 @@ function isRecord(value: unknown): value is ContainerRecord {
     typeof record.image?.reference === "string" &&
     Array.isArray(record.command) &&
     Array.isArray(record.mounts) &&
-    Array.isArray(record.layers) &&
-    ["created", "running", "exited"].includes(record.state?.status ?? "")
+    Array.isArray(record.layers)
   );
+}
+
+function isState(value: unknown): value is ContainerState {
+  if (typeof value !== "object" || value === null) return false;
+  return ["created", "running", "exited"].includes((value as Partial<ContainerState>).status ?? "");
 }

@@ -102,6 +102,22 @@ describe("the life of a container", () => {
     expect(() => containers.read(claim.id)).toThrow(NotFoundError);
   });
 
+  test("a container that runs again is running, and one that is made anew is created", () => {
+    using claim = containers.create(newContainer());
+    claim.markExited({ exitCode: 1 });
+    claim.markRunning(process.pid);
+    expect(containers.read(claim.id).state.status).toBe("running");
+    containers.writeState(claim.id, { status: "created" });
+    expect(containers.read(claim.id).state).toEqual({ status: "created" });
+  });
+
+  test("the end of a container with --rm is not written down", () => {
+    using claim = containers.create(newContainer({ remove: true }));
+    claim.markExited({ exitCode: 1 });
+    expect(claim.record.state.status).toBe("exited");
+    expect(containers.read(claim.id).state.status).toBe("created");
+  });
+
   test("list: the newest first, broken ones are told of", () => {
     using one = containers.create(newContainer());
     using two = containers.create(newContainer());

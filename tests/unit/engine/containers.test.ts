@@ -103,7 +103,7 @@ describe("removeContainer", () => {
     using claim = containers.create(newContainer({ name: "web" }));
     await using sleeper = Bun.spawn(["sleep", "1000"]);
     claim.markRunning(sleeper.pid);
-    claim.update({ state: { ...claim.record.state, pidStartTime: 1 } });
+    containers.writeState(claim.id, { ...claim.record.state, pidStartTime: 1 });
     const removal = removeContainer(context, "web", { ...options, force: true });
     claim.markExited({ exitCode: 0 });
     claim[Symbol.dispose]();
