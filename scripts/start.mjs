@@ -2,6 +2,7 @@
 // Without words it runs the image that lies in the binary. Nothing here writes to stdout, which is the container's.
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
+import { isatty } from "node:tty";
 
 import { ToolchainError, binary, buildWhenStale, installWhenStale } from "./toolchain.mjs";
 
@@ -24,7 +25,8 @@ else runAsChild();
 
 function runAsChild() {
   const child = spawn(binary, words, { stdio: "inherit" });
-  const hasTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
+  // Not process.stdin.isTTY, which would open the terminal beside the one who uses it.
+  const hasTerminal = [0, 1, 2].some((descriptor) => isatty(descriptor));
   for (const signal of /** @type {const} */ (["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"])) {
     process.on(signal, () => {
       // A terminal sends these two to gocker itself as well; it must not get them twice.
