@@ -8,10 +8,11 @@ installWhenStale();
 const bun = /** @type {string} */ (bunExecutable());
 const modules = join(repository, "node_modules");
 
+// --no-script: else Bun runs the script of package.json that has its command's name, which is this one.
 /** @type {[string, string[]][]} */
 const checks = [
-  ["types", ["check", "--all"]],
-  ["format", ["fmt", "--check"]],
+  ["types", ["check", "--no-script", "--all"]],
+  ["format", ["fmt", "--no-script", "--check"]],
   ["lint", [join(modules, "oxlint", "bin", "oxlint"), "--type-aware", "--quiet", "."]],
   // Run by Bun, since the newest versions refuse Node 20.
   [
