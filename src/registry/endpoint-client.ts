@@ -91,16 +91,10 @@ export class EndpointClient {
     let first: RegistryError | undefined;
     for (const origin of this.endpoint.origins) {
       try {
-        const answer = await this.#tryAt(origin, request);
-        this.#origin = origin;
-        return answer;
+        return await this.#tryAt(origin, request);
       } catch (error) {
-        if (!(error instanceof RegistryError)) throw error;
-        // A status is an answer: this is the right scheme.
-        if (error.status !== undefined && !speaksOtherScheme(error, origin)) {
-          this.#origin = origin;
-          throw error;
-        }
+        // Once it has answered it is the right one, whatever it said.
+        if (!(error instanceof RegistryError) || this.#origin !== undefined) throw error;
         this.#log(`${origin.url} does not do: ${error.message}`);
         first ??= error;
       }
@@ -115,6 +109,7 @@ export class EndpointClient {
     for (let refusals = 0; ; refusals++) {
       const answer = await this.#send(origin, request, authorization);
       const { response, context } = answer;
+      if (!speaksOtherScheme(response, origin)) this.#origin = origin;
       const asked = response.status === 401 && context.url.origin === new URL(origin.url).origin;
       if (asked && refusals < 2) {
         const better = await this.#authorizer.answer(response, repository, authorization);
@@ -155,6 +150,6 @@ export class EndpointClient {
 }
 
 /** How servers answer a plain request on a TLS port; a 400 for another reason is told when nothing else answers. */
-function speaksOtherScheme(error: RegistryError, origin: Origin): boolean {
-  return error.status === 400 && origin.url.startsWith("http:");
+function speaksOtherScheme(response: Response, origin: Origin): boolean {
+  return response.status === 400 && origin.url.startsWith("http:");
 }

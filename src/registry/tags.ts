@@ -48,17 +48,18 @@ export function isReferrerTag(tag: string): boolean {
 }
 
 /** The tags most like `wanted`, the nearest first. */
-export function nearTags(wanted: string, tags: readonly string[], most = 5): string[] {
+export function nearTags(wanted: string, tags: readonly string[], count = 5): string[] {
   const near = tags.flatMap((tag) => {
     if (isReferrerTag(tag)) return [];
-    const [longer, shorter] = tag.length > wanted.length ? [tag, wanted] : [wanted, tag];
     // 3.19 for 3.19.1, or alpine for alpine3.19: more of the same counts as one change.
-    const distance = longer.startsWith(shorter) ? 1 : editDistance(wanted, tag);
-    return distance <= Math.max(2, Math.floor(wanted.length / 3)) ? [{ tag, distance }] : [];
+    const isPrefix = tag.startsWith(wanted) || wanted.startsWith(tag);
+    const distance = isPrefix ? 1 : editDistance(wanted, tag);
+    const most = Math.min(Math.max(2, Math.floor(wanted.length / 3)), wanted.length - 1);
+    return isPrefix || distance <= most ? [{ tag, distance }] : [];
   });
   return near
     .sort((one, other) => one.distance - other.distance || one.tag.length - other.tag.length)
-    .slice(0, most)
+    .slice(0, count)
     .map(({ tag }) => tag);
 }
 

@@ -97,6 +97,9 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   const tokens =
     options.auth === "token" ? await startTokens(directory, options.token, { [user]: password }) : undefined;
   if (tokens !== undefined) stack.use(tokens);
+  // The silly registry takes any token, so its token server needs no keys.
+  const silly = options.auth === "silly" ? anyToken() : undefined;
+  if (silly !== undefined) stack.defer(() => silly.stop(true));
   const blobs = options.redirect === true ? stack.use(startBlobServer(storage)) : undefined;
 
   const configuration = {
@@ -115,7 +118,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
       }),
     },
     ...(options.auth && {
-      auth: await authentication(options.auth, directory, user, password, tokens),
+      auth: await authentication(options.auth, directory, user, password, tokens, silly),
     }),
     ...(blobs && {
       middleware: {
@@ -303,12 +306,17 @@ async function startTokens(
   });
 }
 
+function anyToken(): Bun.Server<undefined> {
+  return Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => Response.json({ token: "anything" }) });
+}
+
 async function authentication(
   kind: NonNullable<RegistryOptions["auth"]>,
   directory: string,
   user: string,
   password: string,
   tokens: TokenServer | undefined,
+  silly: Bun.Server<undefined> | undefined,
 ): Promise<object> {
   if (tokens !== undefined) {
     const { realm, service, issuer, rootCertificate } = tokens;
@@ -318,7 +326,7 @@ async function authentication(
   }
   if (kind === "silly")
     return {
-      silly: { realm: "http://127.0.0.1:9/token", service: "gocker-registry" },
+      silly: { realm: `${silly?.url.origin}/token`, service: "gocker-registry" },
     };
   const path = join(directory, "htpasswd");
   // The registry knows bcrypt only; the smallest cost, because it is paid on every request.
