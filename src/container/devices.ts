@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync } from "node:fs";
+import { type Dirent, lstatSync, readdirSync } from "node:fs";
 import { S_IFBLK, S_IFCHR, S_IFMT } from "../linux/constants.ts";
 import { splitDevice } from "../linux/device-split.ts";
 import type { Device, DeviceCgroupRule } from "../oci/runtime-spec.ts";
@@ -14,7 +14,7 @@ const skippedDirectories = new Set(["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-
 export function scanHostDevices(root: string): Device[] {
   const devices: Device[] = [];
   const visit = (directory: string, path: string) => {
-    for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    for (const entry of entriesOf(directory)) {
       if (entry.isDirectory()) {
         if (!skippedDirectories.has(entry.name)) visit(`${directory}/${entry.name}`, `${path}/${entry.name}`);
       } else if ((entry.isCharacterDevice() || entry.isBlockDevice()) && entry.name !== "console") {
@@ -25,6 +25,16 @@ export function scanHostDevices(root: string): Device[] {
   };
   visit(root, "/dev");
   return devices.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Devices come and go, and their directories with them. */
+function entriesOf(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 /**

@@ -65,7 +65,13 @@ function buildHosts(input: EtcFilesInput, host: HostEtc): string {
   const base = shared && input.addHosts.length === 0 && host.hosts !== "" ? endLine(host.hosts) : localhostLines;
   const own = shared ? ["127.0.1.1"] : (input.addresses ?? []);
   const added = input.addHosts.map(({ name, address }) => `${address}\t${name}\n`);
-  return base + added.join("") + own.map((address) => `${address}\t${input.hostname}\n`).join("");
+  return base + added.join("") + own.map((address) => `${address}\t${ownNames(input.hostname)}\n`).join("");
+}
+
+/** The host name, and its first part when it has a domain. */
+function ownNames(hostname: string): string {
+  const [first] = hostname.split(".", 1);
+  return first === hostname ? hostname : `${hostname} ${first}`;
 }
 
 /**

@@ -3,7 +3,7 @@ import { type CapabilityName, containerCapabilities } from "../linux/capabilitie
 import { isAtLeast } from "../linux/kernel.ts";
 import type { ImageConfig } from "../oci/image-config.ts";
 import type { Capabilities, Linux, Namespace, Process, RuntimeSpec, Seccomp } from "../oci/runtime-spec.ts";
-import { UsageError } from "../util/errors.ts";
+import { InvalidDocumentError, UsageError } from "../util/errors.ts";
 import { buildAnnotations } from "./annotations.ts";
 import { resolveCommand } from "./command.ts";
 import { privilegedDeviceRules } from "./devices.ts";
@@ -69,9 +69,18 @@ export function buildRuntimeSpec(input: SpecInput): RuntimeSpec {
   };
 }
 
-/** The container's host name: as asked for, else the short form of its ID. */
+/**
+ * The container's host name: as asked for, else the short form of its ID.
+ * @throws UsageError it is no host name: hostname(7), with the underscores that many use; sethostname(2) takes 64 bytes
+ */
 export function containerHostname(id: string, options: Pick<ContainerOptions, "hostname">): string {
-  return options.hostname ?? shortId(id);
+  const { hostname } = options;
+  if (hostname !== undefined && (hostname.length > 64 || !/^[\w-]+(\.[\w-]+)*$/.test(hostname))) {
+    throw new UsageError(`invalid host name ${JSON.stringify(hostname)}`, {
+      hint: "a host name has letters, digits and -, in parts that dots separate, and at most 64 characters",
+    });
+  }
+  return hostname ?? shortId(id);
 }
 
 /** The capabilities that a container's bounding set will hold: what the default seccomp profile goes by. */
@@ -91,16 +100,22 @@ function buildProcess(input: SpecInput): Process {
   const { id, image, options, user } = input;
   const { config } = image;
   const rlimits = buildRlimits(options.ulimits);
+  const args = resolveCommand({
+    words: options.words,
+    dockerWords: options.dockerWords,
+    entrypoint: options.entrypoint,
+    image: config,
+  });
+  const cwd = workingDirectory(options.workingDirectory, config?.WorkingDir);
+  // JSON can say what the kernel cannot take.
+  if ([...args, cwd].some((text) => text.includes("\0"))) {
+    throw new InvalidDocumentError("the image's command or working directory holds a NUL character");
+  }
   return {
     terminal: options.terminal,
     ...(options.terminal && input.consoleSize !== undefined ? { consoleSize: input.consoleSize } : {}),
     user: { uid: user.uid, gid: user.gid, additionalGids: [...user.additionalGids] },
-    args: resolveCommand({
-      words: options.words,
-      dockerWords: options.dockerWords,
-      entrypoint: options.entrypoint,
-      image: config,
-    }),
+    args,
     env: buildEnvironment({
       hostname: containerHostname(id, options),
       terminal: options.terminal,
@@ -108,7 +123,7 @@ function buildProcess(input: SpecInput): Process {
       user: input.environment,
       home: user.home,
     }),
-    cwd: workingDirectory(options.workingDirectory, config?.WorkingDir),
+    cwd,
     capabilities: buildCapabilities(specCapabilities(options, input.host), user),
     ...(rlimits.length > 0 ? { rlimits } : {}),
     noNewPrivileges: options.noNewPrivileges,

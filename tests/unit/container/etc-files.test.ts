@@ -19,6 +19,11 @@ describe("hosts", () => {
     expect(hosts).not.toContain("buildhost");
   });
 
+  test("a name with a domain is also known without it", () => {
+    const { hosts } = buildEtcFiles({ ...none, hostname: "web.example.org", addresses: ["10.0.0.2"] }, host);
+    expect(hosts).toEndWith("10.0.0.2\tweb.example.org web\n");
+  });
+
   test("the host's network: the host's own, and the container's name", () => {
     const { hosts } = buildEtcFiles({ ...none, network: "host" }, host);
     expect(hosts).toBe("127.0.0.1 localhost\n10.0.0.5 buildhost\n127.0.1.1\tabc\n");

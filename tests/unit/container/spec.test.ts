@@ -6,7 +6,7 @@ import type { ContainerUser } from "../../../src/container/user.ts";
 import type { RunOptions } from "../../../src/engine/options.ts";
 import { capabilityMask } from "../../../src/linux/capabilities.ts";
 import type { ImageConfigExecution } from "../../../src/oci/image-config.ts";
-import { UsageError } from "../../../src/util/errors.ts";
+import { InvalidDocumentError, UsageError } from "../../../src/util/errors.ts";
 import { hostFacts, imageConfig, runOptions } from "../../helpers/container.ts";
 
 const id = "0123456789abcdef".repeat(4);
@@ -176,6 +176,26 @@ describe("the working directory", () => {
   test("must be absolute when asked for", () => {
     expect(() => build({ workingDirectory: "app" })).toThrow(UsageError);
   });
+});
+
+describe("the host name", () => {
+  test.each(["web", "Web-1.example.org", "a_b", "x".repeat(64)])("%s", (hostname) => {
+    const spec = build({ hostname });
+    expect(spec.hostname).toBe(hostname);
+    expect(spec.process?.env).toContain(`HOSTNAME=${hostname}`);
+  });
+
+  test.each(["", "a b", "a\nb", "a/b", ".a", "a.", "a..b", "\0", "x".repeat(65)])("refused: %j", (hostname) => {
+    expect(() => build({ hostname })).toThrow(UsageError);
+  });
+});
+
+test.each<ImageConfigExecution>([
+  { Cmd: ["a\0b"] },
+  { Cmd: ["sh"], WorkingDir: "/a\0b" },
+  { Cmd: ["sh"], Env: ["A=\0"] },
+])("an image's NUL is refused: %j", (config) => {
+  expect(() => build({}, config)).toThrow(InvalidDocumentError);
 });
 
 describe("limits", () => {
