@@ -1,25 +1,32 @@
+import { ConflictError } from "../util/errors.ts";
 import type { ClaimedContainer } from "./claim.ts";
 import type { ContainerRecord } from "./record.ts";
 import type { ContainerStore } from "./records.ts";
 import type { VolumeStore } from "./volumes.ts";
 
 /**
- * Removes a container that does not run, and ends the claim.
+ * Removes a container that does not run, and ends the claim. Its volumes go first: as long as its record is there,
+ * whoever is killed in between can be made up for.
  * @param options.anonymousVolumes also remove the volumes that were made for it, unless another container has them
- * @throws SystemCallError something cannot be removed; the next `reconcileContainers` tries again
+ * @throws SystemCallError something cannot be removed; what is left can be removed by doing it again
  */
 export async function removeContainer(
   stores: { readonly containers: ContainerStore; readonly volumes: VolumeStore },
   claim: ClaimedContainer,
   options: { readonly anonymousVolumes: boolean },
 ): Promise<void> {
-  const { record } = claim;
-  claim.remove();
-  if (!options.anonymousVolumes) return;
-  for (const name of anonymousVolumesOf(record)) {
-    if (volumeUsers(stores.containers, name).length > 0) continue;
-    await stores.volumes.remove(name, (volume) => volumeUsers(stores.containers, volume));
+  const { id, record } = claim;
+  for (const name of options.anonymousVolumes ? anonymousVolumesOf(record) : []) {
+    try {
+      await stores.volumes.remove(name, (volume) =>
+        volumeUsers(stores.containers, volume).filter((user) => user !== id),
+      );
+    } catch (error) {
+      // Another container has the volume: it stays, with that one.
+      if (!(error instanceof ConflictError)) throw error;
+    }
   }
+  claim.remove();
 }
 
 /** The names of the volumes that were made for the container. */

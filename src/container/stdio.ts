@@ -2,7 +2,7 @@ import { closeSync, constants, fchownSync, fstatSync, openSync, readlinkSync } f
 import { receiveDescriptor } from "../linux/descriptor-passing.ts";
 import { createSocketPair, type FdPair, type OwnedFd, waitReadable } from "../linux/fd.ts";
 import { TerminalMode } from "../linux/terminal.ts";
-import { TerminalRelay } from "./terminal-relay.ts";
+import type { TerminalRelay } from "./terminal-relay.ts";
 
 /** What the container's descriptors 0, 1 and 2 are connected to. */
 export interface ContainerStdio extends Disposable {
@@ -82,7 +82,9 @@ export class TerminalStdio implements ContainerStdio {
     this.#sockets.writer.close();
     await waitReadable(this.#sockets.reader.number);
     this.#master = receiveDescriptor(this.#sockets.reader.number);
-    if (this.#master !== undefined) this.#relay = TerminalRelay.start(this.#master, this.#interactive);
+    if (this.#master === undefined) return;
+    const { TerminalRelay } = await import("./terminal-relay.ts");
+    this.#relay = new TerminalRelay(this.#master, this.#interactive);
   }
 
   async drain(): Promise<void> {

@@ -1,28 +1,32 @@
+import { ReadStream } from "node:tty";
 import { errnos } from "../linux/errno.ts";
-import { type OwnedFd, writeAll } from "../linux/fd.ts";
+import { duplicate, type OwnedFd, writeAll } from "../linux/fd.ts";
 import { setWindowSize, TerminalMode, windowSize } from "../linux/terminal.ts";
 import { SystemCallError } from "../util/errors.ts";
 
-/** Shows a container's terminal on gocker's own, until the container's side is closed. */
+/**
+ * Shows a container's terminal on gocker's own, until the container's side is closed. Loads node:tty, whose streams
+ * alone read terminals as they become readable: to be imported only for a container that has one.
+ */
 export class TerminalRelay implements Disposable {
+  /** Resolves when everything that the container wrote has been shown. */
   readonly finished: Promise<void>;
   readonly #master: OwnedFd;
   readonly #mode: TerminalMode | undefined;
   readonly #resize = () => this.#followSize();
 
-  private constructor(master: OwnedFd, interactive: boolean) {
+  /**
+   * @param master the container's terminal; its owner closes it after disposing of this
+   * @param interactive what is typed goes to the container, key by key
+   */
+  constructor(master: OwnedFd, interactive: boolean) {
     this.#master = master;
     this.#mode = interactive ? TerminalMode.save(0) : undefined;
     this.#mode?.makeRaw();
     this.#followSize();
     process.on("SIGWINCH", this.#resize);
-    this.finished = this.#copyOutput();
-    if (interactive) void this.#copyInput();
-  }
-
-  /** @param interactive what is typed goes to the container, key by key */
-  static start(master: OwnedFd, interactive: boolean): TerminalRelay {
-    return new TerminalRelay(master, interactive);
+    this.finished = this.#showOutput();
+    if (interactive) this.#passInput();
   }
 
   #followSize(): void {
@@ -30,23 +34,37 @@ export class TerminalRelay implements Disposable {
     if (size !== undefined) setWindowSize(this.#master.number, size);
   }
 
-  async #copyOutput(): Promise<void> {
-    try {
-      for await (const chunk of Bun.file(this.#master.number).stream()) writeAll(1, chunk);
-    } catch (error) {
-      if (isEndOfTerminal(error)) return;
-      // Nobody looks any more: hang up, so that the container's programs notice as on any terminal.
-      if (error instanceof SystemCallError && error.errno === errnos.EPIPE) return this.#master.close();
-      throw error;
-    }
+  #showOutput(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    // The stream closes what it reads from, and the master is its owner's.
+    const stream = new ReadStream(duplicate(this.#master.number).release());
+    stream.on("data", (chunk: Buffer) => {
+      try {
+        writeAll(1, chunk);
+      } catch (error) {
+        if (!(error instanceof SystemCallError && error.errno === errnos.EPIPE)) return reject(error);
+        // Nobody looks any more: hang up, so that the container's programs notice as on any terminal.
+        stream.destroy();
+        this.#master.close();
+      }
+    });
+    stream.on("error", (error) => (isEndOfTerminal(error) ? resolve() : reject(error)));
+    stream.on("close", () => resolve());
+    return promise;
   }
 
-  async #copyInput(): Promise<void> {
-    try {
-      for await (const chunk of Bun.stdin.stream()) writeAll(this.#master.number, chunk);
-    } catch (error) {
-      if (!isEndOfTerminal(error)) throw error;
-    }
+  #passInput(): void {
+    const stream = new ReadStream(0);
+    stream.on("data", (chunk: Buffer) => {
+      try {
+        writeAll(this.#master.number, chunk);
+      } catch (error) {
+        if (!isEndOfTerminal(error)) throw error;
+        stream.destroy();
+      }
+    });
+    stream.on("error", () => stream.destroy());
+    stream.unref();
   }
 
   [Symbol.dispose](): void {

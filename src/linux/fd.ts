@@ -1,4 +1,4 @@
-import { MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, F_ADD_SEALS, O_CLOEXEC } from "./constants.ts";
+import { MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, F_ADD_SEALS, F_DUPFD_CLOEXEC, O_CLOEXEC } from "./constants.ts";
 import { F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE } from "./constants.ts";
 import { errno, libc } from "./libc.ts";
 import { errnos, systemCallError } from "./errno.ts";
@@ -32,6 +32,13 @@ export class OwnedFd implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** A second descriptor of the same open file, which closes on exec. fcntl(2) @throws SystemCallError */
+export function duplicate(fd: number): OwnedFd {
+  const number = libc.fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (number < 0) throw systemCallError("fcntl");
+  return new OwnedFd(number);
 }
 
 /** The two ends of a channel. */

@@ -1,6 +1,5 @@
-import { F_DUPFD_CLOEXEC } from "./constants.ts";
 import { errnos, systemCallError } from "./errno.ts";
-import type { OwnedFd } from "./fd.ts";
+import { duplicate, type OwnedFd } from "./fd.ts";
 import { errno, libc } from "./libc.ts";
 import { syscallNumber } from "./syscalls.ts";
 
@@ -18,8 +17,7 @@ export function exitCodeOf(status: ExitStatus): number {
  * first attempt to read, which is all that is wanted.
  */
 export async function processEnded(pidfd: OwnedFd): Promise<void> {
-  const watched = libc.fcntl(pidfd.number, F_DUPFD_CLOEXEC, 3);
-  if (watched < 0) throw systemCallError("fcntl", { step: "watch the process" });
+  const watched = duplicate(pidfd.number).release();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const socket = { data() {}, open() {}, end() {}, close: () => resolve(), error: reject };
   // The types know a descriptor for listening sockets only.
