@@ -50,7 +50,8 @@ export function parseRetryAfter(header: string | null, now: number = Date.now())
       0,
     );
   }
-  const date = Date.parse(text);
+  // Anything goes for Date.parse; an HTTP date begins with a weekday.
+  const date = /^[A-Za-z]{3,9},? /.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 

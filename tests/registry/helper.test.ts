@@ -39,7 +39,7 @@ describe.skipIf(!hasRegistry)("the registry helper", () => {
   test("speaks TLS", async () => {
     await using registry = await startRegistry({ tls: true });
     await pushTiny(registry);
-    expect(fetch(registry.url)).rejects.toThrow(/certificate/);
+    await expect(fetch(registry.url)).rejects.toThrow(/certificate/);
   });
 
   test("redirects blobs to another origin", async () => {
