@@ -86,10 +86,15 @@ export class ClaimedContainer implements Disposable {
     this.#record = record;
   }
 
-  /** Removes the container: its files, its name, and the claim itself. Its volumes are `removeContainer`'s. */
+  /**
+   * Removes the container: its files, its name, and the claim itself. Its volumes are `removeContainer`'s.
+   * @throws SystemCallError something is in the way; the next `reconcileContainers` tries again
+   */
   remove(): void {
-    this.#store.removeFiles(this.id, this.#record?.name);
+    const name = this.#record?.name;
+    // From here on there is no way back: should this fail, disposing must leave the rest to be found.
     this.#record = undefined;
+    this.#store.removeFiles(this.id, name);
     this.#lock.removeAndRelease();
   }
 

@@ -220,6 +220,22 @@ describe("reconcile", () => {
     nothingLeft();
   });
 
+  test("a removal that fails is tried again", async () => {
+    const claim = containers.create(newContainer({ name: "web" }));
+    const real = containers.removeFiles;
+    containers.removeFiles = () => {
+      throw new Error("busy");
+    };
+    expect(() => claim.remove()).toThrow("busy");
+    claim[Symbol.dispose]();
+    containers.removeFiles = real;
+    expect(containers.activeIds()).toEqual([claim.id]);
+    // As it is after the first step of a removal.
+    renameSync(claim.directory, inContainers(`.removing-${claim.id}`));
+    expect(await reconcile()).toEqual([claim.id]);
+    nothingLeft();
+  });
+
   test("a created container stays", async () => {
     const claim = containers.create(newContainer({ name: "kept" }));
     kill(claim);
