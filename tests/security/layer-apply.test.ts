@@ -1,5 +1,14 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LayerPipeline } from "../../src/image/layer/pipeline.ts";
@@ -284,9 +293,9 @@ describe.skipIf(!isRoot)("nothing outside is touched", () => {
 
   test("by a hard link through a link, or to one", async () => {
     const secret = join(outside, "secret");
-    await expect(apply({ name: "l", type: "2", link: outside }, { name: "h", type: "1", link: "l/secret" })).rejects.toThrow(
-      /not in the layer/,
-    );
+    await expect(
+      apply({ name: "l", type: "2", link: outside }, { name: "h", type: "1", link: "l/secret" }),
+    ).rejects.toThrow(/not in the layer/);
     await apply({ name: "s", type: "2", link: secret }, { name: "h", type: "1", link: "s" });
     expect(readlinkSync(at("h"))).toBe(secret);
     expect(lstatSync(secret).nlink).toBe(1);
