@@ -68,7 +68,7 @@ export async function main(words: readonly string[], program = process.argv0.spl
 }
 
 async function dispatch(words: readonly string[], asDocker: boolean, settings: { debug: boolean }): Promise<number> {
-  const global = parseFlags(words, globalFlags, { command: "gocker", stopAtOperand: true });
+  const global = parseFlags(words, globalFlags, { stopAtOperand: true });
   settings.debug = global.flags.debug;
   if (global.flags.version) return showVersion();
   const [name, ...rest] = global.operands;
@@ -84,7 +84,7 @@ async function dispatch(words: readonly string[], asDocker: boolean, settings: {
     rest,
     { ...command.args, ...common },
     {
-      command: `gocker ${name}`,
+      command: name,
       stopAtOperand: command.meta.operands.endFlags === true,
       ...(command.meta.absent === undefined ? {} : { absent: command.meta.absent }),
     },
@@ -120,7 +120,7 @@ async function findCommand(name: string): Promise<Command> {
   if (load !== undefined) return load();
   const near = nearestNames(name, Object.keys(commands)).map((one) => `gocker ${one}`);
   const advice = near.length === 0 ? "" : `did you mean ${alternatives(near)}? `;
-  throw new UsageError(`gocker has no command ${JSON.stringify(name)}`, {
+  throw new UsageError(`there is no command ${JSON.stringify(name)}`, {
     hint: `${advice}gocker --help lists the commands`,
   });
 }
@@ -143,7 +143,7 @@ function checkOperands(command: Command, operands: readonly string[]): void {
   const number = operands.length < minimum ? minimum : maximum;
   const atLeast = minimum === maximum ? "" : operands.length < minimum ? "at least " : "at most ";
   const reason = number === 0 ? "takes no arguments" : `needs ${atLeast}${number} argument${number === 1 ? "" : "s"}`;
-  throw new UsageError(`gocker ${name} ${reason}, and got ${operands.length === 0 ? "none" : operands.length}`, {
+  throw new UsageError(`${name} ${reason}, and got ${operands.length === 0 ? "none" : operands.length}`, {
     hint: `usage: gocker ${name} ${usage}`,
   });
 }

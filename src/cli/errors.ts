@@ -12,24 +12,24 @@ export interface ErrorReport {
 /** gocker itself failed or was misused; 126 and 127 are the command's, as a shell has them. */
 const failed = 125;
 
-const exitCodes: Readonly<Record<string, number>> = {
-  COMMAND_NOT_EXECUTABLE: 126,
-  COMMAND_NOT_FOUND: 127,
-};
+const exitCodes: ReadonlyMap<string, number> = new Map([
+  ["COMMAND_NOT_EXECUTABLE", 126],
+  ["COMMAND_NOT_FOUND", 127],
+]);
 
 /** 128 + SIGPIPE: how a program ends whose reader has gone. */
 const readerGone = 141;
 
 /** What to do about errors of the operating system, where the error itself does not say it. */
-const systemHints: Readonly<Record<string, string>> = {
-  EACCES: "gocker must run as root: try sudo",
-  EPERM: "gocker must run as root: try sudo",
-  ENOSPC: "free some space, or keep gocker's things elsewhere with --root",
-  EDQUOT: "free some space, or keep gocker's things elsewhere with --root",
-  EROFS: "keep gocker's things on a file system that can be written, with --root and --state",
-  EMFILE: "raise the limit of open files (ulimit -n)",
-  ENFILE: "the whole system has too many open files: raise fs.file-max",
-};
+const systemHints: ReadonlyMap<unknown, string> = new Map([
+  ["EACCES", "gocker must run as root: try sudo"],
+  ["EPERM", "gocker must run as root: try sudo"],
+  ["ENOSPC", "free some space, or keep gocker's things elsewhere with --root"],
+  ["EDQUOT", "free some space, or keep gocker's things elsewhere with --root"],
+  ["EROFS", "keep gocker's things on a file system that can be written, with --root and --state"],
+  ["EMFILE", "raise the limit of open files (ulimit -n)"],
+  ["ENFILE", "the whole system has too many open files: raise fs.file-max"],
+]);
 
 /**
  * What to tell of an error, and the exit code: one sentence and a hint; with `debug` also what caused it, and where.
@@ -49,7 +49,7 @@ export function reportError(
 }
 
 function exitCodeOf(error: unknown): number {
-  return (error instanceof GockerError ? exitCodes[error.code] : undefined) ?? failed;
+  return (error instanceof GockerError ? exitCodes.get(error.code) : undefined) ?? failed;
 }
 
 function describe(error: unknown, dress: Style): string {
@@ -97,20 +97,19 @@ function isSystemError(error: unknown): error is SystemError {
 }
 
 function messageOf(error: unknown): string {
-  if (isSystemError(error)) {
-    // "ENOENT: no such file or directory, open '/x'" is how node:fs puts it.
-    const reason = /^[A-Z0-9]+: ([^,]+)/.exec(error.message)?.[1] ?? error.message;
-    const what = error.path === undefined ? error.syscall : `${error.syscall} ${error.path}`;
-    return harmless(`${what}: ${reason} (${error.code})`, "\n");
-  }
   if (error instanceof GockerError) return harmless(error.message, "\n");
-  return harmless(error instanceof Error ? `${error.name}: ${error.message}` : String(error), "\n");
+  if (!isSystemError(error)) {
+    return harmless(error instanceof Error ? `${error.name}: ${error.message}` : String(error), "\n");
+  }
+  // "ENOENT: no such file or directory, open '/x'" is how node:fs puts it.
+  const reason = /^[A-Z0-9]+: ([^,]+)/.exec(error.message)?.[1] ?? error.message;
+  const what = error.path === undefined ? error.syscall : `${error.syscall} ${error.path}`;
+  return harmless(`${what}: ${reason} (${error.code})`, "\n");
 }
 
 function hintOf(error: unknown): string | undefined {
   if (error instanceof GockerError && error.hint !== undefined) return harmless(error.hint, "\n");
-  const { code } = (error ?? {}) as { code?: unknown };
-  return typeof code === "string" && Object.hasOwn(systemHints, code) ? systemHints[code] : undefined;
+  return error instanceof Error ? systemHints.get((error as Partial<SystemError>).code) : undefined;
 }
 
 /** The error with everything that caused it, and the stack of each. */

@@ -14,7 +14,7 @@ import { cloneFlags } from "./explain/names.ts";
 import { flags } from "./explain/structures.ts";
 import { wrap } from "./help.ts";
 import { harmless, type Style } from "./output/style.ts";
-import { padEnd, padStart } from "./output/table.ts";
+import { padEnd, padStart, truncate } from "./output/table.ts";
 import { count, formatNanoseconds } from "./output/units.ts";
 
 export interface ExplainLayout {
@@ -68,73 +68,94 @@ const groupTexts: Readonly<Record<StepGroup, string>> = {
   process: "how this process becomes the program",
 };
 
+/** How many of the slowest steps are named. */
 const slowest = 3;
 
 /**
  * A launch plan for people: the namespaces that the container is born into, then every step in the order in which the
- * kernel is asked, with its system call; a heading where the subject changes. With times, how long each took.
+ * kernel is asked, with its system call; a heading where the subject changes. With times, how long each took, and what
+ * turned out not to be needed in one line.
  */
 export function explainPlan(plan: ExplainedPlan, layout: ExplainLayout): string {
   const { style } = layout;
-  const sections = [summary(plan, style), birth(plan, layout)];
+  const leftOut = stepsLeftOut(plan);
+  const sections = [summary(plan, leftOut, style), birth(plan, layout)];
   let group: StepGroup | undefined;
   const explained = new Set<StepGroup>();
-  for (const [index, step] of plan.steps.entries()) {
-    if (step.group !== group) {
-      const text = explained.has(step.group) ? "" : style.dim(`: ${groupTexts[step.group]}`);
-      sections.push(`\n${style.bold(step.group)}${text}\n`);
+  for (let index = 0; index < plan.steps.length; index++) {
+    const step = plan.steps[index] as Step;
+    if (step.group !== group && !leftOut.has(index)) {
       group = step.group;
+      const text = explained.has(group) ? "" : style.dim(`: ${groupTexts[group]}`);
+      sections.push(`\n${style.bold(group)}${text}\n`);
       explained.add(group);
     }
-    sections.push(stepText(step, index, plan, layout));
+    if (leftOut.has(index)) {
+      const first = index;
+      while (leftOut.has(index + 1)) index++;
+      sections.push(leftOutText(plan.steps, first, index, layout));
+    } else sections.push(stepText(step, index, plan.times?.[index], layout));
   }
-  sections.push(slowSteps(plan, style));
+  sections.push(whereTimeWent(plan, style));
   return sections.join("");
 }
 
-function summary({ steps, times }: ExplainedPlan, style: Style): string {
+/**
+ * The steps that were not needed when the plan was run. One that jumps over others has no time of its own: whoever has
+ * none, and may jump, has jumped.
+ */
+function stepsLeftOut({ steps, times }: ExplainedPlan): ReadonlySet<number> {
+  const leftOut = new Set<number>();
+  if (times === undefined) return leftOut;
+  for (let index = 0; index < steps.length; index++) {
+    if ((times[index] ?? 0) > 0) continue;
+    const step = steps[index] as Step;
+    const skip = step.onSuccess?.skip ?? step.onError?.skip ?? 0;
+    for (let skipped = 0; skipped < skip; skipped++) leftOut.add(++index);
+  }
+  return leftOut;
+}
+
+function summary({ steps, times }: ExplainedPlan, leftOut: ReadonlySet<number>, style: Style): string {
   // The clone3 that makes the process counts too.
-  const calls = style.bold(`A container in ${count(steps.length + 1, "system call")}`);
-  const total =
-    times === undefined
-      ? ""
-      : `, ${formatNanoseconds(times.reduce((sum, time) => sum + time, 0))} from the first step to the last`;
-  return `${calls}${total}\n`;
+  const calls = style.bold(`A container in ${count(steps.length - leftOut.size + 1, "system call")}`);
+  if (times === undefined) return `${calls}\n`;
+  const total = times.reduce((sum, time) => sum + time, 0);
+  return `${calls}, ${formatNanoseconds(total)} from the first step to the last\n`;
 }
 
 function birth({ clone, steps }: ExplainedPlan, { style, width }: ExplainLayout): string {
   const unshared = steps
     .filter((step) => step.syscall === "unshare")
     .reduce((bits, step) => bits | BigInt(step.args[0] as number | bigint), 0n);
-  const own = (flag: number) => ((clone.flags | unshared) & BigInt(flag)) !== 0n;
-  const lines = namespaces.map((namespace) => {
-    const has = own(namespace.flag);
+  const lines = namespaces.map(({ flag, name, own, shared }) => {
+    const has = ((clone.flags | unshared) & BigInt(flag)) !== 0n;
     const sign = has ? style.green("own   ") : style.yellow("shared");
-    return `       ${sign}  ${padEnd(namespace.name, 8)}  ${style.dim(has ? namespace.own : namespace.shared)}\n`;
+    return `${indent}${sign}  ${padEnd(name, 8)}  ${style.dim(has ? own : shared)}\n`;
   });
-  const call = `clone3({flags=${flags(clone.flags, cloneFlags)}})`;
   return [
     `\n${style.bold("birth")}${style.dim(": a new process, in namespaces of its own from its first instruction")}\n`,
-    `       Make the container's first process\n`,
-    ...callLines(call, width, style),
+    `${indent}Make the container's first process\n`,
+    ...callLines(`clone3({flags=${flags(clone.flags, cloneFlags)}})`, width, style),
     ...lines,
   ].join("");
 }
 
 const numberWidth = 4;
 const timeWidth = 8;
+const indent = " ".repeat(numberWidth + 3);
 
-function stepText(step: Step, index: number, { times }: ExplainedPlan, { style, width }: ExplainLayout): string {
-  const number = padStart(String(index + 1), numberWidth);
-  const time = times?.[index];
-  const left = times !== undefined && time === 0;
-  const taken = time === undefined ? "" : padStart(left ? "left out" : formatNanoseconds(time), timeWidth);
-  const label = harmless(step.label);
-  const remark = toleranceOf(step);
-  const head = `${number}   ${left ? style.dim(label) : label}`;
-  const room = Math.max(1, width - Bun.stringWidth(head) - timeWidth - 1);
-  const first = taken === "" ? head : `${head}${" ".repeat(room)}${left ? style.dim(taken) : style.cyan(taken)}`;
-  return `${first}\n${callLines(harmless(showCall(step)) + remark, width, style).join("")}`;
+function stepText(step: Step, index: number, time: number | undefined, { style, width }: ExplainLayout): string {
+  const head = `${padStart(String(index + 1), numberWidth)}   ${readable(step.label)}`;
+  const room = Math.max(1, width - Bun.stringWidth(head) - timeWidth);
+  const taken = time === undefined || time === 0 ? "" : formatNanoseconds(time);
+  const first = taken === "" ? head : `${head}${" ".repeat(room)}${style.cyan(padStart(taken, timeWidth))}`;
+  return `${first}\n${callLines(readable(showCall(step)) + toleranceOf(step), width, style).join("")}`;
+}
+
+function leftOutText(steps: readonly Step[], first: number, last: number, { style, width }: ExplainLayout): string {
+  const labels = steps.slice(first, last + 1).map(({ label }) => label.slice(0, 1).toLowerCase() + label.slice(1));
+  return `${indent}${style.dim(truncate(`not needed: ${readable(labels.join("; "))}`, width - indent.length))}\n`;
 }
 
 /** What may go wrong without ending the launch, and what is left out then. */
@@ -151,7 +172,10 @@ function toleranceOf({ onError, onSuccess }: Step): string {
   return remarks.length === 0 ? "" : `   // ${remarks.join("; ")}`;
 }
 
-const indent = " ".repeat(numberWidth + 3);
+/** Harmless for a terminal, and with IDs and digests as short as people know them. */
+function readable(text: string): string {
+  return harmless(text).replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, "$1…");
+}
 
 /** The call, dim, broken between words where the line ends. */
 function callLines(call: string, width: number, style: Style): string[] {
@@ -159,15 +183,22 @@ function callLines(call: string, width: number, style: Style): string[] {
   return wrap(call, room).map((line, index) => `${indent}${index === 0 ? "" : "  "}${style.dim(line)}\n`);
 }
 
-function slowSteps({ steps, times }: ExplainedPlan, style: Style): string {
+/** The sums of the groups, and the slowest steps. */
+function whereTimeWent({ steps, times }: ExplainedPlan, style: Style): string {
   if (times === undefined) return "";
-  const ranked = times
+  const sums = new Map<StepGroup, number>();
+  for (const [index, { group }] of steps.entries()) sums.set(group, (sums.get(group) ?? 0) + (times[index] ?? 0));
+  const groups = [...sums].toSorted(([, a], [, b]) => b - a);
+  const slow = times
     .map((time, index) => ({ time, index }))
     .toSorted((a, b) => b.time - a.time)
     .slice(0, slowest);
-  const lines = ranked.map(({ time, index }) => {
-    const number = padStart(String(index + 1), numberWidth);
-    return `${number}   ${padStart(formatNanoseconds(time), timeWidth)}   ${harmless(steps[index]?.label ?? "")}\n`;
-  });
-  return `\n${style.bold("what took longest")}\n${lines.join("")}`;
+  const line = (time: number, what: string) =>
+    `${indent}${style.cyan(padStart(formatNanoseconds(time), timeWidth))}   ${what}\n`;
+  return [
+    `\n${style.bold("where the time went")}\n`,
+    ...groups.map(([group, time]) => line(time, group)),
+    `\n${style.bold("the slowest steps")}\n`,
+    ...slow.map(({ time, index }) => line(time, `${index + 1}  ${readable(steps[index]?.label ?? "")}`)),
+  ].join("");
 }

@@ -38,8 +38,8 @@ export type FlagValue<Definition> = Definition extends { readonly repeated: true
 export type FlagValues<Definitions> = { -readonly [Name in keyof Definitions]: FlagValue<Definitions[Name]> };
 
 export interface FlagGrammar {
-  /** Whose flags they are, for messages: `gocker run`. */
-  readonly command: string;
+  /** The command whose flags they are, for messages: `run`; none for gocker's own. */
+  readonly command?: string;
   /** Stop at the first word that is no flag: everything from there on belongs to somebody else. */
   readonly stopAtOperand: boolean;
   /** Flags that Docker's command of this name has and gocker's has not. */
@@ -189,8 +189,9 @@ class FlagParser {
   }
 
   #misuse(message: string, advice?: string): UsageError {
-    const help = `${this.#grammar.command} --help lists the flags`;
-    return new UsageError(`${this.#grammar.command}: ${message}`, {
+    const { command } = this.#grammar;
+    const help = `${command === undefined ? "gocker" : `gocker ${command}`} --help lists the flags`;
+    return new UsageError(command === undefined ? message : `${command}: ${message}`, {
       hint: advice === undefined ? help : `${advice} ${help}`,
     });
   }

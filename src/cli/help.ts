@@ -10,7 +10,9 @@ export interface HelpLayout {
 }
 
 /** Descriptions of flags begin no further right than this. */
-const widestFlag = 36;
+const widestFlag = 34;
+
+const repetition = "Flags with ... may come several times.";
 
 /** The help of one command: `gocker run --help`. */
 export function commandHelp(command: Command, common: FlagDefinitions, layout: HelpLayout): string {
@@ -18,11 +20,12 @@ export function commandHelp(command: Command, common: FlagDefinitions, layout: H
   const { style } = layout;
   const sections = [
     `${style.bold(`gocker ${meta.name}`)}: ${meta.description}\n`,
-    section("Usage", [`gocker ${meta.name} ${meta.usage}`.trimEnd()], style),
+    section("Usage", [`gocker ${meta.name} ${meta.usage}`.trimEnd(), "", repetition], style),
     ...flagSections(args, layout),
     ...(meta.notes ?? []).map((note) => section(note.heading, wrap(note.text, layout.width - 2), style)),
     ...flagSections(common, layout, "Everywhere"),
   ];
+
   const examples = (meta.examples ?? []).flatMap((example) => [style.cyan(example.words), `    ${example.does}`]);
   if (examples.length > 0) sections.push(section("Examples", examples, style));
   return sections.join("\n");
@@ -34,7 +37,7 @@ export function generalHelp(commands: readonly Command[], flags: FlagDefinitions
   const widest = Math.max(...commands.map(({ meta }) => meta.name.length));
   return [
     `${style.bold("gocker")}: containers from scratch: one file, no daemon, no helper programs\n`,
-    section("Usage", ["gocker [OPTIONS] COMMAND [ARG...]"], style),
+    section("Usage", ["gocker [OPTIONS] COMMAND [ARG...]", "", repetition], style),
     section(
       "Commands",
       commands.map(({ meta }) => `${style.cyan(padEnd(meta.name, widest))}   ${meta.description}`),
@@ -86,14 +89,14 @@ function flagWords(name: string, flag: FlagDefinition): string {
   const long = [name, ...others].map((one) => `--${one}`).join(", ");
   if (flag.type === "boolean") return short + long;
   const value = valueHint(name, flag);
-  return flag.type === "enum" && flag.bare !== undefined ? `${short}${long}[=${value}]` : `${short}${long} ${value}`;
+  if (flag.type === "enum" && flag.bare !== undefined) return `${short}${long}[=${value}]`;
+  // The dots of usage lines: it may come several times.
+  return `${short}${long} ${value}${flag.type === "string" && flag.repeated === true ? "..." : ""}`;
 }
 
 function describe(flag: FlagDefinition): string {
-  const remarks: string[] = [];
-  if (flag.type === "string" && flag.repeated === true) remarks.push("may come several times");
-  if (flag.type !== "boolean" && flag.default !== undefined) remarks.push(`default: ${flag.default}`);
-  return [flag.description, ...(remarks.length === 0 ? [] : [`(${remarks.join("; ")})`])].join(" ");
+  const remark = flag.type === "boolean" || flag.default === undefined ? "" : ` (default: ${flag.default})`;
+  return `${flag.description}${remark}`;
 }
 
 /** Breaks text into lines; line feeds of its own stay. */

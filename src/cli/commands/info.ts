@@ -17,7 +17,7 @@ export const infoCommand = command({
       type: "string",
       alias: "f",
       valueHint: "FORMAT",
-      description: "json, or a template such as '{{.Images}}'",
+      description: "Print it as json, or by a template such as '{{.Images}}'",
     },
   },
   async run({ flags, engine }) {

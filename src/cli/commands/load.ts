@@ -30,7 +30,7 @@ export const loadCommand = command({
   async run({ flags, engine, debug }) {
     const input = flags.input || standardInput;
     if (input === standardInput && (await import("../../linux/terminal.ts")).isTerminal(standardInput)) {
-      throw new UsageError("gocker load needs an archive, and standard input is a terminal", {
+      throw new UsageError("load needs an archive, and standard input is a terminal", {
         hint: "name a file with -i, or write: gocker load < FILE",
       });
     }
@@ -38,7 +38,7 @@ export const loadCommand = command({
     const [{ load }, context, ui] = await Promise.all([
       import("../../engine/load.ts"),
       engine(),
-      TerminalUi.create({ debug, quiet: flags.quiet, verb: "Unpacked", subject }),
+      TerminalUi.create({ debug, quiet: flags.quiet, verb: "Loaded", subject }),
     ]);
     using _ui = ui;
     const loaded = await load(context, input, {

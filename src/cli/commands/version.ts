@@ -15,7 +15,7 @@ export const versionCommand = command({
       type: "string",
       alias: "f",
       valueHint: "FORMAT",
-      description: "json, or a template such as '{{.Version}}'",
+      description: "Print it as json, or by a template such as '{{.Version}}'",
     },
   },
   async run({ flags }) {

@@ -54,7 +54,7 @@ export function mountAttr(bytes: Uint8Array): string {
 
 /** The two `struct __user_cap_data_struct` of version 3: the low words of the three sets, then the high ones. capset(2) */
 export function capabilityData(bytes: Uint8Array): string {
-  const words = new Uint32Array(aligned(bytes));
+  const words = words32(bytes);
   const mask = (index: number) => BigInt(words[index] ?? 0) | (BigInt(words[index + 3] ?? 0) << 32n);
   const [effective, permitted, inheritable] = [mask(0), mask(1), mask(2)];
   const sets =
@@ -71,7 +71,7 @@ function capabilities(mask: bigint): string {
 
 /** Numbers of 32 bits, such as the groups of setgroups(2). */
 export function numbers32(bytes: Uint8Array): string {
-  return `[${[...new Uint32Array(aligned(bytes))].join(", ")}]`;
+  return `[${[...words32(bytes)].join(", ")}]`;
 }
 
 /** A device number of 64 bits as `major:minor`. makedev(3) */
@@ -91,10 +91,14 @@ export function bytesOrText(bytes: Uint8Array): string {
 }
 
 function words64(bytes: Uint8Array): BigUint64Array {
-  return new BigUint64Array(aligned(bytes));
+  return new BigUint64Array(aligned(bytes, 8));
 }
 
-/** A copy at an address that suits words, without an incomplete last one. */
-function aligned(bytes: Uint8Array): ArrayBuffer {
-  return bytes.slice(0, bytes.length & ~7 || bytes.length & ~3).buffer;
+function words32(bytes: Uint8Array): Uint32Array {
+  return new Uint32Array(aligned(bytes, 4));
+}
+
+/** A copy at an address that suits words of so many bytes, without an incomplete last one. */
+function aligned(bytes: Uint8Array, size: number): ArrayBuffer {
+  return bytes.slice(0, bytes.length - (bytes.length % size)).buffer;
 }

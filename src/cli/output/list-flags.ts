@@ -12,7 +12,7 @@ export const listFlags = {
   format: {
     type: "string",
     valueHint: "FORMAT",
-    description: "table, json (one object a line), a template such as '{{.ID}} {{.Size}}', or table and a template",
+    description: "Print a table, json (an object a line), by a template such as '{{.ID}}', or 'table TEMPLATE'",
   },
   "no-trunc": { type: "boolean", description: "Cut nothing short" },
   quiet: { type: "boolean", alias: "q", description: "Print only the IDs" },

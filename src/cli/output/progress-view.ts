@@ -39,23 +39,21 @@ const importance: Readonly<Record<LayerState["phase"], number>> = {
 export function progressLines(model: ProgressModel, size: TerminalSize, style: Style, elapsed: number): string[] {
   // The last cell of a row is left free: some terminals wrap when it is written.
   const width = size.columns - 1;
-  // One row for the sum, one for the cursor; with hidden layers one for their number.
-  const room = Math.max(1, size.rows - 2);
-  const { shown, hidden } = choose(model.layers, room);
-  const lines = shown.map((state) => layerLine(state, width, style));
-  if (hidden.length > 0 && size.rows > 3) lines.push(style.dim(truncate(hiddenLine(hidden), width)));
-  if (size.rows > 1) lines.push(style.dim(truncate(sumLine(model, elapsed), width)));
-  return lines;
+  // One row is the cursor's, one the sum's.
+  const room = size.rows - 2;
+  const lines = layerLines(model.layers, room, width, style);
+  return [...lines, style.dim(truncate(sumLine(model, elapsed), width))];
 }
 
-function choose(states: readonly LayerState[], room: number): { shown: LayerState[]; hidden: LayerState[] } {
-  if (states.length <= room) return { shown: [...states], hidden: [] };
+/** A line for each layer, or for the most important ones and the number of the others. */
+function layerLines(states: readonly LayerState[], room: number, width: number, style: Style): string[] {
+  if (states.length <= room) return states.map((state) => layerLine(state, width, style));
+  if (room < 1) return [];
   const ranked = states.toSorted((a, b) => importance[a.phase] - importance[b.phase]);
-  const chosen = new Set(ranked.slice(0, Math.max(1, room - 1)));
-  return {
-    shown: states.filter((state) => chosen.has(state)),
-    hidden: states.filter((state) => !chosen.has(state)),
-  };
+  const shown = new Set(ranked.slice(0, Math.max(1, room - 1)));
+  const lines = states.filter((state) => shown.has(state)).map((state) => layerLine(state, width, style));
+  const hidden = states.filter((state) => !shown.has(state));
+  return room < 2 ? lines : [...lines, style.dim(truncate(hiddenLine(hidden), width))];
 }
 
 function layerLine(state: LayerState, width: number, style: Style): string {

@@ -1,7 +1,7 @@
 import type { ProgressEvent, ProgressListener } from "../../image/progress.ts";
 import { ProgressModel } from "./progress-model.ts";
 import { progressLines, shortDigest } from "./progress-view.ts";
-import { style } from "./style.ts";
+import { harmless, style } from "./style.ts";
 import type { TerminalSize } from "./terminal.ts";
 import { count, formatDuration, formatSize } from "./units.ts";
 
@@ -31,8 +31,8 @@ export class ProgressDisplay implements Disposable {
   readonly #options: ProgressOptions;
   readonly #now: () => number;
   readonly #begin: number;
-  /** Rows that the last picture takes above the cursor. */
-  #drawn = 0;
+  /** The widths of the last picture's lines, in cells. */
+  #drawn: readonly number[] = [];
   #lastDrawn = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
 
@@ -64,8 +64,8 @@ export class ProgressDisplay implements Disposable {
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#drawn > 0) this.#options.write(this.#clear());
-    this.#drawn = 0;
+    if (this.#drawn.length > 0) this.#options.write(this.#clear(this.#options.size()));
+    this.#drawn = [];
   }
 
   #redrawSoon(): void {
@@ -87,25 +87,31 @@ export class ProgressDisplay implements Disposable {
     if (size === undefined) return;
     const lines = progressLines(this.#model, size, style(this.#options.colour), now - this.#begin);
     // One write for the whole picture, or it would flicker.
-    this.#options.write(this.#clear() + lines.map((line) => `${line}\n`).join(""));
-    this.#drawn = lines.length;
+    this.#options.write(this.#clear(size) + lines.map((line) => `${line}\n`).join(""));
+    this.#drawn = lines.map((line) => Bun.stringWidth(line));
   }
 
-  /** Back to the picture's first row, and everything from there on away. ECMA-48: CPL, ED */
-  #clear(): string {
-    return this.#drawn === 0 ? "" : `\u001b[${this.#drawn}F\u001b[J`;
+  /**
+   * Back to the picture's first row, and everything from there on away. A window that was made narrower has broken the
+   * picture's lines into more rows. ECMA-48: CPL, ED
+   */
+  #clear(size: TerminalSize | undefined): string {
+    if (this.#drawn.length === 0) return "";
+    const columns = size?.columns ?? Number.POSITIVE_INFINITY;
+    const rows = this.#drawn.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / columns)), 0);
+    return `\u001b[${rows}F\u001b[J`;
   }
 
   #say(event: ProgressEvent): void {
-    const { write, subject } = this.#options;
+    const { write, verb, subject } = this.#options;
     if (event.kind === "manifest") write(`${subject}: ${count(event.layers.length, "layer")}\n`);
     if (event.kind === "manifest" || event.kind === "recording") return;
     const name = shortDigest(event.layer.digest);
     if (event.kind === "exists") write(`${name}: already here\n`);
-    else if (event.kind === "done") write(`${name}: pulled, ${formatSize(event.layer.size, " ")}\n`);
+    else if (event.kind === "done") write(`${name}: ${verb.toLowerCase()}, ${formatSize(event.layer.size, " ")}\n`);
     else if (event.kind === "waiting") write(`${name}: waiting for another gocker that pulls it\n`);
     else if (event.kind === "retrying") {
-      write(`${name}: trying again in ${formatDuration(event.delay)}: ${event.reason.message}\n`);
+      write(`${name}: trying again in ${formatDuration(event.delay)}: ${harmless(event.reason.message)}\n`);
     }
   }
 }

@@ -146,14 +146,14 @@ function constant(
   return () => value;
 }
 
-/** Reads `.A.B` of a value; a map's missing key is empty, a record's missing field a mistake of the template. */
+/** Reads `.A.B` of a value. A field that it does not have is a mistake of the template. */
 function fieldReader(path: string, template: string): Expression {
   const names = path.split(".").filter((name) => name !== "");
   return (value) => {
     let current = value;
     for (const name of names) {
-      if (typeof current !== "object" || current === null || !(name in current)) {
-        const known = typeof current === "object" && current !== null ? fieldNames(current) : [];
+      if (typeof current !== "object" || current === null || !Object.hasOwn(current, name)) {
+        const known = typeof current === "object" && current !== null ? Object.keys(current) : [];
         const list = known.length === 0 ? "" : ` (there are ${known.join(", ")})`;
         throw wrong(template, `there is no field .${name}${list}`);
       }
@@ -161,13 +161,6 @@ function fieldReader(path: string, template: string): Expression {
     }
     return current;
   };
-}
-
-/** The fields of a record, those of its class (getters) included. */
-function fieldNames(record: object): string[] {
-  const names: string[] = [];
-  for (const name in record) names.push(name);
-  return names;
 }
 
 function show(value: unknown): string {

@@ -128,9 +128,9 @@ export const runFlags = {
   mount: {
     type: "string",
     repeated: true,
-    valueHint: "KEY=VALUE,…",
+    valueHint: "FIELDS",
     group: groups.files,
-    description: "The same, spelt out: type=bind|volume|tmpfs,source=…,target=…",
+    description: "The same, spelt out: type=bind,source=/a,target=/b,readonly",
   },
   tmpfs: {
     type: "string",
@@ -185,7 +185,7 @@ export const runFlags = {
     repeated: true,
     valueHint: "OPTION",
     group: groups.security,
-    description: "no-new-privileges, seccomp=FILE, seccomp=unconfined",
+    description: "Set no-new-privileges, seccomp=FILE or seccomp=unconfined",
   },
 
   explain: {
