@@ -119,9 +119,7 @@ export class RegistryClient implements Disposable {
     } catch (error) {
       if (!isNotFound(error)) throw error;
       const tags = await this.listTags(reference, { signal }).catch((listing: unknown) => {
-        // Without a listing the first answer is the one that counts.
-        if (listing instanceof RegistryError) throw error;
-        throw listing;
+        throw moreExact(error, listing);
       });
       const last = tags.findLast((tag) => !isReferrerTag(tag));
       if (last === undefined) throw error;
@@ -212,9 +210,8 @@ export class RegistryClient implements Disposable {
       tags = await this.#atEach(reference, (client) =>
         listTags(client, reference.repository, { signal, mostPages: hintPages }),
       );
-    } catch {
-      // A hint is not worth another error; the first one stands.
-      return error;
+    } catch (listing) {
+      return moreExact(error, listing);
     }
     const near = nearTags(wanted, tags);
     const some = near.length > 0 ? near : tags.filter((tag) => !isReferrerTag(tag)).slice(-5);
@@ -229,6 +226,15 @@ function versionOf({ tag = "latest", digest }: Reference): string {
 
 function isNotFound(error: unknown): error is RegistryError {
   return error instanceof RegistryError && error.failure === "not-found";
+}
+
+/**
+ * Without a listing there is no hint, and the first answer counts, unless the listing says that the whole repository is
+ * missing: many registries say of its manifests only that they are.
+ */
+function moreExact(error: RegistryError, listing: unknown): RegistryError {
+  const isAboutRepository = isNotFound(listing) && listing.diagnostics.some(({ code }) => code === "NAME_UNKNOWN");
+  return isAboutRepository ? listing : error;
 }
 
 /** In a closed network the mirror's answer is the one that the user needs. */
