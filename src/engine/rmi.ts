@@ -1,5 +1,6 @@
 import { ContainerStore } from "../container/records.ts";
 import { collectGarbage, sweepTemporary } from "../image/garbage.ts";
+import { settle } from "../image/settle.ts";
 import type { StoredImage } from "../image/stored-image.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { familiarReference, formatReference, parseReference } from "../oci/reference.ts";
@@ -42,6 +43,7 @@ export async function removeImage(
   }
   const { untagged, manifests } = await images.remove([manifest]);
   await sweepTemporary(images.paths);
+  await settle(images);
   await collectGarbage(images, { inUse: () => layersInUse(context) });
   return { untagged, deleted: manifests.map((digest) => (digest === manifest ? (image?.id ?? digest) : digest)) };
 }

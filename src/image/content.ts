@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { existsSync, renameSync, statSync, unlinkSync } from "node:fs";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
@@ -6,6 +6,7 @@ import { readEntries } from "./index-file.ts";
 import type { StorePaths } from "./paths.ts";
 import { readImage, readLayerRecord } from "./stored-image.ts";
 import { StoreDamagedError } from "./errors.ts";
+import { bootId } from "./settle.ts";
 
 /** Blobs and unpacked layers, by digest. */
 export interface ContentSet {
@@ -13,12 +14,19 @@ export interface ContentSet {
   readonly layers: ReadonlySet<Digest>;
 }
 
-/** Everything that the index's images consist of. Images that are damaged count with what can be read of them. */
-export function recordedContent(paths: StorePaths): { blobs: Set<Digest>; layers: Set<Digest> } {
-  const entries = readEntries(paths);
-  const blobs = new Set<Digest>(entries.map((entry) => entry.digest));
+/**
+ * Everything that the index's images consist of. Images that are damaged count with what can be read of them.
+ * @param which which entries to look at: all unless told
+ */
+export function recordedContent(
+  paths: StorePaths,
+  which: (entry: Descriptor) => boolean = () => true,
+): { blobs: Set<Digest>; layers: Set<Digest> } {
+  const entries = readEntries(paths).filter(which);
+  const manifests = new Set<Digest>(entries.map((entry) => entry.digest));
+  const blobs = new Set(manifests);
   const layers = new Set<Digest>();
-  for (const digest of [...blobs]) {
+  for (const digest of manifests) {
     try {
       const { manifest, config } = readImage(
         paths,
@@ -36,8 +44,8 @@ export function recordedContent(paths: StorePaths): { blobs: Set<Digest>; layers
 }
 
 /**
- * What is in the store, and how far it can be trusted. Only what the index names was brought onto the disk for certain;
- * anything else may be a file with holes if the power failed since, which shows in another boot ID (layers) or in the
+ * What is in the store, and how far it can be trusted: what the index's images consist of, if it is certain of them.
+ * Anything else may be a file with holes if the power failed since, which shows in another boot ID (layers) or in the
  * digest (blobs).
  */
 export class Content {
@@ -48,7 +56,7 @@ export class Content {
   constructor(paths: StorePaths, recorded: ContentSet) {
     this.#paths = paths;
     this.#recorded = recorded;
-    this.#boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    this.#boot = bootId();
   }
 
   /** Whether the blob is there; `certain` says that its bytes need not be hashed again. */

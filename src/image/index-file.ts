@@ -16,6 +16,11 @@ export const annotations = {
   source: "gocker.image.source",
   /** The reference (with `latest`) that the user asked for when the registry had no such tag and another was taken. */
   substituteFor: "gocker.image.substitute-for",
+  /**
+   * The boot ID of the kernel that recorded the image, and when (RFC 3339), as long as it is not certain that its files
+   * are on the disk: see settle.ts.
+   */
+  unsettled: "gocker.image.unsettled",
 } as const;
 
 /** An annotation of an entry. */

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { syncFileSystem } from "../linux/sync.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { type Digest, digestOf } from "../oci/digest.ts";
 import { checkLayerCount, type ImageConfig } from "../oci/image-config.ts";
@@ -14,7 +13,8 @@ import type { Layer, StartUnpacker } from "./layer-intake.ts";
 import { dropPartials, type InstallContext, installLayer } from "./layer-install.ts";
 import { Lease } from "./lease.ts";
 import type { ProgressListener } from "./progress.ts";
-import type { ImageStore } from "./store.ts";
+import { settle, unsettledNow } from "./settle.ts";
+import type { ImageStore, NewEntry } from "./store.ts";
 import type { StoredImage } from "./stored-image.ts";
 
 /** An image whose documents are known and checked, and whose layers are to be brought into the store. */
@@ -26,11 +26,8 @@ export interface NewImage {
   readonly configBytes: Uint8Array;
   readonly config: ImageConfig;
   readonly source: BlobSource;
-  /** Canonical references that shall name it; none leaves it untagged. */
-  readonly references: readonly string[];
-  /** `repository@digest` in the registry. */
-  readonly origin?: string | undefined;
-  readonly substituteFor?: string | undefined;
+  /** Canonical references that shall name it, and where it came from; none leaves it untagged. */
+  readonly names: readonly Pick<NewEntry, "reference" | "source" | "substituteFor">[];
 }
 
 /** What all ways of bringing images into the store take. */
@@ -42,8 +39,7 @@ export interface InstallOptions {
 }
 
 /**
- * Brings images into the store, all or none: their layers at once, then the documents, then, when everything is on the
- * disk, the index. What fails for good (wrong digests, bad layers) leaves nothing; what was interrupted leaves whole
+ * Brings images into the store, all or none: their layers at once, then the documents, then the index. What fails for good (wrong digests, bad layers) leaves nothing; what was interrupted leaves whole
  * layers and parts of blobs for the next attempt.
  */
 export async function installImages(
@@ -53,6 +49,7 @@ export async function installImages(
 ): Promise<StoredImage[]> {
   store.paths.create();
   await sweepTemporary(store.paths);
+  await settle(store);
   const layers = images.map((image) => layersOf(image));
   const added: InstallContext["added"] = { blobs: new Set(), layers: new Set() };
   try {
@@ -61,8 +58,11 @@ export async function installImages(
     await installLayers(store, content, images, layers, added, options);
     await writeDocuments(store, images, added.blobs);
     options.onProgress?.({ kind: "recording" });
-    syncFileSystem(store.paths.root);
-    await store.record(images.flatMap(indexEntries), options.signal);
+    const unsettled = unsettledNow();
+    const entries = images.flatMap(({ descriptor: manifest, names }) =>
+      (names.length === 0 ? [{}] : names).map((name) => ({ ...name, manifest, unsettled })),
+    );
+    await store.record(entries, options.signal);
     return images.map(({ descriptor }) => store.image(descriptor.digest));
   } catch (error) {
     if (isFinal(error)) {
@@ -175,11 +175,6 @@ function isStored(path: string, digest: Digest): boolean {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
     throw error;
   }
-}
-
-function indexEntries({ descriptor, references, origin, substituteFor }: NewImage) {
-  const names = references.length === 0 ? [undefined] : references;
-  return names.map((reference) => ({ manifest: descriptor, reference, source: origin, substituteFor }));
 }
 
 /**

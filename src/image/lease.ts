@@ -3,6 +3,7 @@ import { FileLock } from "../linux/lock.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { type ContentSet, recordedContent } from "./content.ts";
 import type { StorePaths } from "./paths.ts";
+import { bootId, isCertain } from "./settle.ts";
 import type { ImageStore } from "./store.ts";
 
 const prefix = "lease-";
@@ -18,7 +19,7 @@ export function isLease(name: string): boolean {
  */
 export class Lease implements Disposable {
   readonly content: ContentSet;
-  /** What the images of the index consisted of when the lease was taken: from then on it stays. */
+  /** What the images of the index that are certain consisted of when the lease was taken: from then on it stays. */
   readonly recorded: ContentSet;
   readonly #file: FileLock;
 
@@ -30,7 +31,8 @@ export class Lease implements Disposable {
 
   static async take(store: ImageStore, content: ContentSet, signal?: AbortSignal): Promise<Lease> {
     using _lock = await store.lock(signal);
-    const recorded = recordedContent(store.paths);
+    const boot = bootId();
+    const recorded = recordedContent(store.paths, (entry) => isCertain(entry, () => boot));
     const file = await FileLock.acquire(`${store.paths.temporary}/${prefix}${crypto.randomUUID()}`, "exclusive");
     try {
       writeFileSync(file.path, JSON.stringify({ blobs: [...content.blobs], layers: [...content.layers] }));

@@ -15,8 +15,9 @@ import {
 } from "../oci/platform.ts";
 import { formatReference, type Reference } from "../oci/reference.ts";
 import { InvalidDocumentError, VerificationError } from "../util/errors.ts";
-import { type BlobSource, longestDocument, type OpenBlob, readBlob } from "./blob-source.ts";
+import type { BlobSource, OpenBlob } from "./blob-source.ts";
 import { installImages, type InstallOptions } from "./install.ts";
+import { longestDocument, readBlob } from "./read-blob.ts";
 import { sourceName, type ImageStore } from "./store.ts";
 import type { StoredImage } from "./stored-image.ts";
 
@@ -83,9 +84,13 @@ export async function pullImage(
         config,
         source,
         // With a digest, the tag says nothing: it may long have moved.
-        references: reference.digest === undefined ? [formatReference(reference)] : [],
-        origin: sourceName(reference, named.digest),
-        substituteFor: options.substituteFor === undefined ? undefined : formatReference(options.substituteFor),
+        names: [
+          {
+            reference: reference.digest === undefined ? formatReference(reference) : undefined,
+            source: sourceName(reference, named.digest),
+            substituteFor: options.substituteFor === undefined ? undefined : formatReference(options.substituteFor),
+          },
+        ],
       },
     ],
     options,

@@ -17,6 +17,8 @@ export interface NewEntry {
   readonly source?: string | undefined;
   /** The canonical reference for which this one stands: see `annotations.substituteFor`. */
   readonly substituteFor?: string | undefined;
+  /** See `annotations.unsettled`. */
+  readonly unsettled?: string | undefined;
 }
 
 /** What {@link ImageStore.untag} and {@link ImageStore.remove} took from the index. */
@@ -29,7 +31,7 @@ export interface Removed {
 
 /**
  * The images on this machine: an OCI image layout with the blobs, beside it each layer unpacked once. Every image that
- * the index names is whole, and was on the disk before the index named it. Reading takes no lock, because the index
+ * the index names is whole; when it is on the disk for certain, the index says so (settle.ts). Reading takes no lock, because the index
  * changes by rename; use {@link pin} when what was found must still be there a moment later.
  */
 export class ImageStore {
@@ -112,7 +114,12 @@ export class ImageStore {
     const entries = readEntries(this.paths);
     const known = entries.find((entry) => entry.digest === image.manifestDigest);
     if (known === undefined) throw new StoreDamagedError(`${image.manifestDigest} is no longer in the image store`);
-    const added = { manifest: known, reference: formatReference(reference), source: annotation(known, "source") };
+    const added = {
+      manifest: known,
+      reference: formatReference(reference),
+      source: annotation(known, "source"),
+      unsettled: annotation(known, "unsettled"),
+    };
     writeEntries(this.paths, withEntry(entries, added));
   }
 
@@ -225,6 +232,7 @@ function withEntry(entries: readonly Descriptor[], added: NewEntry): Descriptor[
       ...(added.reference === undefined ? {} : { [annotations.reference]: added.reference }),
       ...(added.source === undefined ? {} : { [annotations.source]: added.source }),
       ...(added.substituteFor === undefined ? {} : { [annotations.substituteFor]: added.substituteFor }),
+      ...(added.unsettled === undefined ? {} : { [annotations.unsettled]: added.unsettled }),
     },
   };
   return [...rest, entry];

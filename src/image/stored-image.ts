@@ -6,6 +6,7 @@ import { type Manifest, parseManifest } from "../oci/manifest.ts";
 import { StoreDamagedError } from "./errors.ts";
 import { annotation } from "./index-file.ts";
 import type { StorePaths } from "./paths.ts";
+import { isCertain } from "./settle.ts";
 
 /** An image that is whole in the store: every layer is unpacked. */
 export interface StoredImage {
@@ -20,6 +21,8 @@ export interface StoredImage {
   readonly config: ImageConfig;
   /** The unpacked layers, lowest first, each once: see {@link distinctLayers}. */
   readonly layerDirectories: readonly string[];
+  /** False when the power may have failed before its files were on the disk: `repairImage` puts that right. */
+  readonly certain: boolean;
   /** Length of the layers' tar archives, uncompressed, in bytes. Read from the disk when asked for. */
   readonly size: number;
 }
@@ -51,6 +54,9 @@ export function readImage(paths: StorePaths, manifestDigest: Digest, entries: re
     manifest,
     config,
     layerDirectories: layers.map((diffId) => paths.layer(diffId)),
+    get certain() {
+      return entries.every((entry) => isCertain(entry));
+    },
     get size() {
       return layers.reduce((sum, diffId) => sum + (readLayerRecord(paths, diffId)?.size ?? 0), 0);
     },

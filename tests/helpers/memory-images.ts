@@ -96,7 +96,7 @@ export class MemoryRegistry implements ImageRegistry {
   }
 
   /** Adds a manifest or an index under a name, and under its digest. */
-  addManifest(name: string, document: { mediaType: string }): FetchedManifest {
+  addManifest(name: string, document: { mediaType: string; [key: string]: unknown }): FetchedManifest {
     const bytes = new Uint8Array(Buffer.from(JSON.stringify(document)));
     const manifest = { mediaType: document.mediaType, digest: digestOf(bytes), bytes };
     this.manifests.set(name, manifest);

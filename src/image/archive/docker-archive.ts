@@ -74,7 +74,7 @@ async function readItem(members: ArchiveMembers, item: ManifestItem, signal: Abo
     configBytes,
     config,
     source,
-    references: item.repoTags.map(canonicalName),
+    names: item.repoTags.map((tag) => ({ reference: canonicalName(tag) })),
   };
 }
 

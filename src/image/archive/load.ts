@@ -42,12 +42,15 @@ export async function loadArchive(
       ? await readDockerArchive(checkDocker(members), signal)
       : readOciArchive(members, options.platform);
   if (options.platform !== undefined) {
-    for (const { config, references, descriptor } of images) {
-      checkPlatform(references[0] ?? descriptor.digest, config, options.platform);
+    for (const { config, names, descriptor } of images) {
+      checkPlatform(names[0]?.reference ?? descriptor.digest, config, options.platform);
     }
   }
   const stored = await installImages(store, images, options);
-  return stored.map((image, position) => ({ image, references: images[position]?.references ?? [] }));
+  return stored.map((image, position) => {
+    const names = images[position]?.names ?? [];
+    return { image, references: names.flatMap(({ reference }) => reference ?? []) };
+  });
 }
 
 function readMembers(bytes: ConstructorParameters<typeof ArchiveMembers>[0]): ArchiveMembers {

@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { InvalidDocumentError } from "../../util/errors.ts";
-import { longestDocument } from "../blob-source.ts";
+import { longestDocument } from "../read-blob.ts";
 import { ExtendedHeaders, isExtendedHeader, metadataLimit } from "../layer/tar/extended-headers.ts";
 import { blockSize, isZeroBlock, parseHeader } from "../layer/tar/header.ts";
 import { buildMember } from "../layer/tar/member.ts";

@@ -7,10 +7,11 @@ import { readManifestDocument } from "../../oci/manifest-document.ts";
 import { isImageConfigType, isIndexType, isManifestType } from "../../oci/media-types.ts";
 import { choosePlatform, hostPlatform, type Platform, PlatformError } from "../../oci/platform.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
-import { type BlobSource, checkBlob } from "../blob-source.ts";
+import type { BlobSource } from "../blob-source.ts";
 import { annotations } from "../index-file.ts";
 import type { NewImage } from "../install.ts";
 import { platformOf } from "../pull.ts";
+import { checkBlob } from "../read-blob.ts";
 import { canonicalName } from "./docker-archive.ts";
 import type { ArchiveMembers, Member } from "./members.ts";
 
@@ -72,8 +73,7 @@ class OciArchive {
       const found = this.#readImage(entries, name);
       if (found === undefined) continue;
       const known = images.get(found.descriptor.digest);
-      const references = [...new Set([...(known?.references ?? []), ...found.references])];
-      images.set(found.descriptor.digest, { ...found, references });
+      images.set(found.descriptor.digest, { ...found, names: [...(known?.names ?? []), ...found.names] });
     }
     if (images.size > 0) return [...images.values()];
     if (this.#unusable !== undefined) throw this.#unusable;
@@ -124,7 +124,7 @@ class OciArchive {
       configBytes,
       config,
       source: this.#source,
-      references: name === undefined ? [] : [name],
+      names: name === undefined ? [] : [{ reference: name }],
     };
   }
 

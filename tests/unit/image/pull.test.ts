@@ -171,7 +171,9 @@ describe("pullImage", () => {
     const configDescriptor = registry.addBlob(Buffer.from(JSON.stringify(config2)), mediaTypes.ociConfig);
     registry.addManifest("registry.test/empty:1", {
       mediaType: mediaTypes.ociManifest,
-      ...{ schemaVersion: 2, config: configDescriptor, layers: [empty] },
+      schemaVersion: 2,
+      config: configDescriptor,
+      layers: [empty],
     });
     const image = await pull(temporary.store, registry, {}, "registry.test/empty:1");
     expect(image.size).toBe(0);
@@ -212,7 +214,7 @@ describe("pullImage", () => {
       size: made.manifest.length,
       platform: { os: "linux", architecture },
     }));
-    const index = registry.addManifest(name, { mediaType: mediaTypes.ociIndex, ...{ schemaVersion: 2, manifests } });
+    const index = registry.addManifest(name, { mediaType: mediaTypes.ociIndex, schemaVersion: 2, manifests });
     const image = await pull(temporary.store, registry, { platform: parsePlatform("linux/arm64") });
     expect(image.config.architecture).toBe("arm64");
     expect(image.repositoryDigests).toEqual([`registry.test/app@${index.digest}`]);

@@ -4,7 +4,9 @@ import { StoreDamagedError } from "../../../src/image/errors.ts";
 import { collectGarbage, sweepTemporary } from "../../../src/image/garbage.ts";
 import { Lease } from "../../../src/image/lease.ts";
 import { pullImage } from "../../../src/image/pull.ts";
-import { ImageStore } from "../../../src/image/store.ts";
+import { repairImage } from "../../../src/image/repair.ts";
+import { bootId, settle } from "../../../src/image/settle.ts";
+import type { ImageStore } from "../../../src/image/store.ts";
 import { distinctLayers } from "../../../src/image/stored-image.ts";
 import { FileLock } from "../../../src/linux/lock.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
@@ -96,7 +98,7 @@ describe("ImageStore", () => {
     expect(() => store.list()).toThrow(/index of the image store/);
   });
 
-  test("a layer that was unpacked before the power failed is unpacked again", async () => {
+  test("a layer of an unfinished pull, unpacked before the power failed, is unpacked again", async () => {
     using temporary = temporaryStore();
     const { store } = temporary;
     const registry = new MemoryRegistry();
@@ -113,6 +115,56 @@ describe("ImageStore", () => {
     expect(digestOf(readFileSync(store.paths.blob(image.manifest.layers[0]!.digest)))).toBe(
       image.manifest.layers[0]!.digest,
     );
+  });
+
+  test("an image that the machine went down upon is unpacked again from its blobs, unless they are lost too", async () => {
+    using temporary = temporaryStore();
+    const { store } = temporary;
+    const registry = new MemoryRegistry();
+    const image = await pulled(store, registry, "registry.test/app:1", "one", "two");
+    expect(image.certain).toBe(true);
+    await store.tag(image, parseReference("registry.test/copy:1"));
+    const goDown = () => {
+      const boot = bootId();
+      for (const path of [
+        store.paths.index,
+        ...image.config.rootfs.diff_ids.map((id) => store.paths.layerRecord(id)),
+      ]) {
+        writeFileSync(path, readFileSync(path, "utf8").replaceAll(boot, "12345678-dead"));
+      }
+      writeFileSync(`${image.layerDirectories[0]}/layer.tar`, "");
+    };
+    goDown();
+    registry.opened.length = 0;
+    expect(store.resolve("registry.test/app:1")?.certain).toBe(false);
+    const repaired = await repairImage(store, store.resolve(image.id)!, { startUnpacker });
+    expect(repaired.certain).toBe(true);
+    expect(repaired.references).toEqual(["registry.test/app:1", "registry.test/copy:1"]);
+    expect(repaired.repositoryDigests).toEqual(image.repositoryDigests);
+    expect(readFileSync(`${image.layerDirectories[0]}/layer.tar`, "utf8")).toBe("one");
+    expect(registry.opened).toEqual([]);
+    goDown();
+    writeFileSync(store.paths.blob(image.manifest.layers[1]!.digest), Buffer.alloc(image.manifest.layers[1]!.size));
+    const uncertain = store.resolve(image.id)!;
+    await expect(repairImage(store, uncertain, { startUnpacker })).rejects.toBeInstanceOf(StoreDamagedError);
+    const again = await pullImage(store, registry, parseReference("registry.test/app:1"), { startUnpacker });
+    expect(again.layerDirectories.map((directory) => readFileSync(`${directory}/layer.tar`, "utf8"))).toEqual([
+      "one",
+      "two",
+    ]);
+  });
+
+  test("images are settled when the kernel has had its time", async () => {
+    using temporary = temporaryStore();
+    const { store } = temporary;
+    const image = await pulled(store, new MemoryRegistry(), "registry.test/app:1", "one");
+    const annotations = () => JSON.parse(readFileSync(store.paths.index, "utf8")).manifests[0].annotations as object;
+    await settle(store);
+    expect(annotations()).toHaveProperty(["gocker.image.unsettled"]);
+    await settle(store, Date.now() + 120_000);
+    expect(annotations()).not.toHaveProperty(["gocker.image.unsettled"]);
+    expect(store.resolve(image.id)?.certain).toBe(true);
+    expect(store.resolve("registry.test/app:1")?.id).toBe(image.id);
   });
 
   test("of a layer that stands twice the upper one counts", () => {
@@ -166,16 +218,17 @@ describe("collectGarbage", () => {
     using temporary = temporaryStore();
     const pin = await temporary.store.pin();
     const other = await temporary.store.pin();
-    let isDone = false;
-    const collecting = collectGarbage(temporary.store).then(() => {
-      isDone = true;
-    });
+    const released: string[] = [];
+    const collecting = (async () => {
+      await collectGarbage(temporary.store);
+      released.push("collected");
+    })();
     other.release();
-    // As long as one pin is held, not even the most patient turn of the event loop lets it in.
     await new Promise(setImmediate);
-    expect(isDone).toBe(false);
+    released.push("pin");
     pin.release();
     await collecting;
+    expect(released).toEqual(["pin", "collected"]);
   });
 
   test("never follows links out of a layer", async () => {
