@@ -163,7 +163,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
     if (options.auth === "silly") return "Bearer anything";
     const name = /^\/v2\/(.+)\/(?:blobs|manifests|tags)\//.exec(path)?.[1];
     if (tokens === undefined || name === undefined) return undefined;
-    return `Bearer ${await tokens.issue([{ type: "repository", name, actions: ["pull", "push", "delete"] }])}`;
+    return `Bearer ${await tokens.issue([{ type: "repository", name, actions: ["pull", "push", "delete"] }], 300)}`;
   };
   const request: TestRegistry["request"] = async (path, init = {}) => {
     const headers = new Headers(init.headers);

@@ -1,3 +1,5 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeCertificates } from "./certificates.ts";
 
@@ -41,11 +43,12 @@ export interface TokenServer extends AsyncDisposable {
   issue(access: { type: string; name: string; actions: string[] }[], lifetime?: number): Promise<string>;
 }
 
-/** Starts a token server on a port of the kernel's choice; its certificate is made in `directory`. */
+/** Starts a token server on a port of the kernel's choice; the certificate to trust is put into `directory`. */
 export async function startTokenServer(directory: string, options: TokenServerOptions = {}): Promise<TokenServer> {
-  const certificates = await makeCertificates(directory, "rsa");
-  const key = await importPrivateKey(await Bun.file(join(directory, "server.key")).text());
-  const x5c = [pemBody(await Bun.file(certificates.certificate).text())];
+  signer ??= makeSigner();
+  const { authority, key, x5c } = await signer;
+  const rootCertificate = join(directory, "token-authority.crt");
+  await Bun.write(rootCertificate, authority);
   const service = "gocker-registry";
   const issuer = "gocker test issuer";
   const requests: TokenRequest[] = [];
@@ -103,13 +106,36 @@ export async function startTokenServer(directory: string, options: TokenServerOp
     realm: `http://127.0.0.1:${server.port}/token`,
     service,
     issuer,
-    rootCertificate: certificates.authority,
+    rootCertificate,
     requests,
     issue,
     async [Symbol.asyncDispose]() {
       await server.stop(true);
     },
   };
+}
+
+interface Signer {
+  /** PEM of the authority that the signer's certificate is from. */
+  authority: string;
+  key: CryptoKey;
+  /** The certificate, as the JOSE header wants it. */
+  x5c: string[];
+}
+
+/** One for the whole process: an RSA key takes a while to find, and no test needs another. */
+let signer: Promise<Signer> | undefined;
+
+async function makeSigner(): Promise<Signer> {
+  const directory = await mkdtemp(join(tmpdir(), "gocker-signer-"));
+  try {
+    const files = await makeCertificates(directory, "rsa");
+    const text = (path: string) => Bun.file(path).text();
+    const key = await importPrivateKey(await text(files.key));
+    return { authority: await text(files.authority), key, x5c: [pemBody(await text(files.certificate))] };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
 }
 
 function identify(

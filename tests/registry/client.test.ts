@@ -131,13 +131,11 @@ describe.skipIf(!hasRegistry)("a client at docker-registry", () => {
     await using registry = await startRegistry();
     using tester = testClient();
     const { client } = tester;
-    for (const resolve of [
-      client.resolveTag(named(registry, "no/such")),
-      client.listTags(named(registry, "no/such")),
-    ]) {
-      const error = await registryFailure(resolve);
+    const nowhere = named(registry, "no/such");
+    for (const ask of ["resolveTag", "listTags", "fetchManifest"] as const) {
+      const error = await registryFailure(client[ask](nowhere));
       expect(error).toMatchObject({ failure: "not-found", status: 404 });
-      expect(error.diagnostics.length).toBeGreaterThan(0);
+      expect(error.message).toBe(`${registry.address} has no repository no/such`);
     }
     const { digest } = await registry.pushImage("some/image:1", { layers: [layer] });
     const missing = { mediaType: mediaTypes.ociLayer, digest: digestOf("nothing"), size: 7 };
