@@ -97,19 +97,13 @@ async function dispatch(words: readonly string[], asDocker: boolean, settings: {
   const invocation: Invocation<FlagDefinitions> = {
     flags: parsed.flags,
     operands: parsed.operands,
-    debug: settings.debug,
     asDocker,
-    async engine() {
-      const [{ resolve }, { engineContext }] = await Promise.all([import("node:path"), import("../engine/context.ts")]);
-      const path = (flag: "root" | "state" | "config") => {
-        const given = flags[flag] || global.flags[flag];
-        return given ? resolve(given) : undefined;
-      };
-      return {
-        ...engineContext({ root: path("root"), state: path("state") }),
-        configFile: path("config"),
-        insecureRegistries: [...global.flags["insecure-registry"], ...flags["insecure-registry"]],
-      };
+    everywhere: {
+      root: flags.root ?? global.flags.root,
+      state: flags.state ?? global.flags.state,
+      config: flags.config ?? global.flags.config,
+      insecureRegistries: [...global.flags["insecure-registry"], ...flags["insecure-registry"]],
+      debug: settings.debug,
     },
   };
   return command.invoke(invocation);

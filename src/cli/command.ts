@@ -1,6 +1,4 @@
 import { type ArgsDef, type CommandDef, type CommandMeta as CittyMeta, defineCommand } from "citty";
-import type { EngineContext } from "../engine/context.ts";
-import type { RegistryChoices } from "../engine/registries.ts";
 import type { FlagDefinitions, FlagValues } from "./flags.ts";
 
 /** How many operands a command takes, and what they are called in its usage line. */
@@ -33,15 +31,23 @@ export interface CommandMeta extends CittyMeta {
   readonly absent?: ReadonlySet<string>;
 }
 
+/** What may stand before every command and after it. Paths may be relative; an empty text counts as not given. */
+export interface EverywhereOptions {
+  readonly root: string | undefined;
+  readonly state: string | undefined;
+  readonly config: string | undefined;
+  readonly insecureRegistries: readonly string[];
+  readonly debug: boolean;
+}
+
 /** One call of a command: its words read, its surroundings known. */
 export interface Invocation<Flags> {
   readonly flags: FlagValues<Flags>;
   readonly operands: readonly string[];
-  readonly debug: boolean;
   /** Called by a link named `docker`, and so to behave like Docker where the two differ. */
   readonly asDocker: boolean;
-  /** Where gocker keeps its things; made when it is first asked for, since `--help` and `version` need none. */
-  readonly engine: () => Promise<EngineContext & RegistryChoices>;
+  /** The options that every command has: see `openEngine`. */
+  readonly everywhere: EverywhereOptions;
 }
 
 /** A command of gocker: citty's definition whose words are read by {@link parseFlags} of flags.ts. */

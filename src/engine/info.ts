@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { ContainerStore } from "../container/records.ts";
 import type { ContainerStatus } from "../container/record.ts";
+import { loadRegistriesConfig } from "../registry/config.ts";
 import { detectCgroups } from "../runtime/cgroup/detect.ts";
 import type { EngineContext } from "./context.ts";
-import { chosenRegistries, type RegistryChoices } from "./registries.ts";
 import { type VersionInfo, versionInfo } from "./version.ts";
 
 /** What gocker has here, and what this machine gives it to work with. */
@@ -39,16 +39,15 @@ export interface RegistryInfo {
 const neededFileSystems = ["overlay", "proc", "sysfs", "tmpfs", "devpts", "mqueue"];
 
 /** Looks around. What cannot be read becomes a warning; only a wrong configuration file throws (UsageError). */
-export async function systemInfo(context: EngineContext & RegistryChoices): Promise<SystemInfo> {
+export async function systemInfo(context: EngineContext): Promise<SystemInfo> {
   const warnings: string[] = [];
   const warn = (what: string, error: unknown) => {
     warnings.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
   };
-  const { registries } = await chosenRegistries(context);
   const cgroups = detectCgroups();
   const fileSystems = new Set(readLines("/proc/filesystems").map((line) => line.split("\t").at(-1)));
   return {
-    ...(await versionInfo()),
+    ...versionInfo(),
     root: context.root,
     state: context.state,
     images: context.images.list((error) => warn("an image is damaged", error)).length,
@@ -63,9 +62,19 @@ export async function systemInfo(context: EngineContext & RegistryChoices): Prom
         : 2,
     seccomp: readLines("/proc/self/status").some((line) => line.startsWith("Seccomp:")),
     missingFileSystems: neededFileSystems.filter((name) => !fileSystems.has(name)),
-    registries: [...registries].map(([name, { mirrors, insecure }]) => ({ name, mirrors, insecure })),
+    registries: await registriesOf(context),
     warnings,
   };
+}
+
+async function registriesOf({ insecureRegistries }: EngineContext): Promise<RegistryInfo[]> {
+  const { registries } = await loadRegistriesConfig();
+  const names = new Set([...registries.keys(), ...insecureRegistries]);
+  return Array.from(names, (name) => ({
+    name,
+    mirrors: registries.get(name)?.mirrors ?? [],
+    insecure: registries.get(name)?.insecure === true || insecureRegistries.includes(name),
+  }));
 }
 
 function countContainers(

@@ -1,3 +1,5 @@
+import { kernelRelease } from "../linux/kernel.ts";
+import { hostPlatform } from "../oci/platform.ts";
 import { version } from "../util/version.ts";
 
 /** What this gocker is, for people who compare machines. */
@@ -13,11 +15,7 @@ export interface VersionInfo {
 }
 
 /** What this gocker is and what it runs on. */
-export async function versionInfo(): Promise<VersionInfo> {
-  const [{ hostPlatform }, { kernelRelease }] = await Promise.all([
-    import("../oci/platform.ts"),
-    import("../linux/kernel.ts"),
-  ]);
+export function versionInfo(): VersionInfo {
   const { os, architecture } = hostPlatform();
   return { version, bun: Bun.version, os, architecture, kernel: kernelRelease() };
 }

@@ -1,5 +1,7 @@
-import type { ImageSummary } from "../../engine/images.ts";
+import { type ImageSummary, listImages } from "../../engine/images.ts";
+import { familiarReference, parseReference } from "../../oci/reference.ts";
 import { command } from "../command.ts";
+import { openEngine } from "../open-engine.ts";
 import { parseFilters } from "../output/filter.ts";
 import { formatList, type ListLayout, type ListRecord } from "../output/list.ts";
 import { listFlags } from "../output/list-flags.ts";
@@ -50,21 +52,17 @@ export const imagesCommand = command({
     digests: { type: "boolean", description: "Show the digests of the registries" },
     ...listFlags,
   },
-  async run({ flags, operands, engine }) {
+  async run(invocation) {
+    const { flags, operands } = invocation;
     const filter = parseFilters<ListRecord>(flags.filter, {
       reference: ({ Repository = "", Tag = "" }, value) => matches(value, Repository, Tag),
       dangling: ({ Tag }, value) => (Tag === none) === /^(?:1|t|true)$/i.test(value),
     });
-    const [{ listImages }, { familiarReference, parseReference }, context] = await Promise.all([
-      import("../../engine/images.ts"),
-      import("../../oci/reference.ts"),
-      engine(),
-    ]);
-    const familiar = (repository: string) => familiarReference(parseReference(repository));
+    const context = openEngine(invocation.everywhere);
     const onDamage = (error: Error) => writeError(`gocker: warning: an image is left out: ${error.message}\n`);
     const now = Date.now();
     const records = listImages(context, { name: operands[0], onDamage })
-      .map((image) => imageRecord(image, familiar, flags["no-trunc"], now))
+      .map((image) => imageRecord(image, flags["no-trunc"], now))
       .filter(filter);
     if (flags.quiet) {
       writeOutput([...new Set(records.map(({ ID }) => `${ID}\n`))].join(""));
@@ -76,15 +74,10 @@ export const imagesCommand = command({
   },
 });
 
-function imageRecord(
-  image: ImageSummary,
-  familiar: (repository: string) => string,
-  whole: boolean,
-  now: number,
-): ListRecord & { readonly ID: string } {
+function imageRecord(image: ImageSummary, whole: boolean, now: number): ListRecord & { readonly ID: string } {
   const { id, repository, tag, digest, created, size, os, architecture } = image;
   return {
-    Repository: repository === undefined ? none : familiar(repository),
+    Repository: repository === undefined ? none : familiarReference(parseReference(repository)),
     Tag: tag ?? none,
     Digest: digest ?? none,
     ID: whole ? id : id.replace("sha256:", "").slice(0, 12),

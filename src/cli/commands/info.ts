@@ -1,5 +1,6 @@
-import type { SystemInfo } from "../../engine/info.ts";
+import { type SystemInfo, systemInfo } from "../../engine/info.ts";
 import { command } from "../command.ts";
+import { openEngine } from "../open-engine.ts";
 import { formatProperties, formatRecord } from "../output/record.ts";
 import { formatSize } from "../output/units.ts";
 import { writeError, writeOutput } from "../output/write.ts";
@@ -20,9 +21,9 @@ export const infoCommand = command({
       description: "Print it as json, or by a template such as '{{.Images}}'",
     },
   },
-  async run({ flags, engine }) {
-    const [{ systemInfo }, context] = await Promise.all([import("../../engine/info.ts"), engine()]);
-    const info = await systemInfo(context);
+  async run(invocation) {
+    const { flags } = invocation;
+    const info = await systemInfo(openEngine(invocation.everywhere));
     writeOutput(formatRecord(infoRecord(info), flags.format, () => infoText(info)));
     for (const warning of info.warnings) writeError(`gocker: warning: ${warning}\n`);
     return 0;

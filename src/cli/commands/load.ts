@@ -1,5 +1,9 @@
+import { load } from "../../engine/load.ts";
+import { isTerminal } from "../../linux/terminal.ts";
+import { familiarReference, parseReference } from "../../oci/reference.ts";
 import { UsageError } from "../../util/errors.ts";
 import { command } from "../command.ts";
+import { openEngine } from "../open-engine.ts";
 import { TerminalUi } from "../output/run-ui.ts";
 import { writeOutput } from "../output/write.ts";
 
@@ -27,26 +31,22 @@ export const loadCommand = command({
     platform: { type: "string", valueHint: "OS/ARCH[/VARIANT]", description: "Which of the image's platforms to take" },
     quiet: { type: "boolean", alias: "q", description: "Show no progress, only what was loaded" },
   },
-  async run({ flags, engine, debug }) {
+  async run(invocation) {
+    const { flags, everywhere } = invocation;
     const input = flags.input || standardInput;
-    if (input === standardInput && (await import("../../linux/terminal.ts")).isTerminal(standardInput)) {
+    if (input === standardInput && isTerminal(standardInput)) {
       throw new UsageError("load needs an archive, and standard input is a terminal", {
         hint: "name a file with -i, or write: gocker load < FILE",
       });
     }
     const subject = input === standardInput ? "standard input" : (flags.input ?? "");
-    const [{ load }, context, ui] = await Promise.all([
-      import("../../engine/load.ts"),
-      engine(),
-      TerminalUi.create({ debug, quiet: flags.quiet, verb: "Loaded", subject }),
-    ]);
-    using _ui = ui;
+    const context = openEngine(everywhere);
+    using ui = await TerminalUi.create({ debug: everywhere.debug, quiet: flags.quiet, verb: "Loaded", subject });
     const loaded = await load(context, input, {
       platform: flags.platform || undefined,
       onProgress: ui.onPullProgress,
     });
     ui.finishPull();
-    const { familiarReference, parseReference } = await import("../../oci/reference.ts");
     for (const { image, references } of loaded) {
       // Docker's words, which scripts read.
       if (references.length === 0) writeOutput(`Loaded image ID: ${image.id}\n`);

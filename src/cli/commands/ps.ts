@@ -1,6 +1,7 @@
-import type { ContainerSummary } from "../../engine/ps.ts";
+import { type ContainerSummary, listContainers } from "../../engine/ps.ts";
 import { UsageError } from "../../util/errors.ts";
 import { command } from "../command.ts";
+import { openEngine } from "../open-engine.ts";
 import { hasLabel, parseFilters } from "../output/filter.ts";
 import { formatList, type ListLayout, type ListRecord } from "../output/list.ts";
 import { listFlags } from "../output/list-flags.ts";
@@ -57,7 +58,8 @@ export const psCommand = command({
     latest: { type: "boolean", alias: "l", description: "Only the newest, running or not" },
     ...listFlags,
   },
-  async run({ flags, engine }) {
+  async run(invocation) {
+    const { flags } = invocation;
     const last = flags.latest ? 1 : readNumber(flags.last);
     const filter = parseFilters<ContainerSummary>(flags.filter, {
       id: ({ id }, value) => id.startsWith(value),
@@ -68,7 +70,7 @@ export const psCommand = command({
       exited: ({ state }, value) => state.status === "exited" && String(state.exitCode) === value,
       label: ({ labels }, value) => hasLabel(labels, value),
     });
-    const [{ listContainers }, context] = await Promise.all([import("../../engine/ps.ts"), engine()]);
+    const context = openEngine(invocation.everywhere);
     // To ask for a status is to ask for those that have it.
     const all = flags.all || last !== undefined || flags.filter.some((text) => /^(?:status|exited)=/.test(text));
     const onBroken = (id: string, error: unknown) => {

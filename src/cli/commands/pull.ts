@@ -1,4 +1,6 @@
+import { pull } from "../../engine/pull.ts";
 import { command } from "../command.ts";
+import { openEngine } from "../open-engine.ts";
 import { TerminalUi } from "../output/run-ui.ts";
 import { writeOutput } from "../output/write.ts";
 
@@ -27,14 +29,11 @@ export const pullCommand = command({
     platform: { type: "string", valueHint: "OS/ARCH[/VARIANT]", description: "Which of the image's platforms to take" },
     quiet: { type: "boolean", alias: "q", description: "Print only the image's ID" },
   },
-  async run({ flags, operands, engine, debug }) {
+  async run(invocation) {
+    const { flags, operands, everywhere } = invocation;
     const [name = ""] = operands;
-    const [{ pull }, context, ui] = await Promise.all([
-      import("../../engine/pull.ts"),
-      engine(),
-      TerminalUi.create({ debug, quiet: flags.quiet, verb: "Pulled", subject: name }),
-    ]);
-    using _ui = ui;
+    const context = openEngine(everywhere);
+    using ui = await TerminalUi.create({ debug: everywhere.debug, quiet: flags.quiet, verb: "Pulled", subject: name });
     const { image, substituted } = await pull(context, name, {
       platform: flags.platform || undefined,
       onProgress: ui.onPullProgress,

@@ -1,5 +1,7 @@
+import { removeContainer } from "../../engine/rm.ts";
 import { NotFoundError } from "../../util/errors.ts";
 import { command } from "../command.ts";
+import { openEngine } from "../open-engine.ts";
 import { writeError, writeOutput } from "../output/write.ts";
 import { forEachOperand } from "./several.ts";
 
@@ -19,10 +21,10 @@ export const rmCommand = command({
     force: { type: "boolean", alias: "f", description: "Kill what still runs; what does not exist is no failure" },
     volumes: { type: "boolean", alias: "v", description: "Remove the volumes that were made for the container, too" },
   },
-  async run({ flags, operands, engine }) {
-    const [{ removeContainer }, context] = await Promise.all([import("../../engine/rm.ts"), engine()]);
-    const { force, volumes } = flags;
-    await forEachOperand(operands, async (reference) => {
+  async run(invocation) {
+    const context = openEngine(invocation.everywhere);
+    const { force, volumes } = invocation.flags;
+    await forEachOperand(invocation.operands, async (reference) => {
       try {
         await removeContainer(context, reference, { force, volumes });
       } catch (error) {

@@ -1,5 +1,8 @@
+import { removeImage } from "../../engine/rmi.ts";
+import { familiarReference, parseReference } from "../../oci/reference.ts";
 import { NotFoundError } from "../../util/errors.ts";
 import { command } from "../command.ts";
+import { openEngine } from "../open-engine.ts";
 import { writeError, writeOutput } from "../output/write.ts";
 import { forEachOperand } from "./several.ts";
 
@@ -22,12 +25,9 @@ export const rmiCommand = command({
       description: "Also when containers use it or it has several names; what does not exist is no failure",
     },
   },
-  async run({ flags, operands, engine }) {
-    const [{ removeImage }, { familiarReference, parseReference }, context] = await Promise.all([
-      import("../../engine/rmi.ts"),
-      import("../../oci/reference.ts"),
-      engine(),
-    ]);
+  async run(invocation) {
+    const { flags, operands } = invocation;
+    const context = openEngine(invocation.everywhere);
     await forEachOperand(operands, async (image) => {
       try {
         const { untagged, deleted } = await removeImage(context, image, { force: flags.force });

@@ -1,4 +1,6 @@
+import { run } from "../../engine/run.ts";
 import { command } from "../command.ts";
+import { openEngine } from "../open-engine.ts";
 import { TerminalUi } from "../output/run-ui.ts";
 import { absentRunFlags, runFlags } from "./run/flags.ts";
 import { runOptions } from "./run/options.ts";
@@ -48,15 +50,18 @@ export const runCommand = command({
     ],
   },
   flags: runFlags,
-  async run({ flags, operands, engine, debug, asDocker }) {
+  async run(invocation) {
+    const { flags, operands, asDocker, everywhere } = invocation;
     const [image = "", ...words] = operands;
     const options = runOptions(flags, [image, ...words], { currentDirectory: process.cwd(), asDocker });
-    const [{ run }, context, ui] = await Promise.all([
-      import("../../engine/run.ts"),
-      engine(),
-      TerminalUi.create({ debug, quiet: flags.quiet, verb: "Pulled", subject: image, explain: flags.explain }),
-    ]);
-    using _ui = ui;
+    const context = openEngine(everywhere);
+    using ui = await TerminalUi.create({
+      debug: everywhere.debug,
+      quiet: flags.quiet,
+      verb: "Pulled",
+      subject: image,
+      explain: flags.explain,
+    });
     const exitCode = await run(context, options, ui);
     ui.finishPull();
     return exitCode;

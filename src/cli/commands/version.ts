@@ -1,3 +1,4 @@
+import { versionInfo } from "../../engine/version.ts";
 import { command } from "../command.ts";
 import { formatProperties, formatRecord } from "../output/record.ts";
 import { writeOutput } from "../output/write.ts";
@@ -19,8 +20,7 @@ export const versionCommand = command({
     },
   },
   async run({ flags }) {
-    const { versionInfo } = await import("../../engine/version.ts");
-    const { version, bun, os, architecture, kernel } = await versionInfo();
+    const { version, bun, os, architecture, kernel } = versionInfo();
     const record = { Version: version, BunVersion: bun, Os: os, Arch: architecture, KernelVersion: kernel };
     const text = () =>
       formatProperties([
