@@ -6,9 +6,12 @@ import type { Device, DeviceCgroupRule } from "../oci/runtime-spec.ts";
 /** Directories of `/dev` that hold no devices, or only such as each container has of its own. */
 const skippedDirectories = new Set(["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"]);
 
+/** What each container has of its own. A `ptmx` of the host's is a node where devpts is mounted in the old way. */
+const skippedNames = new Set(["console", "ptmx"]);
+
 /**
  * The devices below a directory, for privileged containers, as runc finds them: nodes only, links are not followed, the
- * console is the container's own.
+ * console and the way to new terminals are the container's own.
  * @param root `/dev`; what is below becomes paths below `/dev`
  */
 export function scanHostDevices(root: string): Device[] {
@@ -17,7 +20,7 @@ export function scanHostDevices(root: string): Device[] {
     for (const entry of entriesOf(directory)) {
       if (entry.isDirectory()) {
         if (!skippedDirectories.has(entry.name)) visit(`${directory}/${entry.name}`, `${path}/${entry.name}`);
-      } else if ((entry.isCharacterDevice() || entry.isBlockDevice()) && entry.name !== "console") {
+      } else if ((entry.isCharacterDevice() || entry.isBlockDevice()) && !skippedNames.has(entry.name)) {
         const device = describeDevice(`${directory}/${entry.name}`, `${path}/${entry.name}`);
         if (device !== undefined) devices.push(device);
       }

@@ -195,8 +195,18 @@ export class PlanBuilder {
     const path = `/${parts.join("/")}`;
     // By openat2 too: a dangling link in the last place must not lead this out of the root.
     const how = openHow(O_WRONLY | O_CREAT | O_CLOEXEC, 0o644, resolveInRoot);
+    const made = slot(`new ${path}`);
     steps.push(
-      { label: `Make the file ${path}`, group, syscall: "openat2", args: [this.root, parts.join("/"), how, openHowSize], path },
+      {
+        label: `Make the file ${path}`,
+        group,
+        syscall: "openat2",
+        args: [this.root, parts.join("/"), how, openHowSize],
+        result: made,
+        path,
+      },
+      // A file that is open for writing keeps its file system from becoming read-only.
+      { label: `Close ${path}`, group, syscall: "close", args: [made], path },
       {
         label: `Open ${path}`,
         group,

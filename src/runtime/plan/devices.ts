@@ -63,6 +63,8 @@ export function addDefaultDevices(builder: PlanBuilder, dev: Slot, own: readonly
 export function addDevices(builder: PlanBuilder, devices: readonly Device[], dev: Slot | undefined): void {
   for (const device of devices) {
     const parts = splitPath(device.path);
+    // The link to the container's own devpts is there already, and a host's node would lead to its terminals.
+    if (dev !== undefined && parts.join("/") === "dev/ptmx") continue;
     const name = parts.pop();
     if (name === undefined) throw new InvalidDocumentError(`linux.devices: ${device.path} is no place for a device`);
     const inDev = dev !== undefined && parts.length === 1 && parts[0] === "dev";

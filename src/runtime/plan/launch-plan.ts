@@ -16,6 +16,7 @@ import type { RootFileSystem } from "../root.ts";
 import { PlanBuilder } from "./builder.ts";
 import { addConsole, addDefaultDevices, addDevices, openNull } from "./devices.ts";
 import { addMounts, type MountFacts } from "./mounts.ts";
+import { addLoopback } from "./network.ts";
 import {
   addCloseOnExec,
   addExecution,
@@ -78,6 +79,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   // First, so that everything that follows is counted and the cgroup namespace has the container's cgroup as its root.
   input.joinCgroup.forEach((step) => builder.add(step));
   const namespaces = addNamespaces(builder, spec);
+  if ((namespaces & CLONE_NEWNET) !== 0) addLoopback(builder);
   addKeyring(builder, `gocker.${input.id}`);
   if (process.oomScoreAdj !== undefined) addOomScore(builder, process.oomScoreAdj);
   // Device nodes and mount points get exactly the modes that are asked for.

@@ -36,6 +36,7 @@ describe.skipIf(!isRoot)("scanHostDevices", () => {
     make("bus/usb", "001", S_IFCHR, makeDevice(189, 0));
     make("pts", "0", S_IFCHR, makeDevice(136, 0));
     make("", "console", S_IFCHR, makeDevice(5, 1));
+    make("", "ptmx", S_IFCHR, makeDevice(5, 2));
     make("", "fifo", S_IFIFO, 0n);
     writeFileSync(`${path}/file`, "");
     symlinkSync("sda", `${path}/disk`);
