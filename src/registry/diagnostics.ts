@@ -15,7 +15,7 @@ export async function readDiagnostics(response: Response): Promise<Diagnostic[]>
     value = JSON.parse(text);
   } catch {
     const type = response.headers.get("content-type") ?? "text/plain";
-    const plain = /^text\/plain\b/i.test(type) ? clean(text) : "";
+    const plain = /^text\/plain\b/i.test(type) && !text.trimStart().startsWith("<") ? clean(text) : "";
     return plain === "" ? [] : [{ code: "UNKNOWN", message: plain }];
   }
   if (typeof value !== "object" || value === null) return [];

@@ -94,7 +94,7 @@ export class EndpointClient {
         return await this.#tryAt(origin, request);
       } catch (error) {
         // Once it has answered it is the right one, whatever it said.
-        if (!(error instanceof RegistryError) || this.#origin !== undefined) throw error;
+        if (!(error instanceof RegistryError) || this.#origin !== undefined || !mayBeScheme(error)) throw error;
         this.#log(`${origin.url} does not do: ${error.message}`);
         first ??= error;
       }
@@ -147,6 +147,11 @@ export class EndpointClient {
     const credentials = await this.#authorizer.credentials(this.pathOf(repository));
     return await statusFailure(answer, { what, registry, repository, credentials, origin: new URL(origin.url).origin });
   }
+}
+
+/** Whether a server that is spoken to by the wrong scheme may look like this. */
+function mayBeScheme({ failure, status }: RegistryError): boolean {
+  return status === 400 || ["no-tls", "broken-connection", "refused-connection", "timeout"].includes(failure);
 }
 
 /** How servers answer a plain request on a TLS port; a 400 for another reason is told when nothing else answers. */

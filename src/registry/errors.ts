@@ -17,6 +17,7 @@ export type RegistryFailure =
   | "unreachable"
   | "unknown-host"
   | "untrusted"
+  | "no-tls"
   | "timeout"
   | "broken-connection"
   | "proxy"

@@ -71,7 +71,7 @@ export function connectionFailure(error: unknown, context: FailureContext): Regi
     case "ConnectionTimeout":
       return timeout(context, "it does not answer", error);
     case "EPROTO":
-      return new RegistryError("protocol", `cannot reach ${registry}: ${host} does not speak TLS`, {
+      return new RegistryError("no-tls", `cannot reach ${registry}: ${host} does not speak TLS`, {
         ...options,
         hint: `if it is meant to speak plain HTTP, name it with --insecure-registry ${registry}`,
       });
