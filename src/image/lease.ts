@@ -59,7 +59,19 @@ export function honourLease(paths: StorePaths, name: string, kept: { blobs: Set<
     stale.removeAndRelease();
     return;
   }
-  const lease = JSON.parse(readFileSync(path, "utf8")) as { blobs: unknown[]; layers: unknown[] };
+  const text = readIfThere(path);
+  // Not a lease, but what somebody who looks for dead ones makes for a moment by locking it.
+  if (text === "") return;
+  const lease = JSON.parse(text) as { blobs: unknown[]; layers: unknown[] };
   for (const digest of lease.blobs) if (isDigest(digest)) kept.blobs.add(digest);
   for (const digest of lease.layers) if (isDigest(digest)) kept.layers.add(digest);
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw error;
+  }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createReadStream, mkdtempSync, openSync, closeSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { Header } from "tar";
@@ -113,6 +113,21 @@ describe("where an archive may come from", () => {
       }
     });
   }
+
+  test("stdin that is a pipe", async () => {
+    const script = `
+        const { loadArchive } = await import(${JSON.stringify(resolve(import.meta.dir, "../../../src/image/archive/load.ts"))});
+        const helper = await import(${JSON.stringify(resolve(import.meta.dir, "../../helpers/memory-images.ts"))});
+        using temporary = helper.temporaryStore();
+        const loaded = await loadArchive(temporary.store, 0, { startUnpacker: helper.pretendUnpacker });
+        console.log(loaded.map(({ references }) => references.join()).join());
+      `;
+    const child = Bun.spawn([process.execPath, "-e", script], { stdin: "pipe", stdout: "pipe" });
+    child.stdin.write(packed.gzip);
+    await child.stdin.end();
+    expect(await new Response(child.stdout).text()).toBe("docker.io/library/made:1\n");
+    expect(await child.exited).toBe(0);
+  });
 
   test("what is no archive is refused", async () => {
     expect(await failure(new Uint8Array())).toBe("The archive is empty");

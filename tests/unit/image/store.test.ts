@@ -210,7 +210,10 @@ describe("collectGarbage", () => {
       `${store.paths.temporary}/lease-of-the-dead`,
       JSON.stringify({ blobs: [...content.blobs], layers: [] }),
     );
+    // Locked, but empty: somebody just looks whether it is alive.
+    using _look = FileLock.tryAcquire(`${store.paths.temporary}/lease-looked-at`, "exclusive");
     expect(await collectGarbage(store)).toEqual({ blobs: 3, layers: 1 });
+    _look?.removeAndRelease();
     expect(temporary.files().filter((file) => file.startsWith("tmp/"))).toEqual([]);
   });
 
