@@ -14,7 +14,7 @@ export interface ManifestDocument {
 }
 
 /** What servers say that know no better: the document decides. */
-const vagueTypes = ["", "application/json", "text/plain", "application/octet-stream", "binary/octet-stream"];
+const vagueTypes = new Set(["", "application/json", "text/plain", "application/octet-stream", "binary/octet-stream"]);
 
 const schema1Hint =
   "it was pushed by a Docker older than 1.10; pull it with an old Docker and push it again, or ask its owner for a newer tag";
@@ -37,7 +37,7 @@ export function readManifestDocument(bytes: Uint8Array, contentType?: string): M
   }
   const mediaType = optional(object["mediaType"], (value) => asString(value, "mediaType of the manifest"));
   // Compared as it stands: a document that says "…+JSON" is not one that another client would take for a manifest.
-  if (mediaType !== undefined && mediaType !== "" && !vagueTypes.includes(declared) && mediaType !== declared) {
+  if (mediaType !== undefined && mediaType !== "" && !vagueTypes.has(declared) && mediaType !== declared) {
     throw new InvalidDocumentError(
       `the manifest says that it is ${JSON.stringify(mediaType)}, but it came as ${JSON.stringify(declared)}`,
       { hint: "the registry or a proxy before it is broken, or somebody tampers with the answer" },
@@ -45,7 +45,7 @@ export function readManifestDocument(bytes: Uint8Array, contentType?: string): M
   }
   const kind = kindByKeys(object);
   for (const said of [mediaType, declared]) {
-    if (said === undefined || vagueTypes.includes(said)) continue;
+    if (said === undefined || vagueTypes.has(said)) continue;
     if (isIndexType(said) ? kind === "index" : isManifestType(said) && kind === "manifest") continue;
     if (!isIndexType(said) && !isManifestType(said)) {
       throw new InvalidDocumentError(`${JSON.stringify(said)} is no type of manifest that gocker knows`);

@@ -31,11 +31,10 @@ const aliases: Record<string, { architecture: string; variant?: string }> = {
   armel: { architecture: "arm", variant: "v6" },
 };
 
-const architectures = [
-  ...["386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle"],
-  ...["ppc64", "ppc64le", "riscv64", "s390x", "wasm"],
-];
-const operatingSystems = ["linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris", "aix", "wasip1"];
+const architectures = new Set(
+  "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split(" "),
+);
+const operatingSystems = new Set("aix darwin freebsd linux netbsd openbsd solaris wasip1 windows".split(" "));
 
 /** The platform of this machine, as images name it. */
 export function hostPlatform(): Platform {
@@ -55,8 +54,8 @@ export function parsePlatform(text: string): Platform {
   const [first = "", second, variant] = parts;
   if (second !== undefined) return normalize({ os: first, architecture: second, ...(variant && { variant }) });
   const { os, architecture } = hostPlatform();
-  if (operatingSystems.includes(first)) return { os: first, architecture };
-  if (first in aliases || architectures.includes(first)) return normalize({ os, architecture: first });
+  if (operatingSystems.has(first)) return { os: first, architecture };
+  if (first in aliases || architectures.has(first)) return normalize({ os, architecture: first });
   throw new UsageError(`${JSON.stringify(text)} is neither an operating system nor an architecture`, {
     hint: "write linux/amd64 or linux/arm64/v8",
   });

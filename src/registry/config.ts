@@ -109,7 +109,7 @@ function settingsOf(check: Checker, name: string, value: unknown): RegistrySetti
   const list = check.texts(mirrors, `${where}.mirrors`);
   list.forEach((mirror) => checkMirror(mirror, `${check.path}: ${where}.mirrors`));
   const authorities = check.texts(typeof ca === "string" ? [ca] : ca, `${where}.ca`);
-  return { mirrors: list, insecure: insecure === true, authorities };
+  return { mirrors: list, insecure, authorities };
 }
 
 /** @throws UsageError unless it is a URL of a host with an optional path, without credentials. */

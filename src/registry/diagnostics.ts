@@ -33,12 +33,14 @@ export function describeDiagnostics(diagnostics: readonly Diagnostic[]): string 
 function diagnosticOf(value: unknown): Diagnostic[] {
   if (typeof value !== "object" || value === null) return [];
   const entry = value as Record<string, unknown>;
-  const first = (...keys: string[]) =>
-    keys.map((key) => entry[key]).find((text) => typeof text === "string" && text !== "");
+  const first = (...keys: string[]): string | undefined => {
+    const texts = keys.map((key) => entry[key]).filter((text) => typeof text === "string");
+    return texts.find((text) => text !== "");
+  };
   const code = first("code", "error");
   const message = first("message", "details", "error_description", "error", "detail");
   if (code === undefined && message === undefined) return [];
-  return [{ code: clean(String(code ?? "UNKNOWN")), message: clean(String(message ?? "")) }];
+  return [{ code: clean(code ?? "UNKNOWN"), message: clean(message ?? "") }];
 }
 
 async function readText(response: Response): Promise<string> {

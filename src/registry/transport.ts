@@ -41,7 +41,7 @@ export interface TransportAnswer {
 }
 
 const mostRedirects = 10;
-const secretHeaders = ["authorization", "cookie", "proxy-authorization"];
+const secretHeaders = new Set(["authorization", "cookie", "proxy-authorization"]);
 
 /**
  * Sends requests by `fetch`, with proxies, certificates, timeouts and redirects as a registry client needs them, and
@@ -186,5 +186,5 @@ function redirectTarget(response: Response, method: TransportRequest["method"], 
 }
 
 function withoutSecrets(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !secretHeaders.includes(name.toLowerCase())));
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !secretHeaders.has(name.toLowerCase())));
 }

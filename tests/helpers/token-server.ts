@@ -79,12 +79,12 @@ export async function startTokenServer(directory: string, options: TokenServerOp
       const form =
         request.method === "POST" ? Object.fromEntries(new URLSearchParams(await request.text()).entries()) : {};
       const scopes = request.method === "POST" ? [form["scope"] ?? ""] : url.searchParams.getAll("scope");
-      const service = form["service"] ?? url.searchParams.get("service") ?? undefined;
+      const wanted = form["service"] ?? url.searchParams.get("service") ?? undefined;
       const [user, allowed] = identify(authorization, form, options);
       requests.push({
         method: request.method,
         user,
-        service,
+        service: wanted,
         scopes,
         form,
         authorization,
