@@ -133,7 +133,9 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   // JSON is YAML.
   await Bun.write(configurationFile, JSON.stringify(configuration));
 
-  const child = Bun.spawn(["docker-registry", "serve", configurationFile], {
+  // A test process that is killed takes its registries with it.
+  const leash = Bun.which("setpriv") === null ? [] : ["setpriv", "--pdeathsig", "KILL", "--"];
+  const child = Bun.spawn([...leash, "docker-registry", "serve", configurationFile], {
     // A clean environment: REGISTRY_* would change the configuration, *_PROXY the mirror's way.
     env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
     stdin: "ignore",
