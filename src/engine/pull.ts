@@ -2,6 +2,7 @@ import type { ProgressListener } from "../image/progress.ts";
 import type { StoredImage } from "../image/stored-image.ts";
 import { parsePlatform } from "../oci/platform.ts";
 import { formatReference, parseReference, type Reference } from "../oci/reference.ts";
+import { isBuiltIn, loadBuiltIn } from "./built-in.ts";
 import type { EngineContext } from "./context.ts";
 
 /** What {@link pull} can be told. */
@@ -24,13 +25,18 @@ export interface PullResult {
 }
 
 /**
- * Pulls an image from its registry.
+ * Pulls an image from its registry. The one in the binary (`gocker/hello`) is loaded instead; no registry is asked.
  * @param name such as `alpine`, `ghcr.io/owner/app:1.2` or `alpine@sha256:…`; without a tag `latest` is meant
  * @throws the errors of parseReference, of the registry and of pullImage
  */
 export async function pull(context: EngineContext, name: string, options: PullOptions = {}): Promise<PullResult> {
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   const named = parseReference(name);
+  if (isBuiltIn(name)) {
+    const before = context.images.findManifest(name);
+    const image = await loadBuiltIn(context, options);
+    return { image, reference: formatReference(withLatest(named)), isNew: image.manifestDigest !== before };
+  }
   const [{ pullImage }, { loadRegistriesConfig }, { RegistryClient }] = await Promise.all([
     import("../image/pull.ts"),
     import("../registry/config.ts"),

@@ -7,7 +7,6 @@ import { DirectStdio, TerminalStdio } from "../container/stdio.ts";
 import { Supervisor } from "../container/supervisor.ts";
 import { locateTarget } from "../container/target-path.ts";
 import { distinctLayers, type StoredImage } from "../image/stored-image.ts";
-import { ImageStore } from "../image/store.ts";
 import { exitCodeOf } from "../linux/process.ts";
 import { isTerminal } from "../linux/terminal.ts";
 import { openCgroup } from "../runtime/cgroup/open.ts";
@@ -15,6 +14,8 @@ import { ExecutionError } from "../runtime/errors.ts";
 import type { LaunchPlan } from "../runtime/plan/launch-plan.ts";
 import { NotFoundError, UsageError } from "../util/errors.ts";
 import { writeFileExclusive } from "../util/exclusive-file.ts";
+import { findBuiltIn, isBuiltIn } from "./built-in.ts";
+import { findImage } from "./find-image.ts";
 import type { EngineContext } from "./context.ts";
 import type { RunOptions } from "./options.ts";
 import { type ContainerStores, openContainers } from "./reconcile.ts";
@@ -30,7 +31,9 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
   checkBeforehand(options);
   const environment = resolveUserEnvironment(options.environment, options.environmentFiles, process.env);
   const stores = await openContainers(context, (id, error) =>
-    ui.warn(`container ${id.slice(0, 12)} could not be put in order: ${error instanceof Error ? error.message : error}`),
+    ui.warn(
+      `container ${id.slice(0, 12)} could not be put in order: ${error instanceof Error ? error.message : error}`,
+    ),
   );
   using created = await createFromImage({ context, options, ui, stores, environment });
   const { claim } = created;
@@ -71,13 +74,9 @@ interface CreateRequest {
 }
 
 async function createFromImage(request: CreateRequest): Promise<CreatedContainer> {
-  const { context, options, ui, stores, environment } = request;
-  const store = ImageStore.open(context.root);
-  const name = await nameOfImage(store, context, options, ui);
-  // Held until the container's record names the image: nobody can remove the layers in between.
-  using _pin = await store.pin();
-  const image = store.resolve(name);
-  if (image === undefined) throw noSuchImage(options.image);
+  const { context, options, stores, environment } = request;
+  using found = await findOrPull(request);
+  const { image } = found;
   const created = await createContainer({
     ...stores,
     root: context.root,
@@ -87,7 +86,7 @@ async function createFromImage(request: CreateRequest): Promise<CreatedContainer
       config: image.config,
       layers: distinctLayers(image.config.rootfs.diff_ids).map((diffId) => ({
         diffId,
-        directory: store.layerDirectory(diffId),
+        directory: context.images.layerDirectory(diffId),
       })),
     },
     options,
@@ -100,15 +99,36 @@ async function createFromImage(request: CreateRequest): Promise<CreatedContainer
     dns: options.dns,
     seccomp: options.seccomp,
   });
-  if (options.cidFile !== undefined) writeFileExclusive(options.cidFile, created.claim.id);
+  try {
+    if (options.cidFile !== undefined) writeFileExclusive(options.cidFile, created.claim.id);
+  } catch (error) {
+    await removeFiles(stores, created.claim, { anonymousVolumes: true });
+    throw error;
+  }
   return created;
 }
 
-/** The name or ID by which the store has the image; pulls it first when that is wanted. */
-async function nameOfImage(store: ImageStore, context: EngineContext, options: RunOptions, ui: RunUi): Promise<string> {
+/** An image that nobody can remove as long as this is held: until a container's record names it. */
+interface PinnedImage extends Disposable {
+  readonly image: StoredImage;
+}
+
+async function findOrPull({ context, options, ui }: CreateRequest): Promise<PinnedImage> {
+  if (isBuiltIn(options.image)) {
+    const { id } = await findBuiltIn(context, options.image, { platform: options.platform });
+    return pinned(context, id, options.image);
+  }
   if (options.pull !== "always") {
-    const present = store.resolve(options.image);
-    if (present !== undefined && (await fitsPlatform(present, options.platform))) return options.image;
+    const present = await pinnedIfPresent(context, options.image);
+    if (present !== undefined) {
+      if (present.image.certain && (await fitsPlatform(present.image, options.platform))) return present;
+      present[Symbol.dispose]();
+      // What the last boot may have damaged is put right first, and not while others are kept from it.
+      const mended = await findImage(context, options.image, { onProgress: ui.onPullProgress });
+      if (mended !== undefined && (await fitsPlatform(mended, options.platform))) {
+        return pinned(context, mended.id, options.image);
+      }
+    }
     if (options.pull === "never") throw noSuchImage(options.image);
   }
   const { pull } = await import("./pull.ts");
@@ -119,7 +139,22 @@ async function nameOfImage(store: ImageStore, context: EngineContext, options: R
   if (substituted !== undefined) {
     ui.warn(`${options.image} has no tag "latest": took "${substituted}", the last one that the registry lists`);
   }
-  return image.id;
+  return pinned(context, image.id, options.image);
+}
+
+async function pinnedIfPresent({ images }: EngineContext, nameOrId: string): Promise<PinnedImage | undefined> {
+  using cleanup = new DisposableStack();
+  const pin = cleanup.use(await images.pin());
+  const image = images.resolve(nameOrId);
+  if (image === undefined) return undefined;
+  cleanup.move();
+  return { image, [Symbol.dispose]: () => pin[Symbol.dispose]() };
+}
+
+async function pinned(context: EngineContext, id: string, name: string): Promise<PinnedImage> {
+  const found = await pinnedIfPresent(context, id);
+  if (found === undefined) throw noSuchImage(name);
+  return found;
 }
 
 async function fitsPlatform(image: StoredImage, wanted: string | undefined): Promise<boolean> {
