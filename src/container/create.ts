@@ -1,12 +1,14 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { hostArchitecture } from "../linux/arch.ts";
+import { openDirectory } from "../linux/at.ts";
 import { isAtLeast } from "../linux/kernel.ts";
 import { windowSize } from "../linux/terminal.ts";
+import { getXattr } from "../linux/xattr.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ImageConfig } from "../oci/image-config.ts";
 import type { RuntimeSpec, Seccomp } from "../oci/runtime-spec.ts";
 import type { OverlayRoot } from "../runtime/root.ts";
-import { UsageError } from "../util/errors.ts";
+import { GockerError, UsageError } from "../util/errors.ts";
 import type { ClaimedContainer } from "./claim.ts";
 import { resolveCommand } from "./command.ts";
 import { buildEtcFiles, readHostEtc, writeEtcFiles } from "./etc-files.ts";
@@ -15,6 +17,7 @@ import { LayeredRoot } from "./layered-root.ts";
 import type { ContainerOptions } from "./options.ts";
 import type { RecordedMount } from "./record.ts";
 import type { ContainerStore } from "./records.ts";
+import { removeContainer } from "./remove.ts";
 import { defaultSeccomp, seccompFromFile } from "./seccomp-profile.ts";
 import { buildRuntimeSpec, containerHostname, serialiseSpec, specCapabilities } from "./spec.ts";
 import { readUserDatabase, resolveUser } from "./user.ts";
@@ -68,8 +71,9 @@ export interface CreatedContainer extends Disposable {
  */
 export async function createContainer(input: CreateInput): Promise<CreatedContainer> {
   const { image, options } = input;
-  using cleanup = new DisposableStack();
-  const imageRoot = cleanup.use(LayeredRoot.open(image.layers.map(({ directory }) => directory)));
+  await using cleanup = new AsyncDisposableStack();
+  const layers = visibleLayers(image.layers.map(({ directory }) => directory));
+  const imageRoot = cleanup.use(LayeredRoot.open(layers));
   const host = readHostFacts({ devices: options.privileged });
   const user = resolveUser(input.user ?? image.config.config?.User ?? "", input.groupAdd, readUserDatabase(imageRoot));
   const seccomp = await seccompOf(input, host);
@@ -90,7 +94,7 @@ export async function createContainer(input: CreateInput): Promise<CreatedContai
       terminal: options.terminal,
       ...(stopSignalOf(input) !== undefined && { stopSignal: stopSignalOf(input) as string }),
     }),
-    (unfinished) => unfinished.remove(),
+    (unfinished) => removeContainer(input, unfinished, { anonymousVolumes: true }),
   );
   const volumes = await input.volumes.prepare(requests, volumeNames, imageRoot);
   const spec = buildRuntimeSpec({
@@ -118,7 +122,7 @@ export async function createContainer(input: CreateInput): Promise<CreatedContai
     ...(options.terminal && { consoleSize: windowSize(1) ?? windowSize(0) }),
   });
   writeFileSync(`${claim.directory}/config.json`, serialiseSpec(spec));
-  const rootFileSystem = makeOverlay(input, claim, host);
+  const rootFileSystem = makeOverlay(input, claim, { layers, host, imageRoot });
   cleanup.move();
   return {
     claim,
@@ -182,17 +186,36 @@ function recordedMounts(
   return [...others, ...volumes];
 }
 
+/**
+ * The layers that show in the container: none below one whose root is opaque. The kernel looks for that mark on
+ * directories within a layer, never on the layer itself.
+ */
+function visibleLayers(layers: readonly string[]): readonly string[] {
+  const lowest = layers.findLastIndex((layer) => {
+    using root = openDirectory(layer);
+    const mark = getXattr(root.number, "trusted.overlay.opaque");
+    return mark !== undefined && Buffer.from(mark).toString() === "y";
+  });
+  return lowest <= 0 ? layers : layers.slice(lowest);
+}
+
+interface OverlayInput {
+  readonly layers: readonly string[];
+  readonly host: HostFacts;
+  readonly imageRoot: LayeredRoot;
+}
+
 /** The directories of the container's own, and the overlay that they and the layers make. */
-function makeOverlay({ root, image, remove }: CreateInput, claim: ClaimedContainer, host: HostFacts): OverlayRoot {
+function makeOverlay({ root, remove }: CreateInput, claim: ClaimedContainer, input: OverlayInput): OverlayRoot {
+  const { layers, host, imageRoot } = input;
   const own = (name: string) => `${claim.directory}/${name}`.slice(root.length + 1);
-  // The upper directory's mode is the mode of the container's /.
-  mkdirSync(`${claim.directory}/upper`, { mode: 0o755 });
+  makeUpper(`${claim.directory}/upper`, imageRoot);
   mkdirSync(`${claim.directory}/work`, { mode: 0o700 });
   mkdirSync(`${claim.directory}/rootfs`, { mode: 0o700 });
   return {
     kind: "overlay",
     base: root,
-    lower: image.layers.map(({ directory }) => directory.slice(root.length + 1)),
+    lower: layers.map((directory) => directory.slice(root.length + 1)),
     upper: own("upper"),
     work: own("work"),
     target: own("rootfs"),
@@ -201,3 +224,13 @@ function makeOverlay({ root, image, remove }: CreateInput, claim: ClaimedContain
   };
 }
 
+/** The overlay shows the upper directory's owner, mode and times as those of `/`: they are the image's. */
+function makeUpper(path: string, imageRoot: LayeredRoot): void {
+  mkdirSync(path, { mode: 0o700 });
+  using top = imageRoot.resolve("/");
+  if (top?.kind !== "directory") throw new GockerError("STATE", "the image has no root directory");
+  const { uid, gid, mode, mtimeMs } = top.stat;
+  chownSync(path, Number(uid), Number(gid));
+  chmodSync(path, Number(mode) & 0o7777);
+  utimesSync(path, Number(mtimeMs) / 1000, Number(mtimeMs) / 1000);
+}

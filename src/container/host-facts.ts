@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { type Architecture, hostArchitecture } from "../linux/arch.ts";
 import { availableCapabilities } from "../linux/capabilities.ts";
+import { hardFileLimit } from "../linux/limits.ts";
 import { type KernelVersion, kernelVersion } from "../linux/kernel.ts";
 import type { Device } from "../oci/runtime-spec.ts";
 import { scanHostDevices } from "./devices.ts";
@@ -15,6 +16,8 @@ export interface HostFacts {
   readonly thermalProcessors: number;
   /** The capabilities that gocker could hand on, as a set of bits. */
   readonly capabilities: bigint;
+  /** The hard limit of open files that gocker has and hands on. */
+  readonly openFiles: number;
   /** The host's devices; only read for privileged containers, else empty. */
   readonly devices: readonly Device[];
 }
@@ -30,6 +33,7 @@ export function readHostFacts(options: { readonly devices: boolean }): HostFacts
     cgroupV2Only: existsSync("/sys/fs/cgroup/cgroup.controllers"),
     thermalProcessors: countThermalProcessors(),
     capabilities: availableCapabilities(),
+    openFiles: hardFileLimit(),
     devices: options.devices ? scanHostDevices("/dev") : [],
   };
 }

@@ -28,12 +28,19 @@ const names = new Set([
  */
 export const unlimited = 2 ** 64;
 
+/** What a container gets under Docker by systemd's default. Programs that use select(2) break on more. */
+const openFiles = 1024;
+
 /**
- * The resource limits of a specification from `--ulimit`; the last of equal names counts.
+ * The resource limits of a specification from `--ulimit`; the last of equal names counts. The soft limit of open files
+ * is always set: Bun has raised gocker's own to the hard one.
+ * @param hardOpenFiles the hard limit of open files that the container inherits
  * @throws UsageError an unknown name, or a soft limit above the hard one
  */
-export function buildRlimits(ulimits: readonly Ulimit[]): Rlimit[] {
-  const limits = new Map<string, Rlimit>();
+export function buildRlimits(ulimits: readonly Ulimit[], hardOpenFiles = unlimited): Rlimit[] {
+  const limits = new Map<string, Rlimit>([
+    ["nofile", { type: "RLIMIT_NOFILE", soft: Math.min(openFiles, hardOpenFiles), hard: hardOpenFiles }],
+  ]);
   for (const { name, soft, hard } of ulimits) {
     if (!names.has(name))
       throw new UsageError(`unknown ulimit ${JSON.stringify(name)}`, { hint: [...names].join(", ") });

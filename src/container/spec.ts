@@ -99,7 +99,6 @@ export function specCapabilities(
 function buildProcess(input: SpecInput): Process {
   const { id, image, options, user } = input;
   const { config } = image;
-  const rlimits = buildRlimits(options.ulimits);
   const args = resolveCommand({
     words: options.words,
     dockerWords: options.dockerWords,
@@ -125,7 +124,7 @@ function buildProcess(input: SpecInput): Process {
     }),
     cwd,
     capabilities: buildCapabilities(specCapabilities(options, input.host), user),
-    ...(rlimits.length > 0 ? { rlimits } : {}),
+    rlimits: buildRlimits(options.ulimits, input.host.openFiles),
     noNewPrivileges: options.noNewPrivileges,
   };
 }

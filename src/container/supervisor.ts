@@ -1,3 +1,5 @@
+import { SIGKILL } from "../linux/constants.ts";
+import { guardProcess } from "../linux/launch/guard.ts";
 import type { LaunchedProcess } from "../linux/launch/launch.ts";
 import { type ExitStatus, processEnded, reap, sendSignal } from "../linux/process.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
@@ -32,9 +34,15 @@ export class Supervisor {
     this.#options = options;
   }
 
-  /** The plan that {@link run} would carry out, with the cgroup that is there now. */
+  /** The plan that {@link run} would carry out. Joining a cgroup takes one, so it is made for as long as this takes. */
   plan(): LaunchPlan {
-    return planContainer(this.#processOptions());
+    const { cgroup } = this.#options;
+    cgroup.create();
+    try {
+      return planContainer(this.#processOptions());
+    } finally {
+      cgroup.remove();
+    }
   }
 
   /**
@@ -49,13 +57,14 @@ export class Supervisor {
     using cleanup = new DisposableStack();
     cleanup.defer(() => cgroup.remove());
     if (resources?.devices !== undefined) cgroup.restrictDevices(resources.devices);
-    const plan = this.plan();
+    const plan = planContainer(this.#processOptions());
     using process = launchContainer(plan, this.#processOptions(), {
       stdio: stdio.descriptors,
       timed: onLaunched !== undefined,
     });
     // From here on a failure must not leave the process behind; the pidfd makes sure that no other one is meant.
     using _kill = cleanupOf(process);
+    using _guard = guardProcess(process.pidfd);
     await stdio.attach();
     using _signals = proxySignals((signal) => void sendSignal(process.pidfd, signal));
     claim.markRunning(process.pid);
@@ -88,8 +97,7 @@ export class Supervisor {
 function cleanupOf(process: LaunchedProcess): Disposable {
   return {
     [Symbol.dispose]() {
-      const kill = 9;
-      if (sendSignal(process.pidfd, kill)) reap(process.pid);
+      if (sendSignal(process.pidfd, SIGKILL)) reap(process.pid);
     },
   };
 }

@@ -13,6 +13,7 @@ export class TerminalRelay implements Disposable {
   readonly finished: Promise<void>;
   readonly #master: OwnedFd;
   readonly #mode: TerminalMode | undefined;
+  #output: ReadStream | undefined;
   readonly #resize = () => this.#followSize();
 
   /**
@@ -38,14 +39,13 @@ export class TerminalRelay implements Disposable {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     // The stream closes what it reads from, and the master is its owner's.
     const stream = new ReadStream(duplicate(this.#master.number).release());
+    this.#output = stream;
     stream.on("data", (chunk: Buffer) => {
       try {
         writeAll(1, chunk);
       } catch (error) {
         if (!(error instanceof SystemCallError && error.errno === errnos.EPIPE)) return reject(error);
-        // Nobody looks any more: hang up, so that the container's programs notice as on any terminal.
-        stream.destroy();
-        this.#master.close();
+        this.#hangUp();
       }
     });
     stream.on("error", (error) => (isEndOfTerminal(error) ? resolve() : reject(error)));
@@ -63,8 +63,15 @@ export class TerminalRelay implements Disposable {
         stream.destroy();
       }
     });
-    stream.on("error", () => stream.destroy());
+    // gocker's terminal is gone: the container's goes too, and its programs notice as they would there.
+    for (const end of ["end", "error"]) stream.on(end, () => this.#hangUp());
     stream.unref();
+  }
+
+  /** Nobody looks any more. The kernel sends SIGHUP to the container's session and ends its reading. pty(7) */
+  #hangUp(): void {
+    this.#output?.destroy();
+    this.#master.close();
   }
 
   [Symbol.dispose](): void {

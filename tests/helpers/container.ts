@@ -48,6 +48,7 @@ export function hostFacts(change: Partial<HostFacts> = {}): HostFacts {
     cgroupV2Only: true,
     thermalProcessors: 2,
     capabilities: capabilityMask(capabilityNames),
+    openFiles: 4096,
     devices: [],
     ...change,
   };

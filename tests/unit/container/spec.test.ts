@@ -47,6 +47,8 @@ describe("a container without any flag", () => {
         inheritable: [],
         ambient: [],
       },
+      // Bun has raised gocker's own soft limit, which must not reach the container.
+      rlimits: [{ type: "RLIMIT_NOFILE", soft: 1024, hard: 4096 }],
       noNewPrivileges: false,
     });
     expect(spec.hostname).toBe("0123456789ab");
