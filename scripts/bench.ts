@@ -1,0 +1,129 @@
+/**
+ * Compares gocker with others who do the same or a part of it: `sudo bun scripts/bench.ts [OPTIONS] [SECTION…]`. See
+ * docs/benchmarks.md.
+ */
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+
+import { alternate, type Rounds } from "./bench/alternate.ts";
+import { coldContenders, onFreshFileSystem } from "./bench/cold.ts";
+import { provideImage, recipes } from "./bench/images.ts";
+import { describeMachine, loadAverage } from "./bench/machine.ts";
+import { type Report, reportAsJson, reportAsText, type Section } from "./bench/report.ts";
+import { prepareSetting, type Setting } from "./bench/setting.ts";
+import { startUpContenders } from "./bench/start-up.ts";
+import { type Network, prepareWarmImage, warmContenders } from "./bench/warm.ts";
+
+const repository = resolve(import.meta.dir, "..");
+const allSections = ["start-up", "run-none", "run-host", "pull-debian", "pull-node"] as const;
+type SectionName = (typeof allSections)[number];
+
+const usage = `usage: bun scripts/bench.ts [OPTIONS] [SECTION...]
+sections: ${allSections.join(", ")} (all, unless some are named)
+  --rounds N       how often commands that take milliseconds are run (25)
+  --pull-rounds N  how often each pull is run (5)
+  --quick          8 and 1 of them: for a first look
+  --only TEXT      only the rows whose name has the text, and gocker's; can be repeated
+  --gocker FILE    the binary to measure (dist/gocker)
+  --cache DIR      where the images for pulls are kept (.cache/bench)
+  --scratch DIR    where stores and file systems are made (the directory for temporary files)
+  --json           the report for programs`;
+
+const { values, positionals } = readArguments();
+if (process.getuid?.() !== 0) fail("containers and mounts need root: sudo bun scripts/bench.ts");
+if (!existsSync(values.gocker)) fail(`there is no ${values.gocker}: npm run build`);
+
+const count = (text: string | undefined, otherwise: number) => (text === undefined ? otherwise : Number(text));
+const measured = count(values.rounds, values.quick ? 8 : 25);
+const measuredPulls = count(values["pull-rounds"], values.quick ? 1 : 5);
+if (![measured, measuredPulls].every((number) => Number.isInteger(number) && number > 0)) fail(usage);
+const shortRounds: Rounds = { warmUp: 3, measured, memory: 3 };
+// The first pull of all allocates the blocks of the file system's file.
+const pullRounds: Rounds = { warmUp: 1, measured: measuredPulls };
+
+const machine = describeMachine();
+const sections: Section[] = [];
+await using setting = await prepareSetting(resolve(values.gocker), values.scratch);
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    tell("");
+    void Promise.resolve(setting[Symbol.asyncDispose]()).then(() => process.exit(130));
+  });
+}
+const warmImage = chosen("run-none") || chosen("run-host") ? await prepareWarmImage(setting) : undefined;
+
+if (chosen("start-up")) {
+  await measure("Start-up: the time until a program that does nothing has ended", await startUpContenders(setting));
+}
+for (const network of ["none", "host"] as const satisfies Network[]) {
+  if (warmImage === undefined || !chosen(`run-${network}`)) continue;
+  const contenders = await warmContenders(setting, warmImage, network);
+  await measure(`Warm start: run --rm --network ${network} IMAGE true`, contenders);
+}
+for (const name of ["debian", "node"] as const) if (chosen(`pull-${name}`)) await measurePulls(setting, name);
+
+const report: Report = { machine, loadAfter: loadAverage(), sections };
+console.log(values.json ? reportAsJson(report) : reportAsText(report));
+if (sections.some(({ rows }) => rows[0]?.problem !== undefined)) process.exitCode = 1;
+
+async function measurePulls({ registry }: Setting, name: keyof typeof recipes): Promise<void> {
+  tell(`${name}: providing the image`);
+  const image = await provideImage(recipes[name], resolve(values.cache), registry);
+  const size = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
+  const title =
+    `Cold pull from this machine: ${name}, ${image.files} files, ` +
+    `${size(image.compressed)} of gzip, ${size(image.uncompressed)} of tar`;
+  await measure(title, coldContenders(setting, image), pullRounds, onFreshFileSystem(setting, image));
+}
+
+async function measure(
+  title: string,
+  contenders: Parameters<typeof alternate>[0],
+  rounds = shortRounds,
+  prepare?: Parameters<typeof alternate>[3],
+): Promise<void> {
+  const wanted = values.only ?? [];
+  const some = contenders.filter(
+    ({ name }, index) => index === 0 || wanted.length === 0 || wanted.some((text) => name.includes(text)),
+  );
+  const rows = await alternate(some, rounds, (round, of) => tell(`${title}: ${round}/${of}`), prepare);
+  sections.push({ title, rows });
+}
+
+function chosen(section: SectionName): boolean {
+  return positionals.length === 0 || positionals.includes(section);
+}
+
+/** One line on a terminal, replaced by the next; nothing elsewhere. */
+function tell(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}\r`);
+}
+
+function readArguments() {
+  try {
+    const parsed = parseArgs({
+      allowPositionals: true,
+      options: {
+        rounds: { type: "string" },
+        "pull-rounds": { type: "string" },
+        quick: { type: "boolean", default: false },
+        only: { type: "string", multiple: true },
+        gocker: { type: "string", default: join(repository, "dist", "gocker") },
+        cache: { type: "string", default: join(repository, ".cache", "bench") },
+        scratch: { type: "string" },
+        json: { type: "boolean", default: false },
+      },
+    });
+    const unknown = parsed.positionals.filter((name) => !(allSections as readonly string[]).includes(name));
+    if (unknown.length > 0) fail(`there is no section ${unknown.join(", ")}\n${usage}`);
+    return parsed;
+  } catch (error) {
+    return fail(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
+  }
+}
+
+function fail(message: string): never {
+  console.error(message);
+  process.exit(2);
+}
