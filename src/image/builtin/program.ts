@@ -1,12 +1,11 @@
-import { words, slot, type Slot, type Step } from "../../linux/launch/plan.ts";
+import { AT_FDCWD, MFD_CLOEXEC } from "../../linux/constants.ts";
+import { slot, type Slot, type Step, words } from "../../linux/launch/plan.ts";
 
-/** memfd_create(2), mmap(2), lseek(2) */
-const MFD_CLOEXEC = 1;
+/** mmap(2), lseek(2) */
 const PROT_READ = 1;
 const MAP_SHARED = 1;
 const SEEK_SET = 0;
 const SEEK_CUR = 1;
-const AT_FDCWD = -100;
 
 const standardOutput = 1;
 const standardError = 2;
@@ -16,8 +15,8 @@ const valueSize = 256;
 /** Where a program's text is mapped to be written out at once; much more than it can be. */
 const pageSize = 0x1_0000;
 
-/** What failed tells what is left out: the steps that would use what it did not yield. */
-type Tolerance = Pick<Step, "onError">;
+/** What becomes of a step's result, and which steps are left out. */
+type Outcome = Pick<Step, "result" | "onError" | "onSuccess">;
 
 /**
  * Building blocks of a program that the interpreter of launch plans runs: it makes system calls one after the other
@@ -105,12 +104,8 @@ export class TextProgram {
 }
 
 /** One step; whatever error comes is tolerated. */
-export function call(
-  syscall: Step["syscall"],
-  args: Step["args"],
-  rest: { readonly result?: Slot } & Tolerance = {},
-): Step {
-  return { label: syscall, group: "process", syscall, args, onError: { tolerate: "any" }, ...rest };
+export function call(syscall: Step["syscall"], args: Step["args"], outcome: Outcome = {}): Step {
+  return { label: syscall, group: "process", syscall, args, onError: { tolerate: "any" }, ...outcome };
 }
 
 /** One of two texts, by whether a number that a system call yielded is zero. */
@@ -120,12 +115,12 @@ export function ifZero(number: Slot, zero: readonly Step[], other: readonly Step
     // Waiting for no files, for no time: succeeds. Waiting for more of them is a fault, since there is no list.
     call("ppoll", [0, number, noTime, 0, 0], skipOnError(zero.length + 1)),
     ...zero,
-    call("getpid", [], { onSuccess: { skip: other.length } } as Tolerance),
+    call("getpid", [], { onSuccess: { skip: other.length } }),
     ...other,
   ];
 }
 
-function skipOnError(skip: number): Tolerance {
+function skipOnError(skip: number): Outcome {
   return { onError: { tolerate: "any", skip } };
 }
 
