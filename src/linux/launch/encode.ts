@@ -1,6 +1,6 @@
+import type { Architecture } from "../arch.ts";
 import { errnos } from "../errno.ts";
 import { syscallNumber } from "../syscalls.ts";
-import type { Architecture } from "../arch.ts";
 import type { Argument, Slot, Step, Words } from "./plan.ts";
 
 const headerSize = 64;
@@ -16,7 +16,7 @@ export interface EncodedPlan {
 
 export interface EncodeOptions {
   readonly architecture: Architecture;
-  /** Where in the child's memory the bytes will lie. */
+  /** Where in the child's memory the bytes will lie: a multiple of 16. */
   readonly base: number;
   /** The file descriptor that reports go to. */
   readonly statusFd: number;
@@ -38,7 +38,8 @@ export const timeSize = 16;
  * @throws RangeError when a step has more than six arguments, three tolerated errors or 255 skipped steps
  */
 export function encodePlan(steps: readonly Step[], options: EncodeOptions): EncodedPlan {
-  const operations = options.timed === true ? interleaveClock(steps) : steps.map((step) => ({ step, skip: skipOf(step) }));
+  const operations =
+    options.timed === true ? interleaveClock(steps) : steps.map((step) => ({ step, skip: skipOf(step) }));
   return new Encoder(operations, options).encode();
 }
 
@@ -68,148 +69,186 @@ function interleaveClock(steps: readonly Step[]): Operation[] {
   return operations;
 }
 
+/**
+ * Numbers are written as two halves of 32 bits and never as a BigInt: this runs once in a process that has just
+ * started, where a thousand BigInts take milliseconds.
+ */
 class Encoder {
   readonly #operations: readonly Operation[];
   readonly #options: EncodeOptions;
-  readonly #chunks: Uint8Array[] = [];
   readonly #slots = new Map<Slot, number>();
   /** Addresses of arguments that several steps share, such as the environment of every attempt to execute. */
   readonly #placed = new Map<Uint8Array | Words, number>();
-  readonly #steps = new Map<bigint, Step>();
-  readonly #timesAddress: number;
+  readonly #readings: number;
+  #memory: Buffer;
+  #words: Uint32Array;
+  /** Where the next text or block goes: a multiple of 16. */
   #end: number;
+  #timesOffset = 0;
 
   constructor(operations: readonly Operation[], options: EncodeOptions) {
     this.#operations = operations;
     this.#options = options;
-    this.#end = options.base + headerSize + operations.length * stepSize;
-    const readings = operations.filter((operation) => operation.clock !== undefined).length;
-    this.#timesAddress = this.#end;
-    if (readings > 0) {
-      const block = new BigUint64Array(2 + (readings * timeSize) / 8);
-      block[0] = timesMarker;
-      block[1] = BigInt(readings * timeSize);
-      this.#place(new Uint8Array(block.buffer));
-    }
+    this.#readings = options.timed === true ? operations.filter(({ clock }) => clock !== undefined).length : 0;
+    this.#end = headerSize + operations.length * stepSize;
+    this.#memory = Buffer.alloc(roundUp(this.#end * 2, 0x1_0000));
+    this.#words = wordsOf(this.#memory);
   }
 
   encode(): EncodedPlan {
     const { base, statusFd } = this.#options;
-    const head = Buffer.alloc(headerSize + this.#operations.length * stepSize);
-    head.writeBigUInt64LE(BigInt(base + headerSize), 0);
-    head.writeBigUInt64LE(BigInt(base + head.length), 8);
-    head.writeBigUInt64LE(BigInt(statusFd), 16);
+    this.#writeNumber(0, base + headerSize);
+    this.#writeNumber(8, base + this.#end);
+    this.#writeNumber(16, statusFd);
+    if (this.#readings > 0) this.#placeTimes();
     this.#operations.forEach((operation, index) => {
       const offset = headerSize + index * stepSize;
-      if (operation.step === "report times") this.#encodeTimesReport(head, offset);
-      else if (operation.clock !== undefined) this.#encodeClock(head, offset, operation.clock);
-      else {
-        this.#encodeStep(head, offset, operation.step, operation.skip);
-        this.#steps.set(BigInt(base + offset), operation.step);
-      }
+      if (operation.step === "report times") this.#encodeTimesReport(offset);
+      else if (operation.clock !== undefined) this.#encodeClock(offset, operation.clock);
+      else this.#encodeStep(offset, operation.step, operation.skip);
     });
-    const bytes = Buffer.concat([head, ...this.#chunks]);
-    const found = this.#steps;
-    return { bytes, stepAt: (address) => found.get(address) };
+    return { bytes: this.#memory.subarray(0, this.#end), stepAt: (address) => this.#stepAt(Number(address)) };
   }
 
-  #encodeStep(head: Buffer, offset: number, step: Step, skip: number): void {
-    if (step.args.length > 6) throw new RangeError(`${step.label}: more than six arguments`);
+  #stepAt(address: number): Step | undefined {
+    const operation = this.#operations[(address - this.#options.base - headerSize) / stepSize];
+    return operation === undefined || operation.step === "report times" ? undefined : operation.step;
+  }
+
+  #encodeStep(offset: number, step: Step, skip: number): void {
+    const { args } = step;
+    if (args.length > 6) throw new RangeError(`${step.label}: more than six arguments`);
     if (skip > 255) throw new RangeError(`${step.label}: skips more than 255 steps`);
-    head.writeUInt16LE(syscallNumber(step.syscall, this.#options.architecture), offset);
     let indirect = 0;
-    step.args.forEach((argument, index) => {
+    for (let index = 0; index < args.length; index++) {
+      const argument = args[index] as Argument;
       if (isSlot(argument)) indirect |= 1 << index;
-      head.writeBigUInt64LE(this.#value(argument), offset + 8 + index * 8);
-    });
-    head[offset + 2] = indirect;
-    head[offset + 3] = flagsOf(step);
-    if (step.onError !== undefined && step.onError.tolerate !== "any") {
-      if (step.onError.tolerate.length > 3) throw new RangeError(`${step.label}: tolerates more than three errors`);
-      step.onError.tolerate.forEach((name, index) => (head[offset + 4 + index] = errnos[name]));
+      this.#writeValue(offset + 8 + index * 8, argument);
     }
-    head[offset + 7] = skip;
-    if (step.result !== undefined) head.writeBigUInt64LE(BigInt(this.#slotAddress(step.result)), offset + 56);
+    const [first = 0, second = 0, third = 0] = toleratedNumbers(step);
+    this.#words[offset / 4] =
+      (syscallNumber(step.syscall, this.#options.architecture) | (indirect << 16) | (flagsOf(step) << 24)) >>> 0;
+    this.#words[offset / 4 + 1] = (first | (second << 8) | (third << 16) | (skip << 24)) >>> 0;
+    if (step.result !== undefined) this.#writeNumber(offset + 56, this.#slotAddress(step.result));
   }
 
-  #encodeClock(head: Buffer, offset: number, index: number): void {
-    const clockMonotonic = 1n;
-    head.writeUInt16LE(syscallNumber("clock_gettime", this.#options.architecture), offset);
-    head.writeBigUInt64LE(clockMonotonic, offset + 8);
-    head.writeBigUInt64LE(BigInt(this.#timesAddress + 16 + index * timeSize), offset + 16);
+  #placeTimes(): void {
+    this.#timesOffset = this.#end;
+    const length = this.#readings * timeSize;
+    this.#reserve(16 + length);
+    this.#writeNumber(this.#timesOffset, Number(timesMarker));
+    this.#writeNumber(this.#timesOffset + 8, length);
   }
 
-  #encodeTimesReport(head: Buffer, offset: number): void {
-    const readings = this.#operations.filter((operation) => operation.clock !== undefined).length;
-    head.writeUInt16LE(syscallNumber("write", this.#options.architecture), offset);
-    head.writeBigUInt64LE(BigInt(this.#options.statusFd), offset + 8);
-    head.writeBigUInt64LE(BigInt(this.#timesAddress), offset + 16);
-    head.writeBigUInt64LE(BigInt(16 + readings * timeSize), offset + 24);
+  #encodeClock(offset: number, index: number): void {
+    const clockMonotonic = 1;
+    this.#words[offset / 4] = syscallNumber("clock_gettime", this.#options.architecture);
+    this.#writeNumber(offset + 8, clockMonotonic);
+    this.#writeNumber(offset + 16, this.#options.base + this.#timesOffset + 16 + index * timeSize);
   }
 
-  /** The 64 bits that stand for an argument: the number itself, or the address of what it points to. */
-  #value(argument: Argument): bigint {
-    switch (typeof argument) {
-      case "number":
-      case "bigint":
-        return BigInt.asUintN(64, BigInt(argument));
-      case "string":
-        return BigInt(this.#place(terminated(argument)));
-      default:
-        return BigInt(isSlot(argument) ? this.#slotAddress(argument) : this.#placeOnce(argument));
+  #encodeTimesReport(offset: number): void {
+    this.#words[offset / 4] = syscallNumber("write", this.#options.architecture);
+    this.#writeNumber(offset + 8, this.#options.statusFd);
+    this.#writeNumber(offset + 16, this.#options.base + this.#timesOffset);
+    this.#writeNumber(offset + 24, 16 + this.#readings * timeSize);
+  }
+
+  /** Writes the 64 bits that stand for an argument: the number itself, or the address of what it points to. */
+  #writeValue(offset: number, argument: Argument): void {
+    if (typeof argument === "number") return this.#writeNumber(offset, argument);
+    if (typeof argument === "string") return this.#writeNumber(offset, this.#placeText(argument));
+    if (typeof argument === "bigint") {
+      this.#words[offset / 4] = Number(argument & 0xffff_ffffn);
+      this.#words[offset / 4 + 1] = Number((argument >> 32n) & 0xffff_ffffn);
+      return;
     }
+    this.#writeNumber(offset, isSlot(argument) ? this.#slotAddress(argument) : this.#placeOnce(argument));
+  }
+
+  /** A whole number as 64 bits, in two's complement. */
+  #writeNumber(offset: number, value: number): void {
+    this.#words[offset / 4] = value;
+    this.#words[offset / 4 + 1] = Math.floor(value / 0x1_0000_0000);
   }
 
   #placeOnce(argument: Uint8Array | Words): number {
     let address = this.#placed.get(argument);
     if (address === undefined) {
-      address = argument instanceof Uint8Array ? this.#place(argument) : this.#placeWords(argument);
+      address = argument instanceof Uint8Array ? this.#placeBytes(argument) : this.#placeWords(argument);
       this.#placed.set(argument, address);
     }
     return address;
   }
 
-  #placeWords(argument: Words): number {
-    const block = Buffer.alloc(argument.words.length * 8);
-    argument.words.forEach((word, index) => block.writeBigUInt64LE(this.#value(word), index * 8));
-    return this.#place(block);
+  #placeWords({ words }: Words): number {
+    const offset = this.#reserve(words.length * 8);
+    words.forEach((word, index) => this.#writeValue(offset + index * 8, word));
+    return this.#options.base + offset;
   }
 
   #slotAddress(slot: Slot): number {
     let address = this.#slots.get(slot);
     if (address === undefined) {
-      address = this.#place(new Uint8Array(8));
+      address = this.#options.base + this.#reserve(8);
       this.#slots.set(slot, address);
     }
     return address;
   }
 
-  /** Puts bytes at the next multiple of 16 and returns their address. */
-  #place(bytes: Uint8Array): number {
-    const address = this.#end;
-    const padded = new Uint8Array((bytes.length + 15) & ~15);
-    padded.set(bytes);
-    this.#chunks.push(padded);
-    this.#end += padded.length;
-    return address;
+  #placeBytes(bytes: Uint8Array): number {
+    const offset = this.#reserve(bytes.length);
+    this.#memory.set(bytes, offset);
+    return this.#options.base + offset;
   }
+
+  #placeText(text: string): number {
+    if (text.includes("\0")) {
+      throw new RangeError(`text with a NUL cannot be given to the kernel: ${JSON.stringify(text)}`);
+    }
+    const offset = this.#reserve(Buffer.byteLength(text) + 1);
+    this.#memory.write(text, offset);
+    return this.#options.base + offset;
+  }
+
+  /** Room for so many bytes, all zero. */
+  #reserve(length: number): number {
+    const offset = this.#end;
+    this.#end = roundUp(offset + length, 16);
+    if (this.#end > this.#memory.length) {
+      const larger = Buffer.alloc(roundUp(this.#end * 2, 0x1_0000));
+      larger.set(this.#memory);
+      this.#memory = larger;
+      this.#words = wordsOf(larger);
+    }
+    return offset;
+  }
+}
+
+function roundUp(value: number, multiple: number): number {
+  return Math.ceil(value / multiple) * multiple;
+}
+
+function wordsOf(memory: Buffer): Uint32Array {
+  return new Uint32Array(memory.buffer, memory.byteOffset, memory.length / 4);
+}
+
+function toleratedNumbers({ label, onError }: Step): number[] {
+  if (onError === undefined || onError.tolerate === "any") return [];
+  if (onError.tolerate.length > 3) throw new RangeError(`${label}: tolerates more than three errors`);
+  return onError.tolerate.map((name) => errnos[name]);
 }
 
 function isSlot(argument: Argument): argument is Slot {
   return typeof argument === "object" && "kind" in argument && argument.kind === "slot";
 }
 
-function flagsOf(step: Step): number {
+function flagsOf({ onError, onSuccess }: Step): number {
   let flags = 0;
-  if (step.onError?.tolerate === "any") flags |= flag.tolerateAny;
-  if (step.onError?.report === true) flags |= flag.report;
-  if (step.onSuccess?.skip !== undefined) flags |= flag.skipOnSuccess;
-  if (step.onSuccess?.parent === "leaves") flags |= flag.leave;
-  if (step.onSuccess?.parent === "reaps") flags |= flag.reap;
+  if (onError?.tolerate === "any") flags |= flag.tolerateAny;
+  if (onError?.report === true) flags |= flag.report;
+  if (onSuccess?.skip !== undefined) flags |= flag.skipOnSuccess;
+  if (onSuccess?.parent === "leaves") flags |= flag.leave;
+  if (onSuccess?.parent === "reaps") flags |= flag.reap;
   return flags;
-}
-
-function terminated(text: string): Uint8Array {
-  if (text.includes("\0")) throw new RangeError(`text with a NUL cannot be given to the kernel: ${JSON.stringify(text)}`);
-  return Buffer.from(`${text}\0`);
 }
