@@ -58,10 +58,7 @@ export class Supervisor {
     cleanup.defer(() => cgroup.remove());
     if (resources?.devices !== undefined) cgroup.restrictDevices(resources.devices);
     const plan = planContainer(this.#processOptions());
-    using process = launchContainer(plan, this.#processOptions(), {
-      stdio: stdio.descriptors,
-      timed: onLaunched !== undefined,
-    });
+    using process = launchContainer(plan, this.#processOptions(), { timed: onLaunched !== undefined });
     // From here on a failure must not leave the process behind; the pidfd makes sure that no other one is meant.
     using _kill = cleanupOf(process);
     using _guard = guardProcess(process.pidfd);
@@ -88,6 +85,7 @@ export class Supervisor {
       reaper,
       diesWithParent: true,
       terminalSocket: stdio.terminalSocket,
+      stdio: stdio.descriptors,
       resolveTarget: (path: string) => this.#options.resolveTarget(path),
     };
   }

@@ -1,5 +1,6 @@
-import { statSync } from "node:fs";
+import { fstatSync, statSync } from "node:fs";
 import { lastCapability } from "../linux/capabilities.ts";
+import { makeDevice } from "../linux/device-number.ts";
 import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { NotFoundError } from "../util/errors.ts";
@@ -19,6 +20,8 @@ export interface ContainerProcessOptions {
   /** See `MountFacts.resolveTarget`. */
   resolveTarget(path: string): string;
   readonly terminalSocket?: number | undefined;
+  /** What becomes the process's descriptors 0, 1 and 2. */
+  readonly stdio: readonly [number, number, number];
   readonly reaper: boolean;
   readonly diesWithParent: boolean;
 }
@@ -33,12 +36,14 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
     joinCgroup: options.cgroup.joinSteps(),
     facts: {
       sourceKind,
+      kernelPath,
       resolveTarget: (path) => options.resolveTarget(path),
       cgroupView: options.cgroup.view(),
       lastCapability: lastCapability(),
     },
     seccomp: spec.linux?.seccomp === undefined ? undefined : compileSeccomp(spec.linux.seccomp),
     terminalSocket: options.terminalSocket,
+    nullStdio: nullDescriptors(options.stdio),
     reaper: options.reaper,
     diesWithParent: options.diesWithParent,
   });
@@ -48,7 +53,7 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
 export function launchContainer(
   plan: LaunchPlan,
   options: ContainerProcessOptions,
-  process: { readonly stdio: readonly [number, number, number]; readonly timed: boolean },
+  process: { readonly timed: boolean },
 ): LaunchedProcess {
   const joined = plan.steps.flatMap((step) => (step.group === "cgroup" ? step.args.slice(0, 1) : []));
   const descriptors = joined.filter((argument) => typeof argument === "number");
@@ -57,10 +62,26 @@ export function launchContainer(
     namespaces: plan.namespaces,
     intoCgroup: options.cgroup.cloneInto,
     steps: plan.steps,
-    stdio: process.stdio,
+    stdio: options.stdio,
     descriptors: [...new Set(descriptors)],
     timed: process.timed,
   });
+}
+
+/** Which of the descriptors 0, 1 and 2 would be the host's null device. null(4) */
+function nullDescriptors(stdio: readonly number[]): number[] {
+  const device = makeDevice(1, 3);
+  return [...stdio.keys()].filter((target) => {
+    const stat = fstatSync(stdio[target] as number, { bigint: true });
+    return stat.isCharacterDevice() && stat.rdev === device;
+  });
+}
+
+/** As gocker's own procfs and sysfs have it: what is covered there is the same for all processes. */
+function kernelPath(path: string): "directory" | "file" | undefined {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return undefined;
+  return found.isDirectory() ? "directory" : "file";
 }
 
 function sourceKind(source: string): TargetKind {
@@ -71,4 +92,3 @@ function sourceKind(source: string): TargetKind {
     throw new NotFoundError(`the source of a mount does not exist: ${source}`, { cause: error });
   }
 }
-

@@ -16,6 +16,7 @@ import {
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
 } from "../../linux/constants.ts";
 import { slot, type Slot, type Step, type StepGroup } from "../../linux/launch/plan.ts";
 import { splitPath } from "../../util/path.ts";
@@ -26,6 +27,8 @@ export type TargetKind = "directory" | "file" | "any";
 export interface TargetOptions {
   /** No link may be on the way. */
   readonly noSymlinks?: boolean;
+  /** Whether what is missing is made: yes, unless told. */
+  readonly create?: boolean;
   /** Where the path leads when it does not exist: a link may point to what is to be made. The path itself unless told. */
   readonly createAt?: string;
 }
@@ -150,6 +153,10 @@ export class PlanBuilder {
       return target;
     }
     const open = openInRoot(this.root, parts.join("/"), kind === "directory" ? O_DIRECTORY : 0, options);
+    if (options.create === false) {
+      this.add({ label: `Find ${path} in the container`, group, syscall: "openat2", args: open, result: target, path });
+      return target;
+    }
     const creation = this.#creationSteps(group, splitPath(options.createAt ?? path), kind, target);
     this.add({
       label: `Find ${path} in the container`,
@@ -221,7 +228,14 @@ export class PlanBuilder {
 
   /** Makes a directory in one that the plan itself mounted, and opens it. */
   makeDirectoryIn(group: StepGroup, parent: Slot, name: string, path: string): Slot {
-    this.add({ label: `Make the directory ${path}`, group, syscall: "mkdirat", args: [parent, name, 0o755], path });
+    this.add({
+      label: `Make the directory ${path}`,
+      group,
+      syscall: "mkdirat",
+      args: [parent, name, 0o755],
+      onError: { tolerate: ["EEXIST"] },
+      path,
+    });
     return this.addFor(path, {
       label: `Open ${path}`,
       group,
@@ -250,6 +264,12 @@ export function openInRoot(
 ): Step["args"] {
   const resolve = resolveInRoot | (options.noSymlinks === true ? RESOLVE_NO_SYMLINKS : 0);
   return [root, path, openHow(O_PATH | O_CLOEXEC | flags, 0, resolve), openHowSize];
+}
+
+/** The arguments of an openat2 of a file of the very file system that `root` is the root of, without any link. */
+export function openBeneath(root: Slot, path: string, flags: number): Step["args"] {
+  const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
+  return [root, path, openHow(flags | O_CLOEXEC, 0, resolve), openHowSize];
 }
 
 /** A `struct open_how`. openat2(2) */

@@ -1,10 +1,13 @@
 import {
   AT_EMPTY_PATH,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
   O_CLOEXEC,
   O_CREAT,
   O_EXCL,
   O_NOFOLLOW,
   O_PATH,
+  O_RDWR,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
   S_IFBLK,
@@ -123,13 +126,55 @@ export function addConsole(builder: PlanBuilder, dev: Slot, terminal: number): v
   builder.attach(`Mount the terminal at ${path}`, group, tree, file, path);
 }
 
-/** A descriptor of the null device that masks are made of: the one that this plan made, not what a path leads to. */
-export function openNull(builder: PlanBuilder, dev: Slot): Slot {
+/**
+ * A directory whose `null` is the null device, whatever the container has at /dev: the /dev that this plan made, else one
+ * of its own that is nowhere in the tree. What an image or a volume calls /dev/null plays no part (CVE-2025-31133).
+ */
+export function directoryOfNull(builder: PlanBuilder, dev: Slot | undefined): Slot {
+  if (dev !== undefined) return dev;
+  const own = builder.newFileSystem({
+    label: "A place for a null device",
+    group,
+    type: "tmpfs",
+    source: "tmpfs",
+    options: ["mode=755", "nr_blocks=1", "nr_inodes=2"],
+    attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+  });
+  addNode(builder, own, defaultDevices[0] as Device, "null");
+  return own;
+}
+
+/** A descriptor of the null device to make masks of. @param directory of {@link directoryOfNull} */
+export function openNull(builder: PlanBuilder, directory: Slot): Slot {
   return builder.addFor("null", {
     label: "Open /dev/null to mask files with",
     group: "security",
     syscall: "openat",
-    args: [dev, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC],
+    args: [directory, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC],
     path: "/dev/null",
   });
+}
+
+/**
+ * Standard descriptors that lead to the host's null device lead to the container's instead: its root is the owner of the
+ * host's, and could change its mode through the descriptor.
+ * @param directory of {@link directoryOfNull}
+ */
+export function addNullStdio(builder: PlanBuilder, directory: Slot, descriptors: readonly number[]): void {
+  if (descriptors.length === 0) return;
+  const device = builder.addFor("null for standard descriptors", {
+    label: "Open the container's /dev/null",
+    group,
+    syscall: "openat",
+    args: [directory, "null", O_RDWR | O_NOFOLLOW | O_CLOEXEC],
+    path: "/dev/null",
+  });
+  for (const descriptor of descriptors) {
+    builder.add({
+      label: `Connect descriptor ${descriptor} to it`,
+      group,
+      syscall: "dup3",
+      args: [device, descriptor, 0],
+    });
+  }
 }

@@ -14,8 +14,8 @@ import type { NamespaceType, RuntimeSpec } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { RootFileSystem } from "../root.ts";
 import { PlanBuilder } from "./builder.ts";
-import { addConsole, addDefaultDevices, addDevices, openNull } from "./devices.ts";
-import { addMounts, type MountFacts } from "./mounts.ts";
+import { addConsole, addDefaultDevices, addDevices, addNullStdio, directoryOfNull, openNull } from "./devices.ts";
+import { addMounts, isInProc, type MadeMounts, type MountFacts } from "./mounts.ts";
 import { addLoopback } from "./network.ts";
 import {
   addCloseOnExec,
@@ -30,7 +30,7 @@ import {
 } from "./process.ts";
 import { addPivotSteps, addPropagationStep, addRootSteps } from "./root-file-system.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
-import { addMaskedPaths, addReadonlyPaths, addSysctls } from "./security.ts";
+import { addMaskedPaths, addReadonlyPaths, addSysctls, type PathKinds } from "./security.ts";
 import { addTerminal, addTerminalAsStdio, terminalDescriptors } from "./terminal.ts";
 
 /** A container as a list of system calls: what `--explain` prints and the launcher runs. */
@@ -51,6 +51,8 @@ export interface LaunchPlanInput {
   readonly seccomp: SeccompFilter | undefined;
   /** Where the terminal's master side goes; needed when `process.terminal` is set. */
   readonly terminalSocket?: number | undefined;
+  /** Which of the descriptors 0, 1 and 2 are the host's null device. */
+  readonly nullStdio: readonly number[];
   /** Process 1 is a reaper, and the program its child. */
   readonly reaper: boolean;
   readonly diesWithParent: boolean;
@@ -87,12 +89,13 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
 
   addPropagationStep(builder, linux.rootfsPropagation);
   addRootSteps(builder, input.root);
-  const cwd = addFileSystems(builder, input);
+  const fileSystems = addFileSystems(builder, input);
+  const kinds = kernelPaths(fileSystems.made, facts);
 
   addPivotSteps(builder);
   addNames(builder, spec);
   // After hostname and before the read-only paths, which cover the settings.
-  addSysctls(builder, linux.sysctl ?? {}, cwd.proc);
+  addSysctls(builder, linux.sysctl ?? {}, fileSystems.made.get("/proc")?.mount);
   if (spec.root?.readonly === true) {
     builder.setMountAttributes({
       label: "Make the root directory read-only",
@@ -101,8 +104,11 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
       set: MOUNT_ATTR_RDONLY,
     });
   }
-  addReadonlyPaths(builder, linux.readonlyPaths ?? []);
-  addMaskedPaths(builder, linux.maskedPaths ?? [], cwd.nullDevice);
+  addReadonlyPaths(builder, linux.readonlyPaths ?? [], kinds);
+  addMaskedPaths(builder, linux.maskedPaths ?? [], {
+    kinds,
+    nullDevice: () => openNull(builder, fileSystems.ofNull()),
+  });
 
   addRlimits(builder, process.rlimits ?? []);
   addSignalDefaults(builder);
@@ -112,7 +118,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     label: `Go to the working directory ${process.cwd}`,
     group: "process",
     syscall: "fchdir",
-    args: [cwd.directory],
+    args: [fileSystems.directory],
     path: process.cwd,
   });
   addCloseOnExec(builder);
@@ -156,35 +162,51 @@ function addNamespaces(builder: PlanBuilder, spec: RuntimeSpec): number {
     if (flag === undefined) throw new InvalidDocumentError(`linux.namespaces: ${type} is not supported yet`);
     flags |= flag;
   }
-  if ((flags & CLONE_NEWNS) === 0) throw new InvalidDocumentError("linux.namespaces: a container needs a mount namespace");
+  if ((flags & CLONE_NEWNS) === 0)
+    throw new InvalidDocumentError("linux.namespaces: a container needs a mount namespace");
   return flags;
 }
 
 /** What later steps need of the container's file systems. */
 interface FileSystems {
   readonly directory: Slot;
-  readonly proc: Slot | undefined;
-  readonly nullDevice: () => Slot;
+  readonly made: MadeMounts;
+  /** See {@link directoryOfNull}; made when it is first asked for. */
+  readonly ofNull: () => Slot;
 }
 
 function addFileSystems(builder: PlanBuilder, input: LaunchPlanInput): FileSystems {
   const { spec, facts } = input;
   const process = spec.process as NonNullable<RuntimeSpec["process"]>;
   const own = spec.linux?.devices ?? [];
-  const mounts = spec.mounts ?? [];
+  const all = spec.mounts ?? [];
+  // Last: a mount whose target leads to /proc by a link ends up below it and is hidden, instead of putting its own files
+  // in the place of the kernel's (CVE-2025-52881).
+  const mounts = all.filter((mount) => !isInProc(mount));
+  const made: MadeMounts = new Map();
   // Devices come right after /dev, so that a mount over one of them finds it.
   const devIndex = mounts.findLastIndex((mount) => mount.destination === "/dev");
-  const made = addMounts(builder, mounts.slice(0, devIndex + 1), facts);
-  const dev = made.get("/dev");
+  addMounts(builder, mounts.slice(0, devIndex + 1), facts, made);
+  const dev = made.get("/dev")?.mount;
   if (dev !== undefined) addDefaultDevices(builder, dev, own);
   addDevices(builder, own, dev);
-  for (const [destination, mount] of addMounts(builder, mounts.slice(devIndex + 1), facts)) {
-    made.set(destination, mount);
-  }
-  if (process.terminal === true) addTerminalSteps(builder, input, dev, made.get("/dev/pts"));
+  addMounts(builder, mounts.slice(devIndex + 1), facts, made);
+  addMounts(builder, all.filter(isInProc), facts, made);
+  let place: Slot | undefined;
+  const ofNull = () => (place ??= directoryOfNull(builder, dev));
+  if (input.nullStdio.length > 0) addNullStdio(builder, ofNull(), input.nullStdio);
+  if (process.terminal === true) addTerminalSteps(builder, input, dev, made.get("/dev/pts")?.mount);
   const directory = openWorkingDirectory(builder, process.cwd, (path) => facts.resolveTarget(path));
-  const nullDevice = () => openNull(builder, dev ?? builder.openTarget("security", "/dev", "directory"));
-  return { directory, proc: made.get("/proc"), nullDevice };
+  return { directory, made, ofNull };
+}
+
+/**
+ * What is known beforehand of paths to cover: those in a procfs or sysfs that the plan itself mounted are the same in
+ * every one of this kernel's, and no image can put anything else there.
+ */
+function kernelPaths(made: MadeMounts, facts: MountFacts): PathKinds {
+  const known = made.get("/proc")?.type === "proc" && made.get("/sys")?.type === "sysfs";
+  return (path) => (known && /^\/(?:proc|sys)\//.test(path) ? (facts.kernelPath(path) ?? "missing") : "unknown");
 }
 
 function addTerminalSteps(

@@ -22,31 +22,44 @@ export interface MountFacts {
   sourceKind(source: string): TargetKind;
   /** Where a path of the container leads by the links of its image, whether anything is there or not. */
   resolveTarget(path: string): string;
+  /** What a path below /proc or /sys is, in a procfs or sysfs of this kernel; undefined when there is nothing. */
+  kernelPath(path: string): "directory" | "file" | undefined;
   readonly cgroupView: CgroupView | undefined;
 }
 
-/** The mounts that later steps work in, by their place in the container: `/proc`, `/dev`, `/dev/pts`. */
-export type MadeMounts = Map<string, Slot>;
+/** Whether a mount is the one at /proc or, by its name, in there. */
+export function isInProc(mount: Mount): boolean {
+  return splitPath(mount.destination)[0] === "proc";
+}
+
+/** A file system that the plan made. */
+export interface MadeMount {
+  readonly type: string;
+  readonly mount: Slot;
+}
+
+/** The file systems that the plan made, by their place in the container: `/proc`, `/dev`, `/dev/pts`. */
+export type MadeMounts = Map<string, MadeMount>;
 
 /**
  * The mounts of the specification, in its order. Sources are taken while the host's root is still there; targets are
  * found below the container's root.
+ * @param made what is there already; the mounts made here are added to it
  * @throws InvalidDocumentError for a mount that breaks the specification's rules
  */
-export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], facts: MountFacts): MadeMounts {
-  const made: MadeMounts = new Map();
+export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], facts: MountFacts, made: MadeMounts): void {
   mounts.forEach((mount, index) => {
     if (!mount.destination.startsWith("/")) {
       throw new InvalidDocumentError(`mounts[${index}].destination: ${mount.destination} is not absolute`);
     }
     const destination = `/${splitPath(mount.destination).join("/")}`;
     const options = parseMountOptions(mount.options ?? []);
-    if (mount.type === "cgroup" || mount.type === "cgroup2") addCgroupMount(builder, destination, options, facts);
-    else if (options.bind !== undefined || mount.type === "bind") {
+    if (mount.type === "cgroup" || mount.type === "cgroup2") {
+      addCgroupMount(builder, destination, options, facts, made);
+    } else if (options.bind !== undefined || mount.type === "bind") {
       addBind(builder, { mount, index, destination, options, facts });
-    } else made.set(destination, addFileSystem(builder, mount, destination, options, facts));
+    } else addFileSystem(builder, mount, destination, options, facts, made);
   });
-  return made;
 }
 
 /** File systems whose target must be a real directory: a link there would let an image move them aside. */
@@ -58,11 +71,12 @@ function addFileSystem(
   destination: string,
   options: MountOptions,
   facts: MountFacts,
-): Slot {
+  made: MadeMounts,
+): void {
   const type = mount.type ?? "none";
   const readOnly = (options.set & MOUNT_ATTR_RDONLY) !== 0;
   const label = `Mount ${type} at ${destination}`;
-  const made = builder.newFileSystem({
+  const slot = builder.newFileSystem({
     label,
     group,
     type,
@@ -70,14 +84,29 @@ function addFileSystem(
     options: readOnly ? [...options.data, "ro"] : options.data,
     attributes: options.set,
   });
-  if (options.propagation !== 0) addPropagation(builder, destination, made, options);
-  const isPinned = pinned.has(type);
-  const target = builder.openTarget(group, destination, "directory", {
-    noSymlinks: isPinned,
-    ...(!isPinned && { createAt: facts.resolveTarget(destination) }),
-  });
-  builder.attach(label, group, made, target, destination);
-  return made;
+  if (options.propagation !== 0) addPropagation(builder, destination, slot, options);
+  const target = pinned.has(type)
+    ? builder.openTarget(group, destination, "directory", { noSymlinks: true })
+    : openDirectoryTarget(builder, destination, facts, made);
+  builder.attach(label, group, slot, target, destination);
+  made.set(destination, { type, mount: slot });
+}
+
+/** The directory of a mount point; where the plan knows more of the place than its path, with fewer steps. */
+function openDirectoryTarget(builder: PlanBuilder, destination: string, facts: MountFacts, made: MadeMounts): Slot {
+  const parts = splitPath(destination);
+  const name = parts.pop() ?? "";
+  const parent = made.get(`/${parts.join("/")}`);
+  if (parent?.type === "tmpfs") return builder.makeDirectoryIn(group, parent.mount, name, destination);
+  const [top] = parts;
+  // The kernel's own file systems have a place or they do not: none can be made there.
+  const isKernels = top !== undefined && pinned.has(made.get(`/${top}`)?.type ?? "");
+  return builder.openTarget(
+    group,
+    destination,
+    "directory",
+    isKernels ? { create: false } : { createAt: facts.resolveTarget(destination) },
+  );
 }
 
 function addPropagation(builder: PlanBuilder, destination: string, mount: Slot, options: MountOptions): void {
@@ -140,10 +169,16 @@ function addBind(builder: PlanBuilder, { mount, index, destination, options, fac
   builder.attach(`Mount ${source} at ${destination}`, group, tree, target, destination);
 }
 
-function addCgroupMount(builder: PlanBuilder, destination: string, options: MountOptions, facts: MountFacts): void {
+function addCgroupMount(
+  builder: PlanBuilder,
+  destination: string,
+  options: MountOptions,
+  facts: MountFacts,
+  made: MadeMounts,
+): void {
   const view = facts.cgroupView;
   if (view === undefined) return;
-  const target = builder.openTarget(group, destination, "directory");
+  const target = openDirectoryTarget(builder, destination, facts, made);
   if (view.type === "v2") {
     const made = builder.newFileSystem({
       label: `Mount cgroup2 at ${destination}`,
@@ -182,7 +217,13 @@ function addCgroupMount(builder: PlanBuilder, destination: string, options: Moun
       set: options.set,
       propagation: MS_PRIVATE,
     });
-    builder.attach(`Mount it at ${path}`, group, tree, builder.makeDirectoryIn(group, base, hierarchy.name, path), path);
+    builder.attach(
+      `Mount it at ${path}`,
+      group,
+      tree,
+      builder.makeDirectoryIn(group, base, hierarchy.name, path),
+      path,
+    );
   }
   for (const link of view.links) {
     builder.add({

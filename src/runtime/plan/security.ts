@@ -9,7 +9,6 @@ import {
   MOVE_MOUNT_T_EMPTY_PATH,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
-  O_CLOEXEC,
   O_DIRECTORY,
   O_WRONLY,
   SECCOMP_SET_MODE_FILTER,
@@ -17,7 +16,7 @@ import {
 import { words, type Slot } from "../../linux/launch/plan.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
-import { openInRoot, type PlanBuilder } from "./builder.ts";
+import { openBeneath, openInRoot, type PlanBuilder } from "./builder.ts";
 
 const group = "security";
 
@@ -26,9 +25,13 @@ function relative(path: string, property: string): string {
   return path.slice(1) || ".";
 }
 
+/** What a path is; "unknown" for one that only the running plan can tell of. */
+export type PathKinds = (path: string) => "directory" | "file" | "missing" | "unknown";
+
 /** `linux.readonlyPaths`: each is bound over itself, read-only. Paths that do not exist are left alone. */
-export function addReadonlyPaths(builder: PlanBuilder, paths: readonly string[]): void {
+export function addReadonlyPaths(builder: PlanBuilder, paths: readonly string[], kinds: PathKinds): void {
   for (const path of paths) {
+    if (kinds(path) === "missing") continue;
     const place = builder.addFor(path, {
       label: `Find ${path}, to make it read-only`,
       group,
@@ -60,9 +63,14 @@ export function addReadonlyPaths(builder: PlanBuilder, paths: readonly string[])
  * places are found below the container's root and the covers are made from descriptors, so that a link in the place of
  * either leads nowhere (CVE-2025-31133).
  */
-export function addMaskedPaths(builder: PlanBuilder, paths: readonly string[], nullDevice: () => Slot): void {
-  if (paths.length === 0) return;
-  const device = nullDevice();
+export function addMaskedPaths(
+  builder: PlanBuilder,
+  paths: readonly string[],
+  options: { readonly kinds: PathKinds; readonly nullDevice: () => Slot },
+): void {
+  const present = paths.filter((path) => options.kinds(path) !== "missing");
+  if (present.length === 0) return;
+  const device = options.nullDevice();
   const empty = builder.newFileSystem({
     label: "An empty directory to mask with",
     group,
@@ -71,53 +79,49 @@ export function addMaskedPaths(builder: PlanBuilder, paths: readonly string[], n
     options: ["nr_blocks=1", "nr_inodes=1", "ro"],
     attributes: MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
   });
-  for (const path of paths) addMask(builder, path, device, empty);
+  for (const path of present) {
+    const kind = options.kinds(path);
+    // A directory's mask leaves out the steps of a file's, which come next.
+    if (kind !== "file") addMask(builder, path, "directory", empty, kind === "unknown" ? 3 : 0);
+    if (kind !== "directory") addMask(builder, path, "file", device, 0);
+  }
 }
 
-function addMask(builder: PlanBuilder, path: string, device: Slot, empty: Slot): void {
-  const name = relative(path, "linux.maskedPaths");
-  const coverOf = (label: string, source: Slot) =>
-    builder.addFor(`cover of ${path}`, {
-      label,
-      group,
-      syscall: "open_tree",
-      args: [source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
-      path,
-    });
-  const directory = builder.addFor(path, {
-    label: `Find ${path}, to mask it`,
+function addMask(builder: PlanBuilder, path: string, kind: "directory" | "file", source: Slot, skip: number): void {
+  const place = builder.addFor(path, {
+    label: `Find the ${kind} ${path}, to mask it`,
     group,
     syscall: "openat2",
-    args: openInRoot(builder.root, name, O_DIRECTORY),
+    args: openInRoot(builder.root, relative(path, "linux.maskedPaths"), kind === "directory" ? O_DIRECTORY : 0),
     onError: { tolerate: ["ENOENT", "ENOTDIR", "EACCES"], skip: 2 },
     path,
   });
-  const directoryCover = coverOf("Take the empty directory", empty);
+  const cover = builder.addFor(`cover of ${path}`, {
+    label: kind === "directory" ? "Take the empty directory" : "Take the null device",
+    group,
+    syscall: "open_tree",
+    args: [source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
+    path,
+  });
   builder.add({
-    label: `Mask the directory ${path}`,
+    label: `Mask the ${kind} ${path}`,
     group,
     syscall: "move_mount",
-    args: [directoryCover, "", directory, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
-    onSuccess: { skip: 3 },
+    args: [cover, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
+    ...(skip > 0 && { onSuccess: { skip } }),
     path,
   });
-  const file = builder.addFor(path, {
-    label: `Find the file ${path}, to mask it`,
-    group,
-    syscall: "openat2",
-    args: openInRoot(builder.root, name, 0),
-    onError: { tolerate: ["ENOENT", "ENOTDIR", "EACCES"], skip: 2 },
-    path,
-  });
-  const fileCover = coverOf("Take the null device", device);
-  builder.attach(`Mask the file ${path}`, group, fileCover, file, path);
 }
 
 /**
  * `linux.sysctl`, written through the procfs that the plan itself mounted, before any of it becomes read-only: what
- * lies at /proc by then plays no part (CVE-2025-52881). sysctl(8): dots separate, unless there are slashes.
+ * lies at /proc or in it by then plays no part (CVE-2025-52881). sysctl(8): dots separate, unless there are slashes.
  */
-export function addSysctls(builder: PlanBuilder, sysctls: Readonly<Record<string, string>>, proc: Slot | undefined): void {
+export function addSysctls(
+  builder: PlanBuilder,
+  sysctls: Readonly<Record<string, string>>,
+  proc: Slot | undefined,
+): void {
   for (const [name, value] of Object.entries(sysctls)) {
     if (proc === undefined) throw new InvalidDocumentError(`linux.sysctl: ${name} needs a proc mount at /proc`);
     const path = `sys/${name.includes("/") ? name : name.replaceAll(".", "/")}`;
@@ -125,8 +129,8 @@ export function addSysctls(builder: PlanBuilder, sysctls: Readonly<Record<string
     const file = builder.addFor(name, {
       label: `Open the kernel setting ${name}`,
       group: "namespaces",
-      syscall: "openat",
-      args: [proc, path, O_WRONLY | O_CLOEXEC],
+      syscall: "openat2",
+      args: openBeneath(proc, path, O_WRONLY),
       path: `/proc/${path}`,
     });
     const bytes = Buffer.from(value);
