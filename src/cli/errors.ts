@@ -1,4 +1,4 @@
-import { GockerError } from "../util/errors.ts";
+import { errorMessage, GockerError } from "../util/errors.ts";
 import { harmless, type Style, style } from "./output/style.ts";
 import { OutputClosedError } from "./output/write.ts";
 
@@ -135,7 +135,7 @@ function causeOf(error: unknown): unknown {
 }
 
 function plainMessage(error: unknown): string {
-  return harmless(error instanceof Error ? error.message : String(error), "\n");
+  return harmless(errorMessage(error), "\n");
 }
 
 function stackOf(error: unknown): string[] {

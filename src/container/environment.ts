@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { InvalidDocumentError, UsageError } from "../util/errors.ts";
+import { errorMessage, InvalidDocumentError, UsageError } from "../util/errors.ts";
 
 /** Docker's PATH for containers on Linux. */
 export const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -72,8 +72,7 @@ function readEnvironmentFile(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`cannot read the environment file ${path}: ${reason}`, { cause: error });
+    throw new UsageError(`cannot read the environment file ${path}: ${errorMessage(error)}`, { cause: error });
   }
 }
 

@@ -4,6 +4,7 @@ import type { ContainerStatus } from "../container/record.ts";
 import { loadRegistriesConfig } from "../registry/config.ts";
 import { detectCgroups } from "../runtime/cgroup/detect.ts";
 import type { EngineContext } from "./context.ts";
+import { errorMessage } from "../util/errors.ts";
 import { type VersionInfo, versionInfo } from "./version.ts";
 
 /** What gocker has here, and what this machine gives it to work with. */
@@ -42,7 +43,7 @@ const neededFileSystems = ["overlay", "proc", "sysfs", "tmpfs", "devpts", "mqueu
 export async function systemInfo(context: EngineContext): Promise<SystemInfo> {
   const warnings: string[] = [];
   const warn = (what: string, error: unknown) => {
-    warnings.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    warnings.push(`${what}: ${errorMessage(error)}`);
   };
   const cgroups = detectCgroups();
   const fileSystems = new Set(readLines("/proc/filesystems").map((line) => line.split("\t").at(-1)));

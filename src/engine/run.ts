@@ -12,7 +12,7 @@ import { isTerminal } from "../linux/terminal.ts";
 import { openCgroup } from "../runtime/cgroup/open.ts";
 import { ExecutionError } from "../runtime/errors.ts";
 import type { LaunchPlan } from "../runtime/plan/launch-plan.ts";
-import { NotFoundError, UsageError } from "../util/errors.ts";
+import { errorMessage, NotFoundError, UsageError } from "../util/errors.ts";
 import { writeFileExclusive } from "../util/exclusive-file.ts";
 import { findBuiltIn, isBuiltIn } from "./built-in.ts";
 import { findImage } from "./find-image.ts";
@@ -31,9 +31,7 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
   checkBeforehand(options);
   const environment = resolveUserEnvironment(options.environment, options.environmentFiles, process.env);
   const stores = await openContainers(context, (id, error) =>
-    ui.warn(
-      `container ${id.slice(0, 12)} could not be put in order: ${error instanceof Error ? error.message : error}`,
-    ),
+    ui.warn(`container ${id.slice(0, 12)} could not be put in order: ${errorMessage(error)}`),
   );
   using created = await createFromImage({ context, options, ui, stores, environment });
   const { claim } = created;
@@ -43,7 +41,7 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
     return code;
   } catch (error) {
     const exitCode = error instanceof ExecutionError ? error.exitCode : 125;
-    claim.markExited({ exitCode, error: error instanceof Error ? error.message : String(error) });
+    claim.markExited({ exitCode, error: errorMessage(error) });
     throw error;
   } finally {
     if (options.remove || options.explain === "only") await removeFiles(stores, claim, { anonymousVolumes: true });

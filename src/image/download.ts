@@ -1,5 +1,5 @@
 import type { Descriptor } from "../oci/descriptor.ts";
-import { GockerError, VerificationError } from "../util/errors.ts";
+import { asError, GockerError, VerificationError } from "../util/errors.ts";
 import type { BlobSource } from "./blob-source.ts";
 import { BlobMismatchError, DownloadError } from "./errors.ts";
 
@@ -90,7 +90,7 @@ async function receive(
       const next = await reader.read().catch(asError);
       if (next instanceof Error) return next;
       if (next.done) break;
-      const chunk = next.value as Uint8Array;
+      const chunk = next.value;
       const skipped = Math.min(superfluous, chunk.length);
       superfluous -= skipped;
       if (skipped === chunk.length) continue;
@@ -139,8 +139,4 @@ function pauseFor(delay: number, signal: AbortSignal): Promise<void> {
     }, delay);
     signal.addEventListener("abort", onAbort, { once: true });
   });
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

@@ -100,3 +100,13 @@ export class SystemCallError extends GockerError {
     this.step = options.step;
   }
 }
+
+/** What went wrong in words, whatever was thrown. */
+export function errorMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** What was thrown as an error, which it nearly always is. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,5 +1,5 @@
 import { type ContainerSummary, listContainers } from "../../engine/ps.ts";
-import { UsageError } from "../../util/errors.ts";
+import { errorMessage, UsageError } from "../../util/errors.ts";
 import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
 import { hasLabel, parseFilters } from "../output/filter.ts";
@@ -74,8 +74,7 @@ export const psCommand = command({
     // To ask for a status is to ask for those that have it.
     const all = flags.all || last !== undefined || flags.filter.some((text) => /^(?:status|exited)=/.test(text));
     const onBroken = (id: string, error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      writeError(`gocker: warning: container ${id.slice(0, 12)} is left out: ${reason}\n`);
+      writeError(`gocker: warning: container ${id.slice(0, 12)} is left out: ${errorMessage(error)}\n`);
     };
     const containers = (await listContainers(context, { all, onBroken })).filter(filter).slice(0, last);
     const now = Date.now();

@@ -1,5 +1,5 @@
 import { systemCallError } from "../../linux/errno.ts";
-import { GockerError, InvalidDocumentError, SystemCallError } from "../../util/errors.ts";
+import { asError, GockerError, InvalidDocumentError, SystemCallError } from "../../util/errors.ts";
 import type { UnpackedLayer } from "./pipeline.ts";
 
 /** From the owner of a layer's Worker to it. Bytes are moved, not copied. */
@@ -31,7 +31,7 @@ export interface ErrorRecord {
 /** @see readError */
 export function recordError(error: unknown): ErrorRecord {
   const known = error instanceof GockerError ? error : undefined;
-  const plain = error instanceof Error ? error : new Error(String(error));
+  const plain = asError(error);
   const call = error instanceof SystemCallError ? error : undefined;
   return {
     name: plain.name,
