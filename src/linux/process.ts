@@ -21,7 +21,7 @@ export async function processEnded(pidfd: OwnedFd): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const socket = { data() {}, open() {}, end() {}, close: () => resolve(), error: reject };
   // The types know a descriptor for listening sockets only.
-  await Bun.connect({ fd: watched, socket } as unknown as Bun.UnixSocketOptions<undefined>);
+  await Bun.connect({ fd: watched, socket } as unknown as Bun.UnixSocketOptions);
   await promise;
 }
 

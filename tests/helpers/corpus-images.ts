@@ -14,7 +14,7 @@ if (!canRunCorpus) {
 }
 
 /** Real images by the names that they get in the registry; files of `corpus/images` that skopeo copies as they are. */
-const archives: Readonly<Record<string, string>> = {
+const archives = {
   "library/busybox:glibc": "busybox-1.37.0-glibc-amd64.oci.tar",
   "library/busybox:musl": "busybox-1.37.0-musl-amd64.oci.tar",
   "library/busybox:uclibc": "busybox-1.37.0-uclibc-amd64.oci.tar",
@@ -24,13 +24,13 @@ const archives: Readonly<Record<string, string>> = {
   "google/pause:2.0": "docker-pause-2.0.tar",
   "jib/busybox:1": "jib-busybox.tar",
   "wagoodman/dive:14": "docker-save-dive-14layers.tar",
-};
+} as const;
 
 /** Root file systems as Alpine gives them out: umoci makes images of them. */
-const rootFileSystems: Readonly<Record<string, string>> = {
+const rootFileSystems = {
   "library/alpine:3.6": "alpine-minirootfs-3.6.5-x86_64.tar.gz",
   "library/alpine:3.19": "alpine-minirootfs-3.19.4-x86_64.tar.gz",
-};
+} as const;
 
 export type CorpusImage = keyof typeof archives | keyof typeof rootFileSystems;
 
@@ -49,11 +49,13 @@ export async function startCorpusRegistry(names: readonly CorpusImage[]): Promis
 /** The root file system of Alpine 3.19, to make images with other configurations of: a layer. */
 export const alpineLayer = corpusPath("images/alpine-minirootfs-3.19.4-x86_64.tar.gz");
 
+function isArchive(name: CorpusImage): name is keyof typeof archives {
+  return Object.hasOwn(archives, name);
+}
+
 async function pushCorpusImage(registry: TestRegistry, name: CorpusImage): Promise<void> {
-  const archive = archives[name];
-  if (archive !== undefined) return await registry.push(archive, name);
+  if (isArchive(name)) return await registry.push(archives[name], name);
   const tarball = rootFileSystems[name];
-  if (tarball === undefined) throw new Error(`the corpus has no image ${name}`);
   const directory = await mkdtemp(join(tmpdir(), "gocker-umoci-"));
   try {
     const layout = join(directory, "layout");

@@ -2,7 +2,7 @@
 export function runEbpf(program: Uint8Array, context: Uint8Array): number {
   const view = new DataView(program.buffer, program.byteOffset, program.byteLength);
   const memory = new DataView(context.buffer, context.byteOffset, context.byteLength);
-  const registers = new Array<number>(11).fill(0);
+  const registers = Array.from({ length: 11 }, () => 0);
   const contextAddress = 0x1000;
   registers[1] = contextAddress;
   for (let counter = 0; ; counter++) {

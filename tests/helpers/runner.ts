@@ -131,7 +131,7 @@ export async function until(what: string, condition: () => boolean | Promise<boo
 
 /** Waits for the end of a process that {@link Runner.start} started. */
 export async function outcomeOf(child: ReturnType<Runner["start"]>): Promise<Outcome> {
-  child.stdin.end();
+  void child.stdin.end();
   const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   const { signalCode } = child;
   return { stdout, stderr, exitCode: child.exitCode ?? 128 + constants.signals[signalCode as NodeJS.Signals] };

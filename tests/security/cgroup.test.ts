@@ -143,7 +143,7 @@ async function runIn(cgroup: Cgroup, script: string): Promise<{ output: string; 
 async function until(condition: () => boolean): Promise<void> {
   const deadline = performance.now() + 5000;
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`not within five seconds: ${condition}`);
+    if (performance.now() > deadline) throw new Error(`not within five seconds: ${condition.toString()}`);
     await Bun.sleep(2);
   }
 }
@@ -371,7 +371,7 @@ describe.skipIf(!usable).each(hosts)("%s", (_, host) => {
   });
 });
 
-describe.skipIf(!usable)("failures", async () => {
+describe.skipIf(!usable)("failures", () => {
   test("what was made is removed when a hierarchy fails", () => {
     const first = real.v1[0] ?? { controllers: [], directory: "none", mountPoint: real.v2 ?? "" };
     const missing = { controllers: ["none"], directory: "none", mountPoint: join(scratch, "not-there") };

@@ -84,6 +84,7 @@ export class LayerApplier implements TarHandler, Disposable {
       case "opaque":
         markOpaque(this.#directories.get(meaning.path).fd, meaning.path);
         return;
+      case "content":
     }
     if (path.startsWith(hardLinkDirectory)) this.#hasHardLinkDirectory = true;
     this.#checkOwner(entry, path);

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import type { ClaimedContainer } from "../../../src/container/claim.ts";
 import { newContainerId } from "../../../src/container/ids.ts";
@@ -222,13 +222,12 @@ describe("reconcile", () => {
 
   test("a removal that fails is tried again", async () => {
     const claim = containers.create(newContainer({ name: "web" }));
-    const real = containers.removeFiles;
-    containers.removeFiles = () => {
+    const removeFiles = spyOn(containers, "removeFiles").mockImplementation(() => {
       throw new Error("busy");
-    };
+    });
     expect(() => claim.remove()).toThrow("busy");
     claim[Symbol.dispose]();
-    containers.removeFiles = real;
+    removeFiles.mockRestore();
     expect(containers.activeIds()).toEqual([claim.id]);
     // As it is after the first step of a removal.
     renameSync(claim.directory, inContainers(`.removing-${claim.id}`));

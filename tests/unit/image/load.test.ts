@@ -123,7 +123,7 @@ describe("where an archive may come from", () => {
         console.log(loaded.map(({ references }) => references.join()).join());
       `;
     const child = Bun.spawn([process.execPath, "-e", script], { stdin: "pipe", stdout: "pipe" });
-    child.stdin.write(packed.gzip);
+    void child.stdin.write(packed.gzip);
     await child.stdin.end();
     expect(await new Response(child.stdout).text()).toBe("docker.io/library/made:1\n");
     expect(await child.exited).toBe(0);

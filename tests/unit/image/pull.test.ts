@@ -164,7 +164,7 @@ describe("pullImage", () => {
     expect((await pull(temporary.store, registry, {}, "registry.test/none:1")).layerDirectories).toEqual([]);
     const { layerDirectories, config } = await pull(temporary.store, registry, {}, "registry.test/twice:1");
     const [first, second, third] = config.rootfs.diff_ids.map((diffId) => temporary.store.layerDirectory(diffId));
-    expect(first).toBe(third!);
+    expect(first).toBe(third);
     expect(layerDirectories).toEqual([second!, third!]);
     const empty = registry.addBlob(new Uint8Array(), mediaTypes.ociLayer);
     const config2 = { architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [empty.digest] } };

@@ -89,6 +89,7 @@ export class GzipDecompressor implements Decompressor {
         this.#afterHeaderPart();
         return end + 1 - at;
       }
+      default:
     }
     this.#fixed[this.#fill++] = bytes[at] as number;
     if (this.#fill === fixedSizes[this.#phase]) this.#takeFixed();

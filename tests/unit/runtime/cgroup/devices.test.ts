@@ -23,14 +23,14 @@ function isAllowed(rules: readonly DeviceCgroupRule[], { type, major, minor, acc
   const letters = { m: deviceAccess.mknod, r: deviceAccess.read, w: deviceAccess.write };
   return Object.entries(letters).every(([letter, bit]) => {
     if ((access & bit) === 0) return true;
-    const rule = rules.findLast(
+    const last = rules.findLast(
       (rule) =>
         (rule.type === undefined || rule.type === "a" || rule.type === type) &&
         (rule.major === undefined || rule.major === -1 || rule.major === major) &&
         (rule.minor === undefined || rule.minor === -1 || rule.minor === minor) &&
         (rule.access ?? "rwm").includes(letter),
     );
-    return rule?.allow ?? false;
+    return last?.allow ?? false;
   });
 }
 
