@@ -174,15 +174,13 @@ function recordedMounts(
     if (mount.type === "tmpfs") return [{ type: "tmpfs", destination, readOnly: mount.options.includes("ro") }];
     return [{ type: "bind", source: mount.source, destination, readOnly: mount.readOnly }];
   });
-  const volumes = requests.map(
-    ({ name, target, readOnly }, index): RecordedMount => ({
-      type: "volume",
-      name: volumeNames[index] as string,
-      anonymous: name === undefined,
-      destination: target,
-      readOnly,
-    }),
-  );
+  const volumes = requests.map(({ name, target, readOnly }, index): RecordedMount => ({
+    type: "volume",
+    name: volumeNames[index] as string,
+    anonymous: name === undefined,
+    destination: target,
+    readOnly,
+  }));
   return [...others, ...volumes];
 }
 

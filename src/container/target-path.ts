@@ -33,7 +33,12 @@ export function locateTarget(image: LayeredRoot, path: string): string {
     }
     const target = fromByteString(readLink(entry.fd.number));
     if (target.startsWith("/")) walked = [];
-    rest.push(...target.split("/").filter((part) => part !== "" && part !== ".").toReversed());
+    rest.push(
+      ...target
+        .split("/")
+        .filter((part) => part !== "" && part !== ".")
+        .toReversed(),
+    );
   }
   return `/${walked.join("/")}`;
 }

@@ -93,6 +93,7 @@ export function errno(): number {
 
 /** A string as the NUL-terminated UTF-8 bytes that the kernel takes. Throws if it holds a NUL itself. */
 export function cString(text: string): Buffer {
-  if (text.includes("\0")) throw new TypeError(`text with a NUL cannot be given to the kernel: ${JSON.stringify(text)}`);
+  if (text.includes("\0"))
+    throw new TypeError(`text with a NUL cannot be given to the kernel: ${JSON.stringify(text)}`);
   return Buffer.from(`${text}\0`);
 }

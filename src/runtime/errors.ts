@@ -12,7 +12,11 @@ export class ExecutionError extends GockerError {
   readonly reason: string;
 
   constructor(program: string, reason: string, exitCode: 126 | 127, options?: GockerErrorOptions) {
-    super(exitCode === 127 ? "COMMAND_NOT_FOUND" : "COMMAND_NOT_EXECUTABLE", `cannot run ${program}: ${reason}`, options);
+    super(
+      exitCode === 127 ? "COMMAND_NOT_FOUND" : "COMMAND_NOT_EXECUTABLE",
+      `cannot run ${program}: ${reason}`,
+      options,
+    );
     this.exitCode = exitCode;
     this.program = program;
     this.reason = reason;

@@ -100,7 +100,8 @@ export function launch(request: LaunchRequest): LaunchedProcess {
   }
   const spawn = loadSpawner();
   // Until the child executes the stub it has gocker's memory, and a process of the new pid namespace could look into it.
-  if (libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) throw systemCallError("prctl", { step: "make gocker unreadable" }, errno());
+  if (libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+    throw systemCallError("prctl", { step: "make gocker unreadable" }, errno());
   const result = Number(spawn(ptr(args), cloneArgsSize, ptr(prelude.bytes)));
   if (result < 0) throw systemCallError("clone3", { step: "make the container's first process" }, -result);
 

@@ -17,7 +17,7 @@ export class CgroupError extends GockerError {
   override readonly name = "CgroupError";
   declare readonly code: CgroupErrorCode;
 
-  // oxlint-disable-next-line no-useless-constructor: it narrows the codes
+  // oxlint-disable-next-line no-useless-constructor -- it narrows the codes
   constructor(code: CgroupErrorCode, message: string, options?: GockerErrorOptions) {
     super(code, message, options);
   }

@@ -180,7 +180,7 @@ function addCgroupMount(
   if (view === undefined) return;
   const target = openDirectoryTarget(builder, destination, facts, made);
   if (view.type === "v2") {
-    const made = builder.newFileSystem({
+    const mount = builder.newFileSystem({
       label: `Mount cgroup2 at ${destination}`,
       group,
       type: "cgroup2",
@@ -188,7 +188,7 @@ function addCgroupMount(
       options: [],
       attributes: options.set,
     });
-    builder.attach(`Mount cgroup2 at ${destination}`, group, made, target, destination);
+    builder.attach(`Mount cgroup2 at ${destination}`, group, mount, target, destination);
     return;
   }
   const writable = options.set & ~MOUNT_ATTR_RDONLY;

@@ -1,12 +1,4 @@
-import {
-  O_CLOEXEC,
-  O_NOCTTY,
-  O_RDWR,
-  TIOCGPTPEER,
-  TIOCSCTTY,
-  TIOCSPTLCK,
-  TIOCSWINSZ,
-} from "../../linux/constants.ts";
+import { O_CLOEXEC, O_NOCTTY, O_RDWR, TIOCGPTPEER, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ } from "../../linux/constants.ts";
 import { words, type Slot } from "../../linux/launch/plan.ts";
 import type { PlanBuilder } from "./builder.ts";
 
