@@ -1,4 +1,5 @@
 import { chmodSync, chownSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { hostArchitecture } from "../linux/arch.ts";
 import { openDirectory } from "../linux/at.ts";
 import { isAtLeast } from "../linux/kernel.ts";
@@ -14,6 +15,7 @@ import { resolveCommand } from "./command.ts";
 import { buildEtcFiles, readHostEtc, writeEtcFiles } from "./etc-files.ts";
 import { type HostFacts, readHostFacts } from "./host-facts.ts";
 import { LayeredRoot } from "./layered-root.ts";
+import { mountPointLayer } from "./mount-points.ts";
 import type { ContainerOptions } from "./options.ts";
 import type { RecordedMount } from "./record.ts";
 import type { ContainerStore } from "./records.ts";
@@ -213,7 +215,7 @@ function makeOverlay({ root, remove }: CreateInput, claim: ClaimedContainer, inp
   return {
     kind: "overlay",
     base: root,
-    lower: layers.map((directory) => directory.slice(root.length + 1)),
+    lower: [mountPointLayer(dirname(claim.directory)), ...layers].map((directory) => directory.slice(root.length + 1)),
     upper: own("upper"),
     work: own("work"),
     target: own("rootfs"),
