@@ -2,6 +2,7 @@ import { closeSync, constants, fchownSync, fstatSync, openSync, readlinkSync } f
 import { receiveDescriptor } from "../linux/descriptor-passing.ts";
 import { createSocketPair, type FdPair, type OwnedFd, waitReadable } from "../linux/fd.ts";
 import { TerminalMode } from "../linux/terminal.ts";
+import type { OutputRelay } from "./output-relay.ts";
 import type { TerminalRelay } from "./terminal-relay.ts";
 
 /** What the container's descriptors 0, 1 and 2 are connected to. */
@@ -16,32 +17,53 @@ export interface ContainerStdio extends Disposable {
   drain(): Promise<void>;
 }
 
+/** What {@link DirectStdio.open} goes by. */
+export interface DirectStdioOptions {
+  /** The container gets gocker's standard input; else it finds nothing there. */
+  readonly interactive: boolean;
+  /** The container's user, as the host numbers it. */
+  readonly owner: number;
+}
+
 /**
  * gocker's own descriptors, handed straight to the container: nothing is copied, and what is read from or written to
- * them is between the container and whoever is at the other end.
+ * them is between the container and whoever is at the other end. Only outputs that are sockets get a pipe between.
  */
 export class DirectStdio implements ContainerStdio {
   readonly descriptors: readonly [number, number, number];
   readonly #null: number | undefined;
   /** A container that writes to a terminal could leave it in a mode of its own. */
   readonly #mode: TerminalMode | undefined;
+  readonly #relays: readonly OutputRelay[];
 
-  /**
-   * @param options.interactive the container gets gocker's standard input; else it finds nothing there
-   * @param options.owner the container's user, as the host numbers it
-   */
-  constructor(options: { readonly interactive: boolean; readonly owner: number }) {
+  private constructor(options: DirectStdioOptions, relays: ReadonlyMap<number, OutputRelay>) {
     this.#mode = [0, 1, 2].map((fd) => TerminalMode.save(fd)).find((mode) => mode !== undefined);
     this.#null = options.interactive ? undefined : openSync("/dev/null", constants.O_RDONLY);
-    this.descriptors = [this.#null ?? 0, 1, 2];
+    this.#relays = [...relays.values()];
+    this.descriptors = [this.#null ?? 0, relays.get(1)?.descriptor ?? 1, relays.get(2)?.descriptor ?? 2];
     if (options.owner !== 0) for (const fd of this.descriptors) giveAnonymousPipe(fd, options.owner);
   }
 
-  async attach(): Promise<void> {}
+  static async open(options: DirectStdioOptions): Promise<DirectStdio> {
+    const sockets = [1, 2].filter((fd) => fstatSync(fd).isSocket());
+    const relays = new Map<number, OutputRelay>();
+    if (sockets.length > 0) {
+      const { OutputRelay } = await import("./output-relay.ts");
+      for (const fd of sockets) relays.set(fd, new OutputRelay(fd));
+    }
+    return new DirectStdio(options, relays);
+  }
 
-  async drain(): Promise<void> {}
+  async attach(): Promise<void> {
+    for (const relay of this.#relays) relay.start();
+  }
+
+  async drain(): Promise<void> {
+    await Promise.all(this.#relays.map((relay) => relay.finished()));
+  }
 
   [Symbol.dispose](): void {
+    for (const relay of this.#relays) relay[Symbol.dispose]();
     if (this.#null !== undefined) closeSync(this.#null);
     this.#mode?.restore();
   }

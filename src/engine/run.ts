@@ -170,7 +170,7 @@ async function runCreated(created: CreatedContainer, options: RunOptions, ui: Ru
   using cgroup = openCgroup(spec.linux?.cgroupsPath ?? `/gocker/${claim.id}`);
   using stdio = options.terminal
     ? new TerminalStdio({ interactive: options.interactive })
-    : new DirectStdio({ interactive: options.interactive, owner: spec.process?.user.uid ?? 0 });
+    : await DirectStdio.open({ interactive: options.interactive, owner: spec.process?.user.uid ?? 0 });
   const supervisor = new Supervisor({
     claim,
     spec,

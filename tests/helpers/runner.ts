@@ -77,10 +77,9 @@ export class Runner implements AsyncDisposable {
   leftovers(): string[] {
     const { root } = this.sandbox;
     const containers = `${root}/containers`;
-    const kept = new Set(["active", "names"]);
     const inside = (directory: string) => (existsSync(directory) ? readdirSync(directory) : []);
     return [
-      ...inside(containers).filter((name) => !kept.has(name)),
+      ...inside(containers).filter((name) => /[0-9a-f]{64}/.test(name)),
       ...inside(`${containers}/active`).map((id) => `active/${id}`),
       ...inside(`${containers}/names`).map((name) => `names/${name}`),
       ...this.sandbox.mounts().map((point) => `mount ${point}`),

@@ -81,7 +81,7 @@ export function addRlimits(builder: PlanBuilder, limits: readonly Rlimit[]): voi
     if (seen.has(type)) throw new InvalidDocumentError(`process.rlimits: ${type} is given twice`);
     seen.add(type);
     builder.add({
-      label: `Limit ${type.slice("RLIMIT_".length).toLowerCase()} to ${soft} (at most ${hard})`,
+      label: `Limit ${type.slice("RLIMIT_".length).toLowerCase()} to ${limitText(soft)} (at most ${limitText(hard)})`,
       group,
       syscall: "prlimit64",
       args: [0, number, words(limitValue(soft), limitValue(hard)), 0],
@@ -89,9 +89,17 @@ export function addRlimits(builder: PlanBuilder, limits: readonly Rlimit[]): voi
   }
 }
 
+/** -1 stands for "unlimited", and so does 2^64-1, which JSON's numbers round up. */
+function isUnlimited(value: number): boolean {
+  return value < 0 || value >= 2 ** 64;
+}
+
 function limitValue(value: number): bigint {
-  // -1 stands for "unlimited", and so does 2^64-1, which JSON's numbers round up.
-  return value < 0 || value >= 2 ** 64 ? 0xffff_ffff_ffff_ffffn : BigInt(value);
+  return isUnlimited(value) ? 0xffff_ffff_ffff_ffffn : BigInt(value);
+}
+
+function limitText(value: number): string {
+  return isUnlimited(value) ? "unlimited" : String(value);
 }
 
 /** Signals that a shell or gocker may have set to be ignored, which execve would hand on. signal(7) */
