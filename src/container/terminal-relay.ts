@@ -1,20 +1,23 @@
 import { ReadStream } from "node:tty";
-import { errnos } from "../linux/errno.ts";
-import { duplicate, type OwnedFd, writeAll } from "../linux/fd.ts";
+import { duplicate, makeNonBlocking, type OwnedFd, writePatiently } from "../linux/fd.ts";
 import { setWindowSize, TerminalMode, windowSize } from "../linux/terminal.ts";
-import { SystemCallError } from "../util/errors.ts";
 
 /**
  * Shows a container's terminal on gocker's own, until the container's side is closed. Loads node:tty, whose streams
- * alone read terminals as they become readable: to be imported only for a container that has one.
+ * alone read a terminal that others may not find in non-blocking mode: to be imported only for a container that has one.
+ *
+ * Neither direction ever waits in a write: a program that does not read what is typed must still be able to show what
+ * it does, and to be interrupted.
  */
 export class TerminalRelay implements Disposable {
   /** Resolves when everything that the container wrote has been shown. */
   readonly finished: Promise<void>;
   readonly #master: OwnedFd;
   readonly #mode: TerminalMode | undefined;
-  #output: ReadStream | undefined;
   readonly #resize = () => this.#followSize();
+  #open = true;
+  /** What ended the passing on of input, unless it was an end. */
+  #failure: unknown;
 
   /**
    * @param master the container's terminal; its owner closes it after disposing of this
@@ -22,56 +25,59 @@ export class TerminalRelay implements Disposable {
    */
   constructor(master: OwnedFd, interactive: boolean) {
     this.#master = master;
+    makeNonBlocking(master.number);
     this.#mode = interactive ? TerminalMode.save(0) : undefined;
     this.#mode?.makeRaw();
     this.#followSize();
     process.on("SIGWINCH", this.#resize);
     this.finished = this.#showOutput();
-    if (interactive) this.#passInput();
+    // Waited for at the container's end, which comes later than a failure.
+    this.finished.catch(() => {});
+    if (interactive) void this.#passInput();
   }
 
   #followSize(): void {
     const size = windowSize(1) ?? windowSize(0);
-    if (size !== undefined) setWindowSize(this.#master.number, size);
+    if (size !== undefined && this.#open) setWindowSize(this.#master.number, size);
   }
 
-  #showOutput(): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    // The stream closes what it reads from, and the master is its owner's.
-    const stream = new ReadStream(duplicate(this.#master.number).release());
-    this.#output = stream;
-    stream.on("data", (chunk: Buffer) => {
-      try {
-        writeAll(1, chunk);
-      } catch (error) {
-        if (!(error instanceof SystemCallError && error.errno === errnos.EPIPE)) return reject(error);
-        this.#hangUp();
-      }
-    });
-    stream.on("error", (error) => (isEndOfTerminal(error) ? resolve() : reject(error)));
-    stream.on("close", () => resolve());
-    return promise;
+  async #showOutput(): Promise<void> {
+    try {
+      // The event loop waits for descriptors that do not block. The stream closes what it reads from.
+      const output = Bun.file(duplicate(this.#master.number).release()).stream();
+      for await (const chunk of output) await writePatiently(() => 1, chunk);
+    } catch (error) {
+      // A reader of gocker's output who has gone, or gocker's own terminal: nobody looks any more.
+      if (!this.#isEnd(error) && !hasCode(error, "EPIPE")) throw error;
+    } finally {
+      this.#hangUp();
+    }
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
-  #passInput(): void {
-    const stream = new ReadStream(0);
-    stream.on("data", (chunk: Buffer) => {
-      try {
-        writeAll(this.#master.number, chunk);
-      } catch (error) {
-        if (!isEndOfTerminal(error)) throw error;
-        stream.destroy();
-      }
-    });
-    // gocker's terminal is gone: the container's goes too, and its programs notice as they would there.
-    for (const end of ["end", "error"]) stream.on(end, () => this.#hangUp());
-    stream.unref();
+  async #passInput(): Promise<void> {
+    const typed = new ReadStream(0);
+    typed.unref();
+    const master = () => (this.#open ? this.#master.number : undefined);
+    try {
+      for await (const chunk of typed) await writePatiently(master, chunk as Buffer);
+    } catch (error) {
+      // Reading fails when gocker's terminal is gone, writing when the container's other side is: both mean the end.
+      if (!this.#isEnd(error)) this.#failure = error;
+    } finally {
+      this.#hangUp();
+    }
   }
 
-  /** Nobody looks any more. The kernel sends SIGHUP to the container's session and ends its reading. pty(7) */
+  /** The kernel sends SIGHUP to the container's session and ends its reading. pty(7) */
   #hangUp(): void {
-    this.#output?.destroy();
+    this.#open = false;
     this.#master.close();
+  }
+
+  /** Reading from a master whose other side nobody has open any more fails with EIO. pty(7) */
+  #isEnd(error: unknown): boolean {
+    return !this.#open || hasCode(error, "EIO");
   }
 
   [Symbol.dispose](): void {
@@ -80,7 +86,6 @@ export class TerminalRelay implements Disposable {
   }
 }
 
-/** Reading from a master whose other side nobody has open any more fails with EIO. pty(7) */
-function isEndOfTerminal(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EIO";
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
 }

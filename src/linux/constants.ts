@@ -97,6 +97,7 @@ export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 /** ioctl_tty(2) */
 export const TCGETS = 0x5401;
 export const TIOCSCTTY = 0x540e;
+export const TIOCGPGRP = 0x540f;
 export const TIOCSPGRP = 0x5410;
 export const TIOCGWINSZ = 0x5413;
 export const TIOCSWINSZ = 0x5414;
@@ -105,6 +106,8 @@ export const TIOCGPTPEER = 0x5441;
 
 export const CLOSE_RANGE_CLOEXEC = 4;
 export const F_SETFD = 2;
+export const F_GETFL = 3;
+export const F_SETFL = 4;
 export const F_DUPFD_CLOEXEC = 1030;
 export const SECCOMP_SET_MODE_FILTER = 1;
 export const KEYCTL_JOIN_SESSION_KEYRING = 1;

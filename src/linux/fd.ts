@@ -1,5 +1,18 @@
-import { MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, F_ADD_SEALS, F_DUPFD_CLOEXEC, O_CLOEXEC } from "./constants.ts";
-import { F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE } from "./constants.ts";
+import {
+  F_ADD_SEALS,
+  F_DUPFD_CLOEXEC,
+  F_GETFL,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  F_SEAL_WRITE,
+  F_SETFL,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  MFD_EXEC,
+  O_CLOEXEC,
+  O_NONBLOCK,
+} from "./constants.ts";
 import { errno, libc } from "./libc.ts";
 import { errnos, systemCallError } from "./errno.ts";
 
@@ -133,6 +146,49 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
     if (number === errnos.EAGAIN) poll(fd, pollEvents.write, -1);
     else if (number !== errnos.EINTR) throw systemCallError("write", {}, number);
   }
+}
+
+/** No more than a pipe that is ready for writing takes at once. pipe(7), PIPE_BUF */
+const atOnce = 4096;
+
+/**
+ * Writes as much of `bytes` as can be without waiting.
+ * @returns how much that was: 0 when the descriptor takes nothing at present
+ * @throws SystemCallError
+ */
+export function writeSome(fd: number, bytes: Uint8Array): number {
+  if (!poll(fd, pollEvents.write, 0)) return 0;
+  const count = Number(libc.write(fd, bytes, Math.min(bytes.length, atOnce)));
+  if (count >= 0) return count;
+  const number = errno();
+  if (number === errnos.EAGAIN || number === errnos.EINTR) return 0;
+  throw systemCallError("write", {}, number);
+}
+
+/**
+ * Writes all of `bytes` and leaves the thread to others while the descriptor takes nothing.
+ * @param descriptor asked before each write; undefined when it was closed meanwhile, which ends the writing
+ * @throws SystemCallError
+ */
+export async function writePatiently(descriptor: () => number | undefined, bytes: Uint8Array): Promise<void> {
+  const longestPause = 16;
+  let rest = bytes;
+  let pause = 1;
+  for (let fd = descriptor(); fd !== undefined && rest.length > 0; fd = descriptor()) {
+    const count = writeSome(fd, rest);
+    rest = rest.subarray(count);
+    if (count > 0) pause = 1;
+    else {
+      await Bun.sleep(pause);
+      pause = Math.min(pause * 2, longestPause);
+    }
+  }
+}
+
+/** Lets no call on an open file wait any more, for everybody who has it. fcntl(2) @throws SystemCallError */
+export function makeNonBlocking(fd: number): void {
+  const flags = libc.fcntl(fd, F_GETFL, 0);
+  if (flags < 0 || libc.fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) throw systemCallError("fcntl");
 }
 
 const pollEvents = { read: 1, write: 4 } as const;

@@ -1,6 +1,7 @@
-import { TIOCGWINSZ, TIOCSWINSZ } from "./constants.ts";
+import { TIOCGPGRP, TIOCGWINSZ, TIOCSWINSZ } from "./constants.ts";
 import { systemCallError } from "./errno.ts";
 import { libc } from "./libc.ts";
+import { syscallNumber } from "./syscalls.ts";
 
 /** A terminal's size in characters. */
 export interface WindowSize {
@@ -31,6 +32,13 @@ export function setWindowSize(fd: number, { height, width }: WindowSize): void {
   if (libc.ioctl(fd, TIOCSWINSZ, new Uint16Array([height, width, 0, 0])) < 0) throw systemCallError("ioctl");
 }
 
+/** Whether a terminal lets gocker's process group have its way: it is in the foreground there, or of another session. */
+function isInForeground(fd: number): boolean {
+  const group = new Int32Array(1);
+  if (libc.ioctl(fd, TIOCGPGRP, group) < 0) return true;
+  return group[0] === Number(libc.syscall(syscallNumber("getpgid"), 0, 0, 0, 0, 0, 0));
+}
+
 /** The mode that a terminal was in; disposing puts it back. */
 export class TerminalMode implements Disposable {
   readonly #fd: number;
@@ -54,8 +62,14 @@ export class TerminalMode implements Disposable {
     if (libc.tcsetattr(this.#fd, setNow, raw) < 0) throw systemCallError("tcsetattr");
   }
 
+  /**
+   * Puts the mode back where it differs. A terminal that others have in the foreground by now is theirs: setting it
+   * would stop gocker in the middle of its clean-up. tcsetattr(3), signal(7) SIGTTOU
+   */
   restore(): void {
-    libc.tcsetattr(this.#fd, setAfterOutput, this.#saved);
+    const now = new Uint8Array(termiosSize);
+    if (libc.tcgetattr(this.#fd, now) < 0 || Buffer.compare(now, this.#saved) === 0) return;
+    if (isInForeground(this.#fd)) libc.tcsetattr(this.#fd, setAfterOutput, this.#saved);
   }
 
   [Symbol.dispose](): void {
