@@ -4,10 +4,15 @@
  */
 const words = process.argv.slice(2);
 
+/** Milliseconds after which this process does more than start a container. */
+const startUp = 500;
+
 if (words.length === 1 && (words[0] === "--version" || words[0] === "-v")) {
   const { version } = await import("./util/version.ts");
   console.log(`gocker version ${version}`);
 } else {
+  // The build makes the start sparing with compiled code; a pull or a session at a terminal has the time for it.
+  setTimeout(() => Bun.unsafe.setJITPolicy(1), startUp).unref();
   const { main } = await import("./cli/app.ts");
   // Whatever is still open (a kept-alive connection, an unreferenced timer) must not hold the exit up.
   process.exit(await main(words));
