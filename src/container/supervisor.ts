@@ -63,9 +63,14 @@ export class Supervisor {
     using _kill = cleanupOf(process);
     using _guard = guardProcess(process.pidfd);
     await stdio.attach();
-    using _signals = proxySignals((signal) => void sendSignal(process.pidfd, signal));
+    // What comes before the program would be lost: process 1 does not notice signals that it has no handlers for.
+    const early: number[] = [];
+    let deliver = (signal: number) => void (signal === SIGKILL ? sendSignal(process.pidfd, signal) : early.push(signal));
+    using _signals = proxySignals((signal) => deliver(signal));
     claim.markRunning(process.pid);
     const outcome = await process.status.outcome();
+    deliver = (signal) => void sendSignal(process.pidfd, signal);
+    for (const signal of early) deliver(signal);
     if (outcome.times !== undefined) onLaunched?.(plan, outcome.times);
     await processEnded(process.pidfd);
     const status = reap(process.pid);
