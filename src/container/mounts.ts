@@ -3,7 +3,7 @@ import { UsageError } from "../util/errors.ts";
 import type { EtcFilePaths } from "./etc-files.ts";
 import { defaultMounts, writableUnderReadOnlyRoot } from "./linux-defaults.ts";
 import { mountTarget } from "./mount-target.ts";
-import type { BindMountOption, MountOption, TmpfsMountOption } from "../engine/options.ts";
+import type { BindMountOption, MountOption, TmpfsMountOption } from "./options.ts";
 import type { MountedVolume } from "./volume-requests.ts";
 
 /** What {@link buildMounts} decides by. */
@@ -22,7 +22,8 @@ export interface MountsInput {
  * All mounts of a container in the order in which they are made: the default file systems first, then what the user,
  * the image and gocker add, parents before what lies in them. A mount of the user's replaces the default one at the
  * same place, and one at `/dev` also those below it.
- * @throws UsageError two mounts at one place, or one that hides the whole root
+ * @throws UsageError two mounts at one place, one that hides the whole root, or one that takes the place of the kernel's
+ *   files in /proc
  */
 export function buildMounts(input: MountsInput): Mount[] {
   const own = [
@@ -33,13 +34,41 @@ export function buildMounts(input: MountsInput): Mount[] {
     ...input.volumes.map((volume) => volumeMount(volume, input.recursiveReadOnly)),
   ];
   const taken = new Set<string>();
-  for (const { destination } of own) {
+  for (const mount of own) {
+    const { destination } = mount;
+    refuseInProc(mount);
     if (taken.has(destination)) throw new UsageError(`duplicate mount point: ${destination}`);
     taken.add(destination);
   }
   const etc = input.etcFiles === undefined ? [] : etcMounts(input.etcFiles, input.readOnly);
   const added = [...own, ...etc.filter(({ destination }) => !taken.has(destination))];
   return [...keptDefaults(input, taken), ...added.sort(byPlace)];
+}
+
+/** What may be mounted over single files of /proc, as runc has it: facts for programs, which lxcfs and its like give. */
+const replaceableInProc: ReadonlySet<string> = new Set([
+  "/proc/cpuinfo",
+  "/proc/diskstats",
+  "/proc/loadavg",
+  "/proc/meminfo",
+  "/proc/slabinfo",
+  "/proc/stat",
+  "/proc/swaps",
+  "/proc/sys/crypto/fips_enabled",
+  "/proc/sys/kernel/ns_last_pid",
+  "/proc/uptime",
+]);
+
+/**
+ * Anything else at /proc or in it would let an image, by a volume, answer for the kernel: gocker writes settings there,
+ * and programs believe what they read (CVE-2019-16884, CVE-2025-52881). The host's own /proc may be given.
+ */
+function refuseInProc({ destination, source }: Mount): void {
+  if (destination !== "/proc" && !destination.startsWith("/proc/")) return;
+  if (replaceableInProc.has(destination) || (destination === "/proc" && source === "/proc")) return;
+  throw new UsageError(`cannot mount at ${destination}: what /proc says is the kernel's to say`, {
+    hint: `only these files of /proc can be replaced: ${[...replaceableInProc].join(", ")}`,
+  });
 }
 
 function keptDefaults(input: MountsInput, taken: ReadonlySet<string>): Mount[] {

@@ -14,7 +14,7 @@ import type { NamespaceType, RuntimeSpec } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { RootFileSystem } from "../root.ts";
 import { PlanBuilder } from "./builder.ts";
-import { addConsole, addDefaultDevices, addDevices, addNullStdio, directoryOfNull, openNull } from "./devices.ts";
+import { addConsole, addDefaultDevices, addDevices, addNullStdio, directoryOfNull } from "./devices.ts";
 import { addMounts, isInProc, type MadeMounts, type MountFacts } from "./mounts.ts";
 import { addLoopback } from "./network.ts";
 import {
@@ -105,10 +105,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     });
   }
   addReadonlyPaths(builder, linux.readonlyPaths ?? [], kinds);
-  addMaskedPaths(builder, linux.maskedPaths ?? [], {
-    kinds,
-    nullDevice: () => openNull(builder, fileSystems.ofNull()),
-  });
+  addMaskedPaths(builder, linux.maskedPaths ?? [], kinds);
 
   addRlimits(builder, process.rlimits ?? []);
   addSignalDefaults(builder);
@@ -171,8 +168,6 @@ function addNamespaces(builder: PlanBuilder, spec: RuntimeSpec): number {
 interface FileSystems {
   readonly directory: Slot;
   readonly made: MadeMounts;
-  /** See {@link directoryOfNull}; made when it is first asked for. */
-  readonly ofNull: () => Slot;
 }
 
 function addFileSystems(builder: PlanBuilder, input: LaunchPlanInput): FileSystems {
@@ -192,21 +187,27 @@ function addFileSystems(builder: PlanBuilder, input: LaunchPlanInput): FileSyste
   addDevices(builder, own, dev);
   addMounts(builder, mounts.slice(devIndex + 1), facts, made);
   addMounts(builder, all.filter(isInProc), facts, made);
-  let place: Slot | undefined;
-  const ofNull = () => (place ??= directoryOfNull(builder, dev));
-  if (input.nullStdio.length > 0) addNullStdio(builder, ofNull(), input.nullStdio);
+  if (input.nullStdio.length > 0) addNullStdio(builder, directoryOfNull(builder, dev), input.nullStdio);
   if (process.terminal === true) addTerminalSteps(builder, input, dev, made.get("/dev/pts")?.mount);
   const directory = openWorkingDirectory(builder, process.cwd, (path) => facts.resolveTarget(path));
-  return { directory, made, ofNull };
+  return { directory, made };
 }
 
 /**
  * What is known beforehand of paths to cover: those in a procfs or sysfs that the plan itself mounted are the same in
- * every one of this kernel's, and no image can put anything else there.
+ * every one of this kernel's, and no image can put anything else there. gocker's own may be missing or reduced
+ * (proc(5), `subset=pid`): it tells nothing then.
  */
 function kernelPaths(made: MadeMounts, facts: MountFacts): PathKinds {
-  const known = made.get("/proc")?.type === "proc" && made.get("/sys")?.type === "sysfs";
-  return (path) => (known && /^\/(?:proc|sys)\//.test(path) ? (facts.kernelPath(path) ?? "missing") : "unknown");
+  const isWhole = { proc: facts.kernelPath("/proc/sys"), sysfs: facts.kernelPath("/sys/kernel") };
+  const known = (["proc", "sysfs"] as const).flatMap((type) => {
+    const place = type === "proc" ? "/proc" : "/sys";
+    return made.get(place)?.type === type && isWhole[type] === "directory" ? [`${place}/`] : [];
+  });
+  return (path) => {
+    if (!known.some((place) => path.startsWith(place))) return "unknown";
+    return facts.kernelPath(path) ?? "missing";
+  };
 }
 
 function addTerminalSteps(

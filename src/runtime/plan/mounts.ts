@@ -62,6 +62,19 @@ export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], facts:
   });
 }
 
+/**
+ * Where a mount's target is to be made. A link of the image there must not put the mount among the kernel's own files.
+ * What links in volumes do, and change while they are looked at, is dealt with by mounting /proc last.
+ * @throws InvalidDocumentError
+ */
+function placeOfTarget(destination: string, facts: MountFacts): string {
+  const place = facts.resolveTarget(destination);
+  if (splitPath(place)[0] !== "proc" || splitPath(destination)[0] === "proc") return place;
+  throw new InvalidDocumentError(`cannot mount at ${destination}: the image has a link there that leads to ${place}`, {
+    hint: "mounts in /proc could replace what the kernel says; choose another target",
+  });
+}
+
 /** File systems whose target must be a real directory: a link there would let an image move them aside. */
 const pinned = new Set(["proc", "sysfs"]);
 
@@ -105,7 +118,7 @@ function openDirectoryTarget(builder: PlanBuilder, destination: string, facts: M
     group,
     destination,
     "directory",
-    isKernels ? { create: false } : { createAt: facts.resolveTarget(destination) },
+    isKernels ? { create: false } : { createAt: placeOfTarget(destination, facts) },
   );
 }
 
@@ -164,7 +177,7 @@ function addBind(builder: PlanBuilder, { mount, index, destination, options, fac
     });
   }
   const target = builder.openTarget(group, destination, facts.sourceKind(source), {
-    createAt: facts.resolveTarget(destination),
+    createAt: placeOfTarget(destination, facts),
   });
   builder.attach(`Mount ${source} at ${destination}`, group, tree, target, destination);
 }

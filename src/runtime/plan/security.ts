@@ -1,7 +1,7 @@
 import {
   AT_EMPTY_PATH,
   AT_RECURSIVE,
-  MOUNT_ATTR_NODEV,
+  MNT_DETACH,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
   MOUNT_ATTR_RDONLY,
@@ -9,10 +9,15 @@ import {
   MOVE_MOUNT_T_EMPTY_PATH,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
+  O_CLOEXEC,
   O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
   O_WRONLY,
+  S_IFCHR,
   SECCOMP_SET_MODE_FILTER,
 } from "../../linux/constants.ts";
+import { makeDevice } from "../../linux/device-number.ts";
 import { words, type Slot } from "../../linux/launch/plan.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
@@ -59,45 +64,81 @@ export function addReadonlyPaths(builder: PlanBuilder, paths: readonly string[],
 }
 
 /**
- * `linux.maskedPaths`: a directory is covered by an empty read-only file system, anything else by the null device. The
- * places are found below the container's root and the covers are made from descriptors, so that a link in the place of
- * either leads nowhere (CVE-2025-31133).
+ * `linux.maskedPaths`: a directory is covered by an empty read-only one, anything else by a null device. The places are
+ * found below the container's root and the covers are made from descriptors, so that a link in the place of either leads
+ * nowhere (CVE-2025-31133). After pivot_root.
  */
-export function addMaskedPaths(
-  builder: PlanBuilder,
-  paths: readonly string[],
-  options: { readonly kinds: PathKinds; readonly nullDevice: () => Slot },
-): void {
-  const present = paths.filter((path) => options.kinds(path) !== "missing");
+export function addMaskedPaths(builder: PlanBuilder, paths: readonly string[], kinds: PathKinds): void {
+  const present = paths.filter((path) => kinds(path) !== "missing");
   if (present.length === 0) return;
-  const device = options.nullDevice();
-  const empty = builder.newFileSystem({
-    label: "An empty directory to mask with",
+  const { mount, directory, device } = addCovers(builder);
+  for (const path of present) {
+    const kind = kinds(path);
+    const isCertain = kind !== "unknown";
+    // A directory's mask leaves out the steps of a file's, which come next.
+    if (kind !== "file") addMask(builder, path, { kind: "directory", source: directory, isCertain });
+    if (kind !== "directory") addMask(builder, path, { kind: "file", source: device, isCertain });
+  }
+  // umount2(2) takes paths only.
+  builder.add({ label: "Go to the covers", group, syscall: "fchdir", args: [mount] });
+  builder.add({ label: "Take their file system out of the tree", group, syscall: "umount2", args: [".", MNT_DETACH] });
+  builder.add({ label: "Start at / again", group, syscall: "chdir", args: ["/"] });
+}
+
+/**
+ * What masks are copies of, made here so that nothing in the image, in a volume or at /dev plays a part. Until Linux
+ * 6.15, copies can only be taken of mounts that are in the tree: so it is mounted over the root directory meanwhile, where
+ * no path leads to it.
+ */
+function addCovers(builder: PlanBuilder): { mount: Slot; directory: Slot; device: Slot } {
+  const mount = builder.newFileSystem({
+    label: "Covers to mask with",
     group,
     type: "tmpfs",
     source: "tmpfs",
-    options: ["nr_blocks=1", "nr_inodes=1", "ro"],
-    attributes: MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+    options: [],
+    attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
   });
-  for (const path of present) {
-    const kind = options.kinds(path);
-    // A directory's mask leaves out the steps of a file's, which come next.
-    if (kind !== "file") addMask(builder, path, "directory", empty, kind === "unknown" ? 3 : 0);
-    if (kind !== "directory") addMask(builder, path, "file", device, 0);
-  }
+  const directory = builder.makeDirectoryIn(group, mount, "empty", "empty");
+  builder.add({
+    label: "Make a null device",
+    group,
+    syscall: "mknodat",
+    args: [mount, "null", S_IFCHR | 0o666, makeDevice(1, 3)],
+  });
+  const device = builder.addFor("null device", {
+    label: "Open it",
+    group,
+    syscall: "openat",
+    args: [mount, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC],
+  });
+  builder.setMountAttributes({ label: "Make the covers read-only", group, mount, set: MOUNT_ATTR_RDONLY });
+  builder.attach("Mount them where copies can be taken", group, mount, builder.root, "/");
+  return { mount, directory, device };
 }
 
-function addMask(builder: PlanBuilder, path: string, kind: "directory" | "file", source: Slot, skip: number): void {
+interface Mask {
+  readonly kind: "directory" | "file";
+  /** What to cover the path with a copy of. */
+  readonly source: Slot;
+  /** It is known beforehand what the path leads to. */
+  readonly isCertain: boolean;
+}
+
+const stepsOfMask = 3;
+
+function addMask(builder: PlanBuilder, path: string, { kind, source, isCertain }: Mask): void {
   const place = builder.addFor(path, {
     label: `Find the ${kind} ${path}, to mask it`,
     group,
     syscall: "openat2",
     args: openInRoot(builder.root, relative(path, "linux.maskedPaths"), kind === "directory" ? O_DIRECTORY : 0),
-    onError: { tolerate: ["ENOENT", "ENOTDIR", "EACCES"], skip: 2 },
+    // What was known to be a directory must not stay uncovered because it is none.
+    onError: { tolerate: isCertain ? ["ENOENT"] : ["ENOENT", "ENOTDIR", "EACCES"], skip: 2 },
     path,
   });
   const cover = builder.addFor(`cover of ${path}`, {
-    label: kind === "directory" ? "Take the empty directory" : "Take the null device",
+    label: kind === "directory" ? "Copy the empty directory" : "Copy the null device",
     group,
     syscall: "open_tree",
     args: [source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
@@ -108,7 +149,7 @@ function addMask(builder: PlanBuilder, path: string, kind: "directory" | "file",
     group,
     syscall: "move_mount",
     args: [cover, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
-    ...(skip > 0 && { onSuccess: { skip } }),
+    ...(!isCertain && kind === "directory" && { onSuccess: { skip: stepsOfMask } }),
     path,
   });
 }
