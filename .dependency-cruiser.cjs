@@ -23,30 +23,14 @@ const directions = steps.flatMap((step, index) =>
       comment: `src/${folder} may import from: ${[folder, ...steps.slice(index + 1).flat()].join(", ")}`,
       severity: "error",
       from: { path: `^src/${folder}/` },
-      to: { path: `^src/(${[...forbidden].join("|") || "(?!)"})/`, ...exceptions(folder) },
+      to: { path: `^src/(${[...forbidden].join("|") || "(?!)"})/` },
     };
   }),
 );
 
-/**
- * src/engine/options.ts holds what a user can ask for, as types without code. The container's spec builder takes them
- * as they are; a copy of the types on its side would have to be kept equal by hand. So their types, and nothing that
- * runs, may be imported from the left.
- */
-function exceptions(folder) {
-  return folder === "container" ? { pathNot: "^src/engine/options[.]ts$" } : {};
-}
-
 module.exports = {
   forbidden: [
     ...directions,
-    {
-      name: "options-are-types-only",
-      comment: "container may use the types of src/engine/options.ts, but nothing that runs",
-      severity: "error",
-      from: { path: "^src/container/" },
-      to: { path: "^src/engine/options[.]ts$", dependencyTypesNot: ["type-only"] },
-    },
     {
       name: "no-circles",
       severity: "error",

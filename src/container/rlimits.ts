@@ -1,6 +1,6 @@
 import type { Rlimit } from "../oci/runtime-spec.ts";
 import { UsageError } from "../util/errors.ts";
-import type { Ulimit } from "../engine/options.ts";
+import type { Ulimit } from "./options.ts";
 
 /** Linux's resource limits. getrlimit(2) */
 const names = new Set([

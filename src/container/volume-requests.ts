@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import type { ImageConfigExecution } from "../oci/image-config.ts";
 import { mountTarget } from "./mount-target.ts";
-import type { MountOption } from "../engine/options.ts";
+import type { MountOption } from "./options.ts";
 
 /** A volume that a container needs, not yet looked up. */
 export interface VolumeRequest {

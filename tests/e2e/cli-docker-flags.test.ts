@@ -4,7 +4,8 @@ import { runFlags } from "../../src/cli/commands/run/flags.ts";
 import { runOptions } from "../../src/cli/commands/run/options.ts";
 import { parseFlags } from "../../src/cli/flags.ts";
 import { resolveUserEnvironment } from "../../src/container/environment.ts";
-import type { MountOption, RunOptions } from "../../src/engine/options.ts";
+import type { MountOption } from "../../src/container/options.ts";
+import type { RunOptions } from "../../src/engine/options.ts";
 import { TemporaryDirectory } from "../helpers/temporary.ts";
 
 // The same words for `gocker run` and for the real docker command line, which gets a daemon that only listens: what

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { mountTarget } from "../../../src/container/mount-target.ts";
 import { buildMounts, mergeTmpfsOptions, type MountsInput } from "../../../src/container/mounts.ts";
 import { volumeRequests } from "../../../src/container/volume-requests.ts";
-import type { BindMountOption, MountOption } from "../../../src/engine/options.ts";
+import type { BindMountOption, MountOption } from "../../../src/container/options.ts";
 import { UsageError } from "../../../src/util/errors.ts";
 
 const plain: MountsInput = { mounts: [], volumes: [], readOnly: false, privileged: false, recursiveReadOnly: true };

@@ -1,5 +1,5 @@
 import { parseName } from "../../../container/names.ts";
-import type { BindMountOption, MountOption } from "../../../engine/options.ts";
+import type { BindMountOption, MountOption } from "../../../container/options.ts";
 import { UsageError } from "../../../util/errors.ts";
 import { alternatives } from "../../flags.ts";
 import { nearestNames } from "../../../util/nearest.ts";

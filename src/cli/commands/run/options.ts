@@ -1,6 +1,7 @@
 import { parseName } from "../../../container/names.ts";
 import { buildRlimits } from "../../../container/rlimits.ts";
-import type { MountOption, RunOptions, Ulimit } from "../../../engine/options.ts";
+import type { MountOption, Ulimit } from "../../../container/options.ts";
+import type { RunOptions } from "../../../engine/options.ts";
 import { capabilityNumber } from "../../../linux/capabilities.ts";
 import { signalNumber } from "../../../linux/signals.ts";
 import { UsageError } from "../../../util/errors.ts";

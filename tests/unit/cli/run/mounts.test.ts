@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { parseMountFlag } from "../../../../src/cli/commands/run/mount-flag.ts";
 import { parseVolumeFlag } from "../../../../src/cli/commands/run/volume-flag.ts";
-import type { MountOption } from "../../../../src/engine/options.ts";
+import type { MountOption } from "../../../../src/container/options.ts";
 import { UsageError } from "../../../../src/util/errors.ts";
 
 const here = "/here/now";
