@@ -6,7 +6,6 @@ import {
   O_CREAT,
   O_EXCL,
   O_NOFOLLOW,
-  O_PATH,
   O_RDWR,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
@@ -142,17 +141,6 @@ export function directoryOfNull(builder: PlanBuilder, dev: Slot | undefined): Sl
   });
   addNode(builder, own, defaultDevices[0] as Device, "null");
   return own;
-}
-
-/** A descriptor of the null device to make masks of. @param directory of {@link directoryOfNull} */
-export function openNull(builder: PlanBuilder, directory: Slot): Slot {
-  return builder.addFor("null", {
-    label: "Open /dev/null to mask files with",
-    group: "security",
-    syscall: "openat",
-    args: [directory, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC],
-    path: "/dev/null",
-  });
 }
 
 /**
