@@ -8,7 +8,7 @@ import { type RegistriesConfig, registrySettings } from "./config.ts";
 import { type CredentialOptions, findCredentials } from "./credentials.ts";
 import { EndpointClient } from "./endpoint-client.ts";
 import { type Endpoint, endpointsOf } from "./endpoints.ts";
-import { RegistryError } from "./errors.ts";
+import { RegistryError, type RegistryFailure } from "./errors.ts";
 import { type FetchedManifest, fetchManifest, headManifest, type ManifestHead } from "./manifests.ts";
 import { readProxies } from "./proxies.ts";
 import type { RetryPolicy } from "./retry.ts";
@@ -42,6 +42,15 @@ export interface ResolvedTag {
 interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Failures after which nothing is known of what the registry has. */
+const unreached: ReadonlySet<RegistryFailure> = new Set([
+  "proxy",
+  "refused-connection",
+  "timeout",
+  "unknown-host",
+  "unreachable",
+]);
 
 /** Enough tags for a hint; libraries have many thousands. */
 const hintPages = 3;
@@ -143,15 +152,23 @@ export class RegistryClient implements Disposable {
     return await this.#atEach(reference, (client) => fetchManifest(client, reference.repository, version, signal));
   }
 
-  /** Asks the mirrors, then the registry. A mirror that fails in whatever way is passed over, and told of at the end. */
+  /**
+   * Asks the mirrors, then the registry. A mirror that fails in whatever way is passed over, and told of at the end. In
+   * a closed network, where the registry cannot be reached, it is a mirror that knows what does not exist.
+   */
   async #atEach<Result>(reference: Reference, ask: (client: EndpointClient) => Promise<Result>): Promise<Result> {
     const failures: string[] = [];
+    let missing: RegistryError | undefined;
     for (const client of await this.#clientsOf(reference.domain)) {
       try {
         return await ask(client);
       } catch (error) {
         if (!(error instanceof GockerError)) throw error;
-        if (client.endpoint.mirrorOf === undefined) throw withMirrors(error, failures);
+        if (client.endpoint.mirrorOf === undefined) {
+          if (missing === undefined || !isUnreached(error)) throw withMirrors(error, failures);
+          throw missing.with({ message: `${missing.message} (${error.message})` });
+        }
+        if (isNotFound(error)) missing ??= error;
         failures.push(`mirror ${client.endpoint.name}: ${error.message}`);
         this.#options.log?.(`the mirror ${client.endpoint.name} is passed over: ${error.message}`);
       }
@@ -226,6 +243,10 @@ function versionOf({ tag = "latest", digest }: Reference): string {
 
 function isNotFound(error: unknown): error is RegistryError {
   return error instanceof RegistryError && error.failure === "not-found";
+}
+
+function isUnreached(error: GockerError): boolean {
+  return error instanceof RegistryError && unreached.has(error.failure);
 }
 
 /**

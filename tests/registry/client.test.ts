@@ -194,11 +194,28 @@ describe.skipIf(!hasRegistry)("mirrors", () => {
   });
 
   test("are named when nobody has an image", async () => {
+    await using origin = await startRegistry();
     await using mirror = await startRegistry();
+    using tester = testClient({ registries: { [origin.address]: { mirrors: [mirror.url] } } });
+    const error = await registryFailure(tester.client.fetchManifest(named(origin, "a/b:1")));
+    expect(error).toMatchObject({ failure: "not-found", registry: origin.address });
+    expect(error.message).toContain(`mirror ${mirror.address}: ${mirror.address} has no repository a/b`);
+  });
+
+  test("know alone what does not exist where the registry cannot be reached", async () => {
+    await using mirror = await startRegistry();
+    await mirror.pushImage("some/app:1.0", { layers: [layer] });
+    await mirror.pushImage("some/app:1.1", { layers: [layer] });
     using tester = testClient({ registries: { "127.0.0.1:1": { mirrors: [mirror.url] } } });
-    const error = await registryFailure(tester.client.fetchManifest(parseReference("127.0.0.1:1/a/b:1")));
-    expect(error.failure).toBe("refused-connection");
-    expect(error.message).toContain(`mirror ${mirror.address}: ${mirror.address} does not have the image a/b:1`);
+    const { client } = tester;
+    const { reference, substituted } = await client.resolveTag(parseReference("127.0.0.1:1/some/app"));
+    // docker-registry lists in no order.
+    expect(substituted).toBeOneOf(["1.0", "1.1"]);
+    expect((await client.fetchManifest(reference)).digest).toStartWith("sha256:");
+    const error = await registryFailure(client.fetchManifest(parseReference("127.0.0.1:1/some/app:1.2")));
+    expect(error).toMatchObject({ failure: "not-found", registry: mirror.address });
+    expect(error.message).toContain(`${mirror.address} does not have the image some/app:1.2 (cannot reach 127.0.0.1:1`);
+    expect(error.hint).toMatch(/^did you mean 1\.[01], 1\.[01]\?$/);
   });
 });
 
