@@ -1,7 +1,7 @@
 // What tests could leave behind on the machine, seen before and after them.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 import { binary } from "./toolchain.mjs";
 
@@ -60,18 +60,30 @@ function processes() {
 }
 
 /**
- * Control groups with gocker in their name, at most four levels deep.
+ * Control groups of containers, which lie in one called gocker, and those with gocker in their name; at most four
+ * levels deep. The one called gocker itself stays by design, for the next container.
  * @param {string} folder
  * @param {number} depth
  * @returns {string[]}
  */
 function cgroups(folder, depth) {
-  if (depth > 4 || !existsSync(folder)) return [];
-  const folders = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return folders.flatMap(({ name }) => {
+  if (depth > 4) return [];
+  return foldersIn(folder).flatMap((name) => {
     const path = join(folder, name);
-    return [...(name.includes("gocker") ? [path] : []), ...cgroups(path, depth + 1)];
+    const isContainer = basename(folder) === "gocker" || (name.includes("gocker") && name !== "gocker");
+    return [...(isContainer ? [path] : []), ...cgroups(path, depth + 1)];
   });
+}
+
+/** @param {string} folder */
+function foldersIn(folder) {
+  try {
+    const entries = readdirSync(folder, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch {
+    // It does not exist here, or has just been removed.
+    return [];
+  }
 }
 
 function nftablesRules() {
