@@ -1,3 +1,4 @@
+import type { FetchOptions } from "ofetch";
 import { readDiagnostics, describeDiagnostics } from "./diagnostics.ts";
 import type { Challenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
@@ -65,16 +66,13 @@ export function basicAuthorization({ username, password }: { username: string; p
 }
 
 async function get(transport: Transport, realm: URL, request: TokenRequest): Promise<TransportAnswer> {
-  const url = new URL(realm);
+  const { credentials, scopes } = request;
   const { service } = request.challenge.parameters;
-  if (service) url.searchParams.set("service", service);
-  for (const scope of request.scopes) url.searchParams.append("scope", scope);
-  const headers: Record<string, string> = {};
-  if (request.credentials?.kind === "password") {
-    url.searchParams.set("account", request.credentials.username);
-    headers["authorization"] = basicAuthorization(request.credentials);
-  }
-  return await transport.send({ ...common(request), url, headers });
+  const withPassword = credentials?.kind === "password";
+  return await ask(transport, realm, request, {
+    query: { ...(service && { service }), scope: scopes, ...(withPassword && { account: credentials.username }) },
+    headers: withPassword ? { authorization: basicAuthorization(credentials) } : {},
+  });
 }
 
 async function post(
@@ -85,9 +83,49 @@ async function post(
 ): Promise<TransportAnswer> {
   const { service = "" } = request.challenge.parameters;
   const scope = request.scopes.join(" ");
-  const body = new URLSearchParams({ ...form, service, client_id: clientId, ...(scope !== "" && { scope }) });
-  const headers = { "content-type": "application/x-www-form-urlencoded" };
-  return await transport.send({ ...common(request), url: realm, method: "POST", headers, body: body.toString() });
+  return await ask(transport, realm, request, {
+    method: "POST",
+    body: new URLSearchParams({ ...form, service, client_id: clientId, ...(scope !== "" && { scope }) }),
+  });
+}
+
+/**
+ * One question to the token server, put together by ofetch and sent by the transport, which knows proxies, certificates
+ * and timeouts. The answer's body is left to the caller, whatever the status.
+ */
+async function ask(
+  transport: Transport,
+  realm: URL,
+  request: TokenRequest,
+  options: Pick<FetchOptions, "method" | "query" | "headers" | "body">,
+): Promise<TransportAnswer> {
+  let answer: TransportAnswer | undefined;
+  const send = async (target: unknown, init: RequestInit = {}): Promise<Response> => {
+    const form = init.body instanceof URLSearchParams;
+    const headers = new Headers(init.headers);
+    if (form) headers.set("content-type", "application/x-www-form-urlencoded");
+    answer = await transport.send({
+      ...common(request),
+      url: new URL(String(target)),
+      method: init.method === "POST" ? "POST" : "GET",
+      headers: headers.toJSON(),
+      ...(form && { body: String(init.body) }),
+    });
+    return answer.response;
+  };
+  const { createFetch } = await import("ofetch");
+  try {
+    await createFetch({ fetch: send as typeof fetch }).raw(realm.href, {
+      ...options,
+      responseType: "stream",
+      ignoreResponseError: true,
+      retry: false,
+    });
+  } catch (error) {
+    // ofetch wraps what the transport throws, which says more.
+    throw error instanceof Error && error.cause instanceof RegistryError ? error.cause : error;
+  }
+  return answer as TransportAnswer;
 }
 
 function common({ registry, repository, insecure }: TokenRequest) {

@@ -10,8 +10,8 @@ export const helloReference: Reference = { domain: "docker.io", repository: "goc
  * They change with the program, and with the interpreter that runs it; a test compares.
  */
 export const helloManifests: Record<Architecture, Digest> = {
-  x86_64: "sha256:99bc546aad60e511d6b65f83f88884ea2aa2c2a1beebeffe67373f9c139f9da7",
-  aarch64: "sha256:de1b9b8cd047bf55c03297a1f16e8b478c6c2a56d8a4a5efa61d88eef0d8dbdc",
+  x86_64: "sha256:a7d05c3e780e1ce96dc211619da8778a62b74b922a4f596725ff2a4df635da51",
+  aarch64: "sha256:170af0685159c55003e659451f611c3d34284fc8230e08f62f4fea309b8ba74b",
 };
 
 /**

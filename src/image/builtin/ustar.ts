@@ -1,3 +1,5 @@
+import { Header } from "tar/header";
+
 /** A regular file of root's for {@link writeUstar}. */
 export interface UstarFile {
   /** At most 100 ASCII characters. */
@@ -26,25 +28,18 @@ export function writeUstar(files: readonly UstarFile[]): Uint8Array<ArrayBuffer>
 }
 
 function writeHeader(header: Buffer, { name, mode, content }: UstarFile): void {
-  if (name.length > 100) throw new RangeError(`too long for a plain tar header: ${name}`);
-  const octal = (value: number, at: number, length: number) =>
-    header.write(`${value.toString(8).padStart(length - 1, "0")}\0`, at, "latin1");
-  header.write(name, 0, "latin1");
-  octal(mode, 100, 8);
-  octal(0, 108, 8); // uid
-  octal(0, 116, 8); // gid
-  octal(content.length, 124, 12);
-  octal(0, 136, 12); // mtime
-  header.write("0", 156, "latin1");
-  header.write("ustar\x0000", 257, "latin1");
-  header.write("root", 265, "latin1");
-  header.write("root", 297, "latin1");
-  header.fill(" ", 148, 156);
-  octal(
-    header.reduce((sum, byte) => sum + byte, 0),
-    148,
-    7,
-  );
+  const fields = new Header({
+    type: "File",
+    path: name,
+    mode,
+    uid: 0,
+    gid: 0,
+    uname: "root",
+    gname: "root",
+    size: content.length,
+    mtime: new Date(0),
+  });
+  if (fields.encode(header, 0)) throw new RangeError(`too long for a plain tar header: ${name}`);
 }
 
 function wholeBlocks(length: number): number {
