@@ -113,8 +113,13 @@ function readArguments() {
         cache: { type: "string", default: join(repository, ".cache", "bench") },
         scratch: { type: "string" },
         json: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
       },
     });
+    if (parsed.values.help) {
+      console.log(usage);
+      process.exit(0);
+    }
     const unknown = parsed.positionals.filter((name) => !(allSections as readonly string[]).includes(name));
     if (unknown.length > 0) fail(`there is no section ${unknown.join(", ")}\n${usage}`);
     return parsed;

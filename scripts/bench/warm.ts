@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import type { RuntimeSpec } from "../../src/oci/runtime-spec.ts";
@@ -33,6 +33,11 @@ export async function prepareWarmImage(setting: Setting): Promise<WarmImage> {
 
   const reference = `${setting.registry.address}/bench/busybox:1`;
   const store = ownDirectory(setting, "warm");
+  // Whatever was deleted from the machine's own file system a moment ago would make new files slow. The mounts end with
+  // the runners.
+  for (const [name, runner] of Object.entries({ host: setting.host, peers: setting.peers })) {
+    await runner.freshFileSystem(join(setting.directory, `file-system-${name}`), store, 0);
+  }
   await setting.host.run({ words: [...gockerWords(setting, store), "pull", "-q", reference] }, { memory: false });
   const podman = [...podmanWords(store), "pull", "-q", "--tls-verify=false", reference];
   if (Bun.which("podman") !== null) await setting.peers.run({ words: podman }, { memory: false });
@@ -95,10 +100,16 @@ async function sameBundle(setting: Setting, image: WarmImage, network: Network):
   const words = [...gockerWords(setting, image.store), "run", "--cidfile", idFile, "--network", network];
   await setting.host.run({ words: [...words, image.reference, ...program] }, { memory: false });
   const container = join(image.store, "gocker", "containers", readFileSync(idFile, "utf8").trim());
-  if (!existsSync(container)) throw new Error(`gocker has not kept the container ${container}`);
-  rewriteSpec(join(container, "config.json"), join(bundle, "config.json"), (spec) => ({
+  // Its files for /etc too: the store is mounted for gocker alone.
+  const copy = join(bundle, "container");
+  await setting.host.run({ words: ["cp", "-r", container, copy] }, { memory: false });
+  rewriteSpec(join(copy, "config.json"), join(bundle, "config.json"), (spec) => ({
     ...spec,
     root: { path: image.rootDirectory },
+    mounts: (spec.mounts ?? []).map((mount) => ({
+      ...mount,
+      ...(mount.source !== undefined && { source: mount.source.replace(container, copy) }),
+    })),
   }));
   return bundle;
 }
