@@ -51,7 +51,7 @@ function readProfile(value: unknown): SeccompProfile {
   const { defaultAction, archMap, architectures, flags, listenerPath, listenerMetadata, syscalls } = document;
   if (defaultAction === undefined) {
     throw new InvalidDocumentError("defaultAction is missing", {
-      hint: "To run without a filter give seccomp=unconfined",
+      hint: "to run without a filter give seccomp=unconfined",
     });
   }
   const profile = withoutUndefined<SeccompProfile>({
@@ -66,7 +66,7 @@ function readProfile(value: unknown): SeccompProfile {
   });
   returnValue(profile.defaultAction, profile.defaultErrnoRet);
   if (profile.archMap?.length && profile.architectures?.length) {
-    throw new InvalidDocumentError("it has both architectures and archMap", { hint: "Give one of them" });
+    throw new InvalidDocumentError("it has both architectures and archMap", { hint: "give one of them" });
   }
   return profile;
 }

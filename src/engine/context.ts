@@ -46,7 +46,7 @@ export function engineContext(
 
 function absolute(path: string, what: string): string {
   if (path.startsWith("/")) return path.length > 1 ? path.replace(/\/+$/, "") : path;
-  throw new UsageError(`The ${what} directory must be an absolute path, not ${JSON.stringify(path)}`);
+  throw new UsageError(`the ${what} directory must be an absolute path, not ${JSON.stringify(path)}`);
 }
 
 function makeDirectory(path: string): void {
@@ -55,7 +55,7 @@ function makeDirectory(path: string): void {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const isForRoot = code === "EACCES" || code === "EPERM";
-    throw new GockerError(code ?? "ROOT_DIRECTORY", `The directory ${path} cannot be made`, {
+    throw new GockerError(code ?? "ROOT_DIRECTORY", `the directory ${path} cannot be made`, {
       cause: error,
       hint: isForRoot ? "gocker needs root: run it with sudo" : "choose another one with --root and --state",
     });

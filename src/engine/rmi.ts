@@ -29,7 +29,7 @@ export async function removeImage(
   const { images } = context;
   const manifest = images.findManifest(nameOrId);
   if (manifest === undefined) {
-    throw new NotFoundError(`No such image: ${nameOrId}`, { hint: "gocker images lists those that are here" });
+    throw new NotFoundError(`no such image: ${nameOrId}`, { hint: "gocker images lists those that are here" });
   }
   const image = images.list().find(({ manifestDigest }) => manifestDigest === manifest);
   const name = image === undefined ? undefined : referenceOf(image, nameOrId);
@@ -71,7 +71,7 @@ function referenceOf(image: StoredImage, nameOrId: string): string | undefined {
 function refuseSeveralNames({ references }: StoredImage, nameOrId: string, force: boolean): void {
   if (force || references.length < 2) return;
   const names = references.map((text) => familiarReference(parseReference(text))).join(", ");
-  throw new ConflictError(`The image ${nameOrId} has several names: ${names}`, {
+  throw new ConflictError(`the image ${nameOrId} has several names: ${names}`, {
     hint: "remove it by its names, or with --force by its ID",
   });
 }
@@ -80,13 +80,13 @@ function refuseUse(context: EngineContext, { id }: StoredImage, nameOrId: string
   const users = records(context).filter(({ image }) => image.id === id);
   const running = users.find(({ state }) => state.status === "running");
   if (running !== undefined) {
-    throw new ConflictError(`The image ${nameOrId} is used by the running container ${running.name}`, {
+    throw new ConflictError(`the image ${nameOrId} is used by the running container ${running.name}`, {
       hint: `stop it, then gocker rm ${running.name}`,
     });
   }
   const [user] = users;
   if (user === undefined || force) return;
-  throw new ConflictError(`The image ${nameOrId} is used by the container ${user.name}`, {
+  throw new ConflictError(`the image ${nameOrId} is used by the container ${user.name}`, {
     hint: `gocker rm ${user.name}, or use --force: the container keeps its layers`,
   });
 }

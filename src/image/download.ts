@@ -58,7 +58,7 @@ export async function download(
     failures = sink.received > before ? 1 : failures + 1;
     if (failures >= mostFailures) {
       throw new DownloadError(
-        `The download of ${descriptor.digest} broke off at ${sink.received} of ${descriptor.size} bytes, ${failures} times in a row`,
+        `the download of ${descriptor.digest} broke off at ${sink.received} of ${descriptor.size} bytes, ${failures} times in a row`,
         { cause: broken, hint: "check the network and pull again: it goes on from there" },
       );
     }

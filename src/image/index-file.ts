@@ -43,7 +43,7 @@ export function readEntries(paths: StorePaths): Descriptor[] {
   }
   const entries = parseEntries(text);
   if (entries !== undefined) return entries;
-  throw new StoreDamagedError(`The index of the image store cannot be read: ${paths.index}`, {
+  throw new StoreDamagedError(`the index of the image store cannot be read: ${paths.index}`, {
     hint: "move the file away and pull the images again",
   });
 }

@@ -109,12 +109,12 @@ async function chooseManifest(
   let document = named;
   for (let depth = 0; readManifestDocument(document.bytes, document.mediaType).kind === "index"; depth++) {
     if (depth === deepestNesting) {
-      throw new InvalidDocumentError(`The index of ${formatReference(reference)} is nested too deep`);
+      throw new InvalidDocumentError(`the index of ${formatReference(reference)} is nested too deep`);
     }
     const descriptor = choosePlatform(parseIndex(document.bytes, document.mediaType), wanted);
     if (descriptor.size > longestDocument) {
       throw new InvalidDocumentError(
-        `A manifest of ${descriptor.size} bytes is refused: ${longestDocument} are allowed`,
+        `a manifest of ${descriptor.size} bytes is refused: ${longestDocument} are allowed`,
       );
     }
     const { domain, repository } = reference;

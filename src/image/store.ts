@@ -175,7 +175,7 @@ export class ImageStore {
       }
     }
     if (found.size > 1) {
-      throw new ConflictError(`The image ID ${text} is ambiguous: ${found.size} images begin so`, {
+      throw new ConflictError(`the image ID ${text} is ambiguous: ${found.size} images begin so`, {
         hint: `use more of the ID: ${[...found.keys()].map((id) => id.slice(7, 23)).join(", ")}`,
       });
     }

@@ -133,7 +133,7 @@ export function containerCapabilities(options: CapabilityOptions): CapabilityNam
   const missing = capabilitiesIn(add.mask & ~available);
   if (missing.length > 0) {
     throw new UsageError(`${missing.join(", ")} cannot be added: not available here`, {
-      hint: "The kernel does not have it, or gocker itself runs without it: see CapBnd in /proc/self/status",
+      hint: "the kernel does not have it, or gocker itself runs without it: see CapBnd in /proc/self/status",
     });
   }
   const kept = drop.all ? 0n : capabilityMask(defaultCapabilities) & available & ~drop.mask;

@@ -110,7 +110,7 @@ function openFile(path: string): number {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
-    throw new NotFoundError(`There is no file ${path}`, { cause: error });
+    throw new NotFoundError(`there is no file ${path}`, { cause: error });
   }
 }
 
@@ -125,7 +125,7 @@ export function packingOf(start: Uint8Array): Packing {
 }
 
 function unsupported(packing: string, program: string): InvalidDocumentError {
-  return new InvalidDocumentError(`It is compressed with ${packing}, which gocker does not unpack`, {
+  return new InvalidDocumentError(`it is compressed with ${packing}, which gocker does not unpack`, {
     hint: `unpack it with ${program} first, or use gzip or zstd`,
   });
 }

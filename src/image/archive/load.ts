@@ -34,7 +34,7 @@ export async function loadArchive(
 ): Promise<LoadedImage[]> {
   const signal = options.signal ?? new AbortController().signal;
   using bytes = await openArchive(input, store.paths, signal);
-  if (bytes.size === 0) throw new InvalidDocumentError("The archive is empty");
+  if (bytes.size === 0) throw new InvalidDocumentError("the archive is empty");
   const members = readMembers(bytes);
   // An archive of both kinds is read as OCI's: its manifests are the ones that registries know.
   const images =
@@ -58,18 +58,18 @@ function readMembers(bytes: ConstructorParameters<typeof ArchiveMembers>[0]): Ar
     return new ArchiveMembers(bytes);
   } catch (error) {
     if (!(error instanceof GockerError)) throw error;
-    throw new InvalidDocumentError(`The file is no image archive: ${error.message}`, { cause: error });
+    throw new InvalidDocumentError(`the file is no image archive: ${error.message}`, { cause: error });
   }
 }
 
 function checkDocker(members: ArchiveMembers): ArchiveMembers {
   if (members.find("manifest.json") !== undefined) return members;
   if (members.find("repositories") !== undefined) {
-    throw new InvalidDocumentError("The archive has the form of Docker before 1.10, without manifest.json", {
+    throw new InvalidDocumentError("the archive has the form of Docker before 1.10, without manifest.json", {
       hint: "load it with an old Docker and save it with a newer one",
     });
   }
-  throw new InvalidDocumentError("The archive has neither manifest.json nor index.json: it holds no images", {
+  throw new InvalidDocumentError("the archive has neither manifest.json nor index.json: it holds no images", {
     hint: "docker save and skopeo copy … oci-archive: write such archives",
   });
 }

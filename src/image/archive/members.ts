@@ -51,7 +51,7 @@ export class ArchiveMembers {
       }
       const { entry, stored, map } = buildMember(header, extended.take(), at, undefined);
       at = content + blocks(stored);
-      if (content + stored > bytes.size) throw new InvalidDocumentError("The archive ends inside a file");
+      if (content + stored > bytes.size) throw new InvalidDocumentError("the archive ends inside a file");
       const name = cleanName(utf8(entry.path));
       this.#files.delete(name);
       this.#links.delete(name);
@@ -63,7 +63,7 @@ export class ArchiveMembers {
         this.#links.set(name, cleanName(utf8(entry.linkPath)));
       }
       if (this.#files.size + this.#links.size > mostMembers) {
-        throw new InvalidDocumentError("The archive has too many files to be an archive of images");
+        throw new InvalidDocumentError("the archive has too many files to be an archive of images");
       }
     }
   }
@@ -82,7 +82,7 @@ export class ArchiveMembers {
   /** The file of that name. Throws InvalidDocumentError when there is none. */
   get(name: string): Member {
     const member = this.find(name);
-    if (member === undefined) throw new InvalidDocumentError(`The archive lacks the file ${JSON.stringify(name)}`);
+    if (member === undefined) throw new InvalidDocumentError(`the archive lacks the file ${JSON.stringify(name)}`);
     return member;
   }
 
@@ -120,7 +120,7 @@ export class ArchiveMembers {
 function readFully(bytes: ArchiveBytes, buffer: Uint8Array, position: number): void {
   for (let done = 0; done < buffer.length;) {
     const length = bytes.read(buffer.subarray(done), position + done);
-    if (length === 0) throw new InvalidDocumentError("The archive ends too early");
+    if (length === 0) throw new InvalidDocumentError("the archive ends too early");
     done += length;
   }
 }

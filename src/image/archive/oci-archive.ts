@@ -43,7 +43,7 @@ function checkLayout(members: ArchiveMembers): void {
   }
   if (typeof version !== "string" || !version.startsWith("1.")) {
     throw new InvalidDocumentError(
-      `The archive is an OCI layout of version ${JSON.stringify(version)}; 1.0.0 is known`,
+      `the archive is an OCI layout of version ${JSON.stringify(version)}; 1.0.0 is known`,
     );
   }
 }
@@ -77,7 +77,7 @@ class OciArchive {
     }
     if (images.size > 0) return [...images.values()];
     if (this.#unusable !== undefined) throw this.#unusable;
-    throw new InvalidDocumentError("The archive holds no image that can be run", {
+    throw new InvalidDocumentError("the archive holds no image that can be run", {
       hint: index.manifests.length === 0 ? "its index is empty" : "what its index lists are other artifacts",
     });
   }
@@ -105,7 +105,7 @@ class OciArchive {
     const [first] = entries;
     let descriptor = entries.length === 1 ? first : this.#choose(entries);
     for (let depth = 0; descriptor !== undefined && isIndexType(descriptor.mediaType); depth++) {
-      if (depth === deepestNesting) throw new InvalidDocumentError("An index of the archive is nested too deep");
+      if (depth === deepestNesting) throw new InvalidDocumentError("an index of the archive is nested too deep");
       const index = parseIndex(this.#document(descriptor), descriptor.mediaType);
       descriptor = this.#choose(index.manifests);
     }
@@ -151,7 +151,7 @@ class OciArchive {
     );
     const present = images.filter((entry) => this.#find(entry) !== undefined);
     if (images.length > 0 && present.length === 0) {
-      throw new InvalidDocumentError("The archive has the index of an image, but none of its manifests");
+      throw new InvalidDocumentError("the archive has the index of an image, but none of its manifests");
     }
     if (present.length === 0) return undefined;
     try {

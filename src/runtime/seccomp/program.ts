@@ -94,7 +94,7 @@ export class ProgramBuilder {
       throw new InvalidDocumentError(
         `the seccomp profile needs more than the kernel's ${maxInstructions} instructions`,
         {
-          hint: "Give fewer rules with conditions on arguments, or fewer architectures",
+          hint: "give fewer rules with conditions on arguments, or fewer architectures",
         },
       );
     }

@@ -27,7 +27,7 @@ export interface Rules {
 export function readRules(seccomp: Seccomp): Rules {
   if (seccomp.defaultAction === "SCMP_ACT_NOTIFY") {
     throw new InvalidDocumentError("SCMP_ACT_NOTIFY cannot be the default seccomp action", {
-      hint: "The container would wait for its supervisor before that one can exist",
+      hint: "the container would wait for its supervisor before that one can exist",
     });
   }
   const otherwise = returnValue(seccomp.defaultAction, seccomp.defaultErrnoRet);

@@ -130,8 +130,8 @@ describe("where an archive may come from", () => {
   });
 
   test("what is no archive is refused", async () => {
-    expect(await failure(new Uint8Array())).toBe("The archive is empty");
-    expect(await failure(Buffer.alloc(2000, "x"))).toMatch(/^The file is no image archive/);
+    expect(await failure(new Uint8Array())).toBe("the archive is empty");
+    expect(await failure(Buffer.alloc(2000, "x"))).toMatch(/^the file is no image archive/);
     expect(await failure(archive.subarray(0, 5000))).toMatch(/ends inside a file/);
     expect(await failure(packed.gzip.subarray(0, 150))).toMatch(/gzip data is damaged/);
     expect(await failure(packed.zstd.subarray(0, packed.zstd.length - 20))).not.toBe("loaded");
