@@ -136,7 +136,7 @@ describe("where an archive may come from", () => {
     expect(await failure(packed.gzip.subarray(0, 150))).toMatch(/gzip data is damaged/);
     expect(await failure(packed.zstd.subarray(0, packed.zstd.length - 20))).not.toBe("loaded");
     expect(await failure(Buffer.from("BZh91AY"))).toMatch(/bzip2/);
-    expect(await failure("/nonexistent/file")).toBe("There is no file /nonexistent/file");
+    expect(await failure("/nonexistent/file")).toBe("there is no file /nonexistent/file");
     expect(await failure(tmpdir())).toMatch(/is a directory/);
   });
 });
