@@ -1,15 +1,13 @@
-import { chmodSync, chownSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { hostArchitecture } from "../linux/arch.ts";
-import { openDirectory } from "../linux/at.ts";
 import { isAtLeast } from "../linux/kernel.ts";
 import { windowSize } from "../linux/terminal.ts";
-import { getXattr } from "../linux/xattr.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ImageConfig } from "../oci/image-config.ts";
 import type { RuntimeSpec, Seccomp } from "../oci/runtime-spec.ts";
 import type { OverlayRoot } from "../runtime/root.ts";
-import { GockerError, UsageError } from "../util/errors.ts";
+import { UsageError } from "../util/errors.ts";
 import type { ClaimedContainer } from "./claim.ts";
 import { resolveCommand } from "./command.ts";
 import { buildEtcFiles, readHostEtc, writeEtcFiles } from "./etc-files.ts";
@@ -22,6 +20,7 @@ import type { ContainerStore } from "./records.ts";
 import { removeContainer } from "./remove.ts";
 import { defaultSeccomp, seccompFromFile } from "./seccomp-profile.ts";
 import { buildRuntimeSpec, containerHostname, serialiseSpec, specCapabilities } from "./spec.ts";
+import { makeUpper, visibleLayers } from "./upper.ts";
 import { readUserDatabase, resolveUser } from "./user.ts";
 import { volumeRequests } from "./volume-requests.ts";
 import { nameVolumes, type VolumeStore } from "./volumes.ts";
@@ -74,8 +73,9 @@ export interface CreatedContainer extends Disposable {
 export async function createContainer(input: CreateInput): Promise<CreatedContainer> {
   const { image, options } = input;
   await using cleanup = new AsyncDisposableStack();
-  const layers = visibleLayers(image.layers.map(({ directory }) => directory));
-  const imageRoot = cleanup.use(LayeredRoot.open(layers));
+  const layers = image.layers.map(({ directory }) => directory);
+  const visible = visibleLayers(layers);
+  const imageRoot = cleanup.use(LayeredRoot.open(visible));
   const host = readHostFacts({ devices: options.privileged });
   const user = resolveUser(input.user ?? image.config.config?.User ?? "", input.groupAdd, readUserDatabase(imageRoot));
   const seccomp = await seccompOf(input, host);
@@ -124,7 +124,7 @@ export async function createContainer(input: CreateInput): Promise<CreatedContai
     ...(options.terminal && { consoleSize: windowSize(1) ?? windowSize(0) }),
   });
   writeFileSync(`${claim.directory}/config.json`, serialiseSpec(spec));
-  const rootFileSystem = makeOverlay(input, claim, { layers, host, imageRoot });
+  const rootFileSystem = makeOverlay(input, claim, { layers, visible, host });
   cleanup.move();
   return {
     claim,
@@ -186,51 +186,28 @@ function recordedMounts(
   return [...others, ...volumes];
 }
 
-/**
- * The layers that show in the container: none below one whose root is opaque. The kernel looks for that mark on
- * directories within a layer, never on the layer itself.
- */
-function visibleLayers(layers: readonly string[]): readonly string[] {
-  const lowest = layers.findLastIndex((layer) => {
-    using root = openDirectory(layer);
-    const mark = getXattr(root.number, "trusted.overlay.opaque");
-    return mark !== undefined && Buffer.from(mark).toString() === "y";
-  });
-  return lowest <= 0 ? layers : layers.slice(lowest);
-}
-
 interface OverlayInput {
+  /** All of the image's, and those that show, lowest first. */
   readonly layers: readonly string[];
+  readonly visible: readonly string[];
   readonly host: HostFacts;
-  readonly imageRoot: LayeredRoot;
 }
 
 /** The directories of the container's own, and the overlay that they and the layers make. */
 function makeOverlay({ root, remove }: CreateInput, claim: ClaimedContainer, input: OverlayInput): OverlayRoot {
-  const { layers, host, imageRoot } = input;
+  const { layers, visible, host } = input;
   const own = (name: string) => `${claim.directory}/${name}`.slice(root.length + 1);
-  makeUpper(`${claim.directory}/upper`, imageRoot);
+  makeUpper(`${claim.directory}/upper`, layers, visible);
   mkdirSync(`${claim.directory}/work`, { mode: 0o700 });
   mkdirSync(`${claim.directory}/rootfs`, { mode: 0o700 });
   return {
     kind: "overlay",
     base: root,
-    lower: [mountPointLayer(dirname(claim.directory)), ...layers].map((directory) => directory.slice(root.length + 1)),
+    lower: [mountPointLayer(dirname(claim.directory)), ...visible].map((directory) => directory.slice(root.length + 1)),
     upper: own("upper"),
     work: own("work"),
     target: own("rootfs"),
     volatile: remove,
     layersOneByOne: isAtLeast(host.kernel, 6, 7),
   };
-}
-
-/** The overlay shows the upper directory's owner, mode and times as those of `/`: they are the image's. */
-function makeUpper(path: string, imageRoot: LayeredRoot): void {
-  mkdirSync(path, { mode: 0o700 });
-  using top = imageRoot.resolve("/");
-  if (top?.kind !== "directory") throw new GockerError("STATE", "the image has no root directory");
-  const { uid, gid, mode, mtimeMs } = top.stat;
-  chownSync(path, Number(uid), Number(gid));
-  chmodSync(path, Number(mode) & 0o7777);
-  utimesSync(path, Number(mtimeMs) / 1000, Number(mtimeMs) / 1000);
 }

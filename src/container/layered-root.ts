@@ -13,6 +13,7 @@ import {
 import type { ByteString } from "../linux/at.ts";
 import { namesIn, openAt, openDirectory, readLink, reopen, toByteString, tryOpenAt } from "../linux/at.ts";
 import type { OwnedFd } from "../linux/fd.ts";
+import { impliedAttribute } from "../linux/overlay.ts";
 import { getXattr } from "../linux/xattr.ts";
 import { GockerError } from "../util/errors.ts";
 
@@ -58,9 +59,18 @@ export class LayeredDirectory implements Disposable {
     this.#opaque = opaque;
   }
 
-  /** The uppermost part, whose owner, mode, times and attributes are the merged directory's. */
+  /**
+   * The part whose owner, mode, times and attributes are the merged directory's: the uppermost that its layer names and
+   * does not only imply.
+   */
   get fd(): OwnedFd {
-    return this.#parts[0] as OwnedFd;
+    const named = this.#parts.find((part) => !isMarked(part, impliedAttribute));
+    return named ?? (this.#parts[0] as OwnedFd);
+  }
+
+  /** Whether overlayfs, which knows nothing of implied directories, takes another part than {@link fd}. */
+  get isImplied(): boolean {
+    return this.fd !== this.#parts[0];
   }
 
   get stat(): BigIntStats {
@@ -89,7 +99,7 @@ export class LayeredDirectory implements Disposable {
           }
           return { kind: "file", fd, stat, [Symbol.dispose]: () => fd.close() };
         }
-        if (index + 1 < this.#parts.length && isOpaque(fd, this.#opaque)) break;
+        if (index + 1 < this.#parts.length && isMarked(fd, this.#opaque)) break;
       }
     } catch (error) {
       for (const fd of found) fd.close();
@@ -101,8 +111,8 @@ export class LayeredDirectory implements Disposable {
   /** The names in the directory, each once, in no order; without those that a whiteout hides. */
   names(): ByteString[] {
     if (this.#parts.length === 1) {
-      const names = namesIn(this.fd.number);
-      return names.filter((name) => !this.#isWhiteoutAt(this.fd, name));
+      const only = this.#parts[0] as OwnedFd;
+      return namesIn(only.number).filter((name) => !this.#isWhiteoutAt(only, name));
     }
     const seen = new Set<ByteString>();
     const visible: ByteString[] = [];
@@ -331,7 +341,8 @@ function isWhiteout(stat: BigIntStats): boolean {
   return isType(stat, S_IFCHR) && stat.rdev === 0n;
 }
 
-function isOpaque(fd: OwnedFd, attribute: OpaqueAttribute): boolean {
+/** Whether a directory has an attribute of overlayfs that is either `y` or not there. */
+export function isMarked(fd: OwnedFd, attribute: string): boolean {
   const value = getXattr(fd.number, attribute);
   return value !== undefined && value.length === 1 && value[0] === 0x79;
 }

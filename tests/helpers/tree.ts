@@ -19,6 +19,8 @@ export interface TreeOptions {
   readonly wholeSeconds?: boolean;
   readonly ignoreXattrs?: boolean;
   readonly ignoreOwners?: boolean;
+  /** Show what gocker marks a layer's directories with for itself: see linux/overlay.ts. */
+  readonly showMarks?: boolean;
   /** Leave out the line of the root itself. */
   readonly ignoreRoot?: boolean;
 }
@@ -43,10 +45,10 @@ const typeNames: Readonly<Record<number, string>> = {
  */
 export function describeTree(root: string, options: TreeOptions = {}): string[] {
   const lines: string[] = [];
-  const firstNames = new Map<string, string>();
+  const seen: SeenFiles = { firstNames: new Map(), digests: new Map() };
   const visit = (path: Buffer, name: string) => {
     const stats = lstatSync(path, { bigint: true });
-    if (name !== "." || options.ignoreRoot !== true) lines.push(describe(path, name, stats, firstNames, options));
+    if (name !== "." || options.ignoreRoot !== true) lines.push(describe(path, name, stats, seen, options));
     if (!stats.isDirectory()) return;
     const children = readdirSync(path, { encoding: "latin1" }).sort();
     for (const child of children) {
@@ -69,13 +71,13 @@ export function compareTrees(first: string, second: string, options: TreeOptions
   ].sort((a, b) => (a.slice(2) < b.slice(2) ? -1 : 1));
 }
 
-function describe(
-  path: Buffer,
-  name: string,
-  stats: BigIntStats,
-  firstNames: Map<string, string>,
-  options: TreeOptions,
-): string {
+/** Files of several names, by device and inode. */
+interface SeenFiles {
+  readonly firstNames: Map<string, string>;
+  readonly digests: Map<string, string>;
+}
+
+function describe(path: Buffer, name: string, stats: BigIntStats, seen: SeenFiles, options: TreeOptions): string {
   const type = Number(stats.mode) & constants.S_IFMT;
   const words = [
     JSON.stringify(fromByteString(name)),
@@ -88,21 +90,26 @@ function describe(
   }
   if (stats.isSymbolicLink()) words.push(`-> ${JSON.stringify(fromByteString(readlinkSync(path, "latin1")))}`);
   if (stats.isCharacterDevice() || stats.isBlockDevice()) words.push(`device=${stats.rdev}`);
-  if (stats.isFile()) words.push(`size=${stats.size}`, digestOf(path, Number(stats.size)));
-  if (options.ignoreXattrs !== true) words.push(...describeXattrs(path));
+  const inode = `${stats.dev}:${stats.ino}`;
+  if (stats.isFile()) {
+    const digest = seen.digests.get(inode) ?? digestOf(path, Number(stats.size));
+    if (stats.nlink > 1n) seen.digests.set(inode, digest);
+    words.push(`size=${stats.size}`, digest);
+  }
+  if (options.ignoreXattrs !== true) words.push(...describeXattrs(path, options));
   if (!stats.isDirectory() && stats.nlink > 1n) {
-    const inode = `${stats.dev}:${stats.ino}`;
-    const first = firstNames.get(inode);
-    if (first === undefined) firstNames.set(inode, name);
+    const first = seen.firstNames.get(inode);
+    if (first === undefined) seen.firstNames.set(inode, name);
     else words.push(`same-as=${JSON.stringify(fromByteString(first))}`);
   }
   return words.join(" ");
 }
 
-function describeXattrs(path: Buffer): string[] {
+function describeXattrs(path: Buffer, { showMarks = false }: TreeOptions): string[] {
   const fd = openSync(path, O_PATH | constants.O_NOFOLLOW);
   try {
     return listXattrs(fd)
+      .filter((key) => showMarks || !key.startsWith("trusted.overlay.gocker."))
       .sort()
       .map((key) => `${key}=${Buffer.from(getXattr(fd, key) ?? []).toString("hex")}`);
   } finally {

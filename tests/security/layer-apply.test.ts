@@ -129,6 +129,27 @@ describe.skipIf(!isRoot)("members", () => {
     ]);
   });
 
+  test("directories that members only imply are marked, until the layer names them", async () => {
+    const marks = () =>
+      describeTree(layer, { ignoreTimes: "all", showMarks: true })
+        .filter((line) => line.includes(" directory "))
+        .map((line) => line.replace(/ directory \S+ \S+/, ""));
+    await apply({ name: "a/b/file" }, { name: "a/" }, { name: "named/" }, { name: "named/file" }, { name: "c/.wh.x" });
+    const implied = "trusted.overlay.gocker.implied=79";
+    expect(marks()).toEqual([
+      `"." ${implied} trusted.overlay.gocker.incomplete=79`,
+      '"a"',
+      `"a/b" ${implied}`,
+      `"c" ${implied}`,
+      '"named"',
+    ]);
+  });
+
+  test("a layer that names all its directories has no marks", async () => {
+    await apply({ name: "./" }, { name: "a/" }, { name: "a/file" });
+    expect(describeTree(layer, { showMarks: true }).join()).not.toContain("trusted");
+  });
+
   test("directories' times survive whatever order the tar has", async () => {
     const names = Array.from({ length: 200 }, (_, index) => `d${index}`);
     await apply(

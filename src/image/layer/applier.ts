@@ -13,7 +13,7 @@ import { removeTree } from "./remove-tree.ts";
 import type { TarEntry, TarHandler } from "./tar/entry.ts";
 import { timesOf } from "./times.ts";
 import { classifyEntry, hardLinkDirectory } from "./whiteout.ts";
-import { markOpaque, setXattrs } from "./xattrs.ts";
+import { markImplied, markIncomplete, markOpaque, setXattrs, unmarkImplied } from "./xattrs.ts";
 
 /** Permission bits that creating a file cannot set. */
 const specialBits = 0o7000;
@@ -47,6 +47,7 @@ export class LayerApplier implements TarHandler, Disposable {
   #entries = 0;
   #droppedXattrs = 0;
   #hasHardLinkDirectory = false;
+  #namesRoot = false;
   #file = -1;
   #filePath = "";
   #fileParent: LayerDirectory | undefined;
@@ -132,6 +133,9 @@ export class LayerApplier implements TarHandler, Disposable {
       this.#directories.forget(hardLinkDirectory);
       removeTree(this.#directories.get("").fd, hardLinkDirectory);
     }
+    const root = this.#directories.get("").fd;
+    if (!this.#namesRoot) markImplied(root, "");
+    if (this.#directories.hasImplied) markIncomplete(root);
     this.#directories.restoreTimes();
   }
 
@@ -173,6 +177,7 @@ export class LayerApplier implements TarHandler, Disposable {
 
   #directory(entry: TarEntry, path: ByteString): void {
     const directory = path === "" ? this.#directories.get("") : this.#makeDirectory(entry, path);
+    if (path === "") this.#namesRoot = true;
     const { fd } = directory;
     if (libc.fchown(fd, entry.uid, entry.gid) < 0) throw layerCallError("fchown", path);
     if (libc.fchmod(fd, entry.mode) < 0) throw layerCallError("fchmod", path);
@@ -192,7 +197,10 @@ export class LayerApplier implements TarHandler, Disposable {
     const isNew = libc.mkdirat(parent.fd, bytes, entry.mode & 0o777) === 0;
     if (!isNew && errno() !== errnos.EEXIST) throw layerCallError("mkdirat", path);
     const opened = isNew ? undefined : this.#directories.opened(where);
-    if (opened !== undefined) return opened;
+    if (opened !== undefined) {
+      unmarkImplied(opened.fd, path);
+      return opened;
+    }
     let fd = libc.openat(parent.fd, bytes, directoryFlags, 0);
     if (fd < 0) {
       const number = errno();
@@ -202,6 +210,8 @@ export class LayerApplier implements TarHandler, Disposable {
       fd = libc.openat(parent.fd, bytes, directoryFlags, 0);
       if (fd < 0) throw layerCallError("openat", path);
       markOpaque(fd, path);
+    } else if (!isNew) {
+      unmarkImplied(fd, path);
     }
     const { gid, mode, modified } = entry;
     return this.#directories.adopt({ fd, path: where, gid, mode, accessed: modified, modified });

@@ -13,7 +13,7 @@ import { isWhiteoutAt, nameBytes, readLinkAt } from "./inspect.ts";
 import { layerCallError } from "./layer-error.ts";
 import type { Timestamp } from "./tar/entry.ts";
 import { timesOf, timestampOf } from "./times.ts";
-import { markOpaque } from "./xattrs.ts";
+import { markImplied, markOpaque } from "./xattrs.ts";
 
 /** Directories that are kept open: a tar that goes through a tree in order needs as many as the tree is deep. */
 const capacity = 64;
@@ -49,6 +49,7 @@ export class LayerDirectories {
   readonly #open = new Map<ByteString, LayerDirectory>();
   readonly #root: LayerDirectory;
   #last: LayerDirectory;
+  #hasImplied = false;
   readonly #path = Buffer.alloc(4096);
   readonly #pathAddress = ptr(this.#path);
   readonly #how = new BigUint64Array([
@@ -68,7 +69,8 @@ export class LayerDirectories {
   }
 
   /**
-   * The directory at `path` (of {@link layerPath}'s form); what is missing of it is made, 0755 and root's.
+   * The directory at `path` (of {@link layerPath}'s form); what is missing of it is made, 0755 and root's, and
+   * marked as implied.
    * @throws InvalidDocumentError when something on the way is neither a directory nor a link to one
    * @throws SystemCallError
    */
@@ -87,6 +89,11 @@ export class LayerDirectories {
     this.#last = directory;
     if (this.#open.size > capacity) this.#closeOldest();
     return directory;
+  }
+
+  /** Whether directories were made that no call named as its own: see {@link get}. */
+  get hasImplied(): boolean {
+    return this.#hasImplied;
   }
 
   /** The open directory of this path, if it is among the open ones. */
@@ -195,6 +202,8 @@ export class LayerDirectories {
     if (libc.fchmod(fd, 0o755) < 0) throw layerCallError("fchmod", directory.path);
     directory.gid = 0;
     directory.mode = 0o755;
+    markImplied(fd, directory.path);
+    this.#hasImplied = true;
     return directory;
   }
 

@@ -1,9 +1,12 @@
+import { ptr } from "bun:ffi";
 import type { ByteString } from "../../linux/at.ts";
 import { errnos } from "../../linux/errno.ts";
 import { cString, errno, libc } from "../../linux/libc.ts";
+import { impliedAttribute, incompleteAttribute, opaqueAttribute, yes } from "../../linux/overlay.ts";
+import { syscallNumber } from "../../linux/syscalls.ts";
 import { layerCallError } from "./layer-error.ts";
-import type { TarXattr } from "./tar/entry.ts";
 import { nameBytes } from "./inspect.ts";
+import type { TarXattr } from "./tar/entry.ts";
 
 /**
  * Attributes that an image may not bring. overlayfs's own would let an image pass off its files as markers of overlayfs
@@ -12,12 +15,34 @@ import { nameBytes } from "./inspect.ts";
  */
 const refused = /^(?:(?:trusted|user)\.overlay\.|security\.selinux$|system\.nfs4_acl$)/;
 
-const opaque = cString("trusted.overlay.opaque");
-const yes = Buffer.from("y");
+const opaque = cString(opaqueAttribute);
+const implied = cString(impliedAttribute);
+const incomplete = cString(incompleteAttribute);
 
 /** Makes an open directory hide what lower layers have in theirs. overlayfs.rst, "opaque". @throws SystemCallError */
 export function markOpaque(directory: number, path: ByteString): void {
-  if (libc.fsetxattr(directory, opaque, yes, yes.length, 0) < 0) throw layerCallError("fsetxattr", path);
+  mark(directory, opaque, path);
+}
+
+/** Says that the layer does not name an open directory that it has files in. @throws SystemCallError */
+export function markImplied(directory: number, path: ByteString): void {
+  mark(directory, implied, path);
+}
+
+/** Says on the layer's root that directories below it are implied. @throws SystemCallError */
+export function markIncomplete(root: number): void {
+  mark(root, incomplete, "");
+}
+
+/** The layer names the directory after all. @throws SystemCallError */
+export function unmarkImplied(directory: number, path: ByteString): void {
+  const number = syscallNumber("fremovexattr");
+  if (Number(libc.syscall(number, directory, ptr(implied), 0, 0, 0, 0)) === 0) return;
+  if (errno() !== errnos.ENODATA) throw layerCallError("fremovexattr", path);
+}
+
+function mark(directory: number, attribute: Buffer, path: ByteString): void {
+  if (libc.fsetxattr(directory, attribute, yes, yes.length, 0) < 0) throw layerCallError("fsetxattr", path);
 }
 
 /**
