@@ -3,7 +3,7 @@ import { lastCapability } from "../linux/capabilities.ts";
 import { makeDevice } from "../linux/device-number.ts";
 import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
-import { NotFoundError } from "../util/errors.ts";
+import { NotFoundError, UsageError } from "../util/errors.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { TargetKind } from "./plan/builder.ts";
 import { buildLaunchPlan, type LaunchPlan } from "./plan/launch-plan.ts";
@@ -68,11 +68,19 @@ export function launchContainer(
   });
 }
 
-/** Which of the descriptors 0, 1 and 2 would be the host's null device. null(4) */
+/**
+ * Which of the descriptors 0, 1 and 2 would be the host's null device. null(4)
+ * @throws UsageError one of them is a directory: `..` leads from there to all of the host (CVE-2024-21626)
+ */
 function nullDescriptors(stdio: readonly number[]): number[] {
   const device = makeDevice(1, 3);
   return [...stdio.keys()].filter((target) => {
     const stat = fstatSync(stdio[target] as number, { bigint: true });
+    if (stat.isDirectory()) {
+      throw new UsageError(`descriptor ${target} (${["stdin", "stdout", "stderr"][target]}) is a directory`, {
+        hint: "a container could leave its root by it; to give it a directory use -v",
+      });
+    }
     return stat.isCharacterDevice() && stat.rdev === device;
   });
 }

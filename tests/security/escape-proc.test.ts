@@ -116,7 +116,7 @@ describe.skipIf(!canAttack)("masks and read-only paths", () => {
   });
 
   // CVE-2025-31133: masks were made of what /dev/null led to.
-  for (const fake of [link("dev/null", "/proc/sys/kernel"), { name: "dev/null", content: "fake" }] as const) {
+  for (const fake of [link("dev/null", "/proc/sys/kernel"), { name: "dev/null", type: "0", content: "fake" }]) {
     test(`are not made of the image's own /dev/null, a ${fake.type === "2" ? "link" : "file"} in a volume`, async () => {
       await ground.load("own-dev", { layers: [[...directories("dev"), fake]], config: { Volumes: { "/dev": {} } } });
       const covers = await ground.shell(
