@@ -24,6 +24,10 @@ const readerGone = 141;
 const systemHints: ReadonlyMap<unknown, string> = new Map([
   ["EACCES", "gocker must run as root: try sudo"],
   ["EPERM", "gocker must run as root: try sudo"],
+  [
+    "ENOSYS",
+    "gocker needs Linux 5.12 or later; inside of another container, its seccomp filter may be what refuses this",
+  ],
   ["ENOSPC", "free some space, or keep gocker's things elsewhere with --root"],
   ["EDQUOT", "free some space, or keep gocker's things elsewhere with --root"],
   ["EROFS", "keep gocker's things on a file system that can be written, with --root and --state"],

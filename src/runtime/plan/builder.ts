@@ -67,7 +67,7 @@ export class PlanBuilder {
   }): Slot {
     const { label, group, type } = input;
     const context = this.addFor(`${type} context`, {
-      label: `${label}: begin a ${type} file system`,
+      label: `${label}: begin a file system of the type ${type}`,
       group,
       syscall: "fsopen",
       args: [type, FSOPEN_CLOEXEC],

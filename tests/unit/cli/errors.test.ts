@@ -47,6 +47,9 @@ test("errors of the operating system are no bugs, and some have a remedy", () =>
   expect(report(systemCallError("mount", { step: "mount proc" }, 1)).text).toBe(
     "gocker: mount proc: mount: operation not permitted (EPERM)\n  hint: gocker must run as root: try sudo\n",
   );
+  expect(report(systemCallError("mount_setattr", {}, 38)).text).toContain(
+    "\n  hint: gocker needs Linux 5.12 or later;",
+  );
 });
 
 describe("anything else is a bug and says so", () => {
