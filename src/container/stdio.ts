@@ -45,7 +45,10 @@ export class DirectStdio implements ContainerStdio {
   }
 
   static async open(options: DirectStdioOptions): Promise<DirectStdio> {
-    const sockets = [1, 2].filter((fd) => fstatSync(fd).isSocket());
+    const isSocket = (fd: number) => fstatSync(fd).isSocket();
+    // A container that splices from a socket into a pipe, as cat does, holds the pipe's lock while it waits for input
+    // (Linux 6.18): who reads the pipe waits with it and cannot even be killed.
+    const sockets = options.interactive && isSocket(0) ? [] : [1, 2].filter(isSocket);
     const relays = new Map<number, OutputRelay>();
     if (sockets.length > 0) {
       const { OutputRelay } = await import("./output-relay.ts");
