@@ -52,14 +52,20 @@ function chooseWords({ words, dockerWords, entrypoint, image }: CommandSource): 
 
 /**
  * What to tell a user whose command was not found in the container: how to reach the image's ENTRYPOINT, when the
- * words were taken for a command although the image has one.
- * @returns undefined when that is not what happened
+ * words were taken for a command although the image has one; and where gocker's own options stand, when the image has
+ * none and an option was taken for the command.
+ * @returns undefined when neither is what happened
  */
 export function commandNotFoundHint(source: CommandSource, imageName: string): string | undefined {
   const imageEntrypoint = source.image?.Entrypoint ?? [];
   const [first] = source.words;
-  if (imageEntrypoint.length === 0 || source.entrypoint !== undefined || source.dockerWords === true) return undefined;
-  if (first === undefined || first.startsWith("-")) return undefined;
+  if (source.entrypoint !== undefined || first === undefined) return undefined;
+  if (imageEntrypoint.length === 0) {
+    return first.startsWith("-")
+      ? `the image has no ENTRYPOINT that could take ${first}; options of gocker's own come before the image`
+      : undefined;
+  }
+  if (source.dockerWords === true || first.startsWith("-")) return undefined;
   const example = ["gocker run", imageName, "--", ...source.words.map(quoteWord)].join(" ");
   return `the image has ENTRYPOINT ${JSON.stringify(imageEntrypoint)}; to pass arguments to it write: ${example}`;
 }

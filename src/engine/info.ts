@@ -35,6 +35,8 @@ export interface RegistryInfo {
   readonly name: string;
   readonly mirrors: readonly string[];
   readonly insecure: boolean;
+  /** PEM files of authorities that are trusted for it. */
+  readonly authorities: readonly string[];
 }
 
 const neededFileSystems = ["overlay", "proc", "sysfs", "tmpfs", "devpts", "mqueue"];
@@ -75,6 +77,7 @@ async function registriesOf({ insecureRegistries }: EngineContext): Promise<Regi
     name,
     mirrors: registries.get(name)?.mirrors ?? [],
     insecure: registries.get(name)?.insecure === true || insecureRegistries.includes(name),
+    authorities: registries.get(name)?.authorities ?? [],
   }));
 }
 

@@ -59,8 +59,12 @@ function infoRecord(info: SystemInfo) {
 
 function infoText(info: SystemInfo): string {
   const { created, running, exited } = info.containers;
-  const registries = info.registries.map(({ name, mirrors, insecure }) => {
-    const remarks = [...mirrors.map((mirror) => `mirror ${mirror}`), ...(insecure ? ["insecure"] : [])];
+  const registries = info.registries.map(({ name, mirrors, insecure, authorities }) => {
+    const remarks = [
+      ...mirrors.map((mirror) => `mirror ${mirror}`),
+      ...(insecure ? ["insecure"] : []),
+      ...authorities.map((path) => `authority ${path}`),
+    ];
     return [`Registry ${name}`, remarks.join(", ") || "as usual"] as const;
   });
   return formatProperties([

@@ -60,6 +60,12 @@ describe("the hint for a command that was not found", () => {
     expect(hint).toEndWith(`gocker run bitnami/kubectl -- get 'it'\\''s'`);
   });
 
+  test("says where gocker's options stand when one was taken for the command", () => {
+    expect(commandNotFoundHint({ words: ["-it", "sh"], image: plain }, "alpine")).toBe(
+      "the image has no ENTRYPOINT that could take -it; options of gocker's own come before the image",
+    );
+  });
+
   test.each([
     { words: ["get"], image: plain },
     { words: ["--", "get"], image: kubectl },
