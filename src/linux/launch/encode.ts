@@ -21,7 +21,7 @@ export interface EncodeOptions {
   /** The file descriptor that reports go to. */
   readonly statusFd: number;
   /**
-   * After every step comes a reading of the clock; the block of readings (see {@link timesMarker}) is written to the
+   * Before every step comes a reading of the clock; the block of readings (see {@link timesMarker}) is written to the
    * status descriptor before the first step that executes a program.
    */
   readonly timed?: boolean;
@@ -47,7 +47,7 @@ export function encodePlan(steps: readonly Step[], options: EncodeOptions): Enco
 interface Operation {
   readonly step: Step | "report times";
   readonly skip: number;
-  /** The clock reading after the plan's step of this index. */
+  /** The clock reading before the plan's step of this index. */
   readonly clock?: number;
 }
 
@@ -55,16 +55,17 @@ function skipOf(step: Step): number {
   return step.onSuccess?.skip ?? step.onError?.skip ?? 0;
 }
 
+/** The readings come before the steps, so that one that leaves others out still has its own. */
 function interleaveClock(steps: readonly Step[]): Operation[] {
   const operations: Operation[] = [];
   let reported = false;
   steps.forEach((step, index) => {
+    operations.push({ step, skip: 0, clock: index });
     if (!reported && (step.syscall === "execve" || step.syscall === "execveat")) {
       operations.push({ step: "report times", skip: 0 });
       reported = true;
     }
-    const skip = skipOf(step);
-    operations.push({ step, skip: skip === 0 ? 0 : skip * 2 + 1 }, { step, skip: 0, clock: index });
+    operations.push({ step, skip: skipOf(step) * 2 });
   });
   return operations;
 }

@@ -15,13 +15,17 @@ import {
 import { errno, libc } from "../libc.ts";
 import { systemCallError } from "../errno.ts";
 import { createPipe, createSealedMemfd, OwnedFd } from "../fd.ts";
+import { acceptDeadChildren, ignoredSignals } from "../signal-dispositions.ts";
 import { encodePlan, type EncodedPlan } from "./encode.ts";
 import { machineCode } from "./machine-code.ts";
 import { LaunchStatus } from "./status.ts";
 import { stubDataAddress, stubExecutable } from "./stub.ts";
 import { words, type Step } from "./plan.ts";
 
-/** A process to be: the namespaces and the cgroup it is born into, and what it does before it is the user's program. */
+/**
+ * A process to be: the namespaces and the cgroup it is born into, and what it does before it is the user's program. It
+ * begins with every signal at its default; which are blocked it has from gocker.
+ */
 export interface LaunchRequest {
   /** CLONE_NEW… flags. */
   readonly namespaces: number;
@@ -86,28 +90,50 @@ export function launch(request: LaunchRequest): LaunchedProcess {
   using stub = createSealedMemfd("gocker", stubExecutable(hostArchitecture, plan.bytes));
   const prelude = encodePrelude(request, statusFd, stub.number);
 
-  const pidfd = new Int32Array(2);
-  const stack = new Uint8Array(stackSize);
-  const args = new BigUint64Array(cloneArgsSize / 8);
-  args[0] = BigInt(request.namespaces | CLONE_VM | CLONE_VFORK | CLONE_PIDFD) | CLONE_CLEAR_SIGHAND;
-  args[1] = BigInt(ptr(pidfd));
-  args[4] = BigInt(SIGCHLD);
-  args[5] = BigInt(ptr(stack));
-  args[6] = BigInt(stackSize & ~15);
-  if (request.intoCgroup !== undefined) {
-    args[0] |= CLONE_INTO_CGROUP;
-    args[10] = BigInt(request.intoCgroup);
-  }
+  const memory = new CloneMemory(request);
   const spawn = loadSpawner();
+  acceptDeadChildren();
   // Until the child executes the stub it has gocker's memory, and a process of the new pid namespace could look into it.
   if (libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
     throw systemCallError("prctl", { step: "make gocker unreadable" }, errno());
-  const result = Number(spawn(ptr(args), cloneArgsSize, ptr(prelude.bytes)));
+  const result = Number(spawn(memory.address, cloneArgsSize, ptr(prelude.bytes)));
   if (result < 0) throw systemCallError("clone3", { step: "make the container's first process" }, -result);
 
   status.writer.close();
   cleanup.move();
-  return new Process(result, new OwnedFd(pidfd[0] as number), new LaunchStatus(status.reader, [prelude, plan]));
+  return new Process(result, new OwnedFd(memory.pidfd()), new LaunchStatus(status.reader, [prelude, plan]));
+}
+
+/**
+ * What clone3(2) reads and writes: `struct clone_args`, room for the pidfd, and the child's stack. One piece of memory,
+ * which the reading of the pidfd keeps alive until the child has left it.
+ */
+class CloneMemory {
+  readonly #view: DataView;
+
+  constructor({ namespaces, intoCgroup }: LaunchRequest) {
+    const stackOffset = 0x100;
+    this.#view = new DataView(new ArrayBuffer(stackOffset + stackSize + 16));
+    const start = this.address;
+    const flags = BigInt(namespaces | CLONE_VM | CLONE_VFORK | CLONE_PIDFD) | CLONE_CLEAR_SIGHAND;
+    const set = (index: number, value: bigint) => this.#view.setBigUint64(index * 8, value, true);
+    set(0, intoCgroup === undefined ? flags : flags | CLONE_INTO_CGROUP);
+    set(1, BigInt(start + cloneArgsSize));
+    set(4, BigInt(SIGCHLD));
+    // Where the stack ends must be a multiple of 16.
+    set(5, BigInt(start + stackOffset));
+    set(6, BigInt(stackSize - (start % 16)));
+    if (intoCgroup !== undefined) set(10, BigInt(intoCgroup));
+  }
+
+  get address(): Pointer {
+    return ptr(this.#view);
+  }
+
+  /** What clone3 wrote. */
+  pidfd(): number {
+    return this.#view.getInt32(cloneArgsSize, true);
+  }
 }
 
 class Process implements LaunchedProcess {
@@ -129,10 +155,16 @@ class Process implements LaunchedProcess {
 
 /** What the child does in gocker's memory: it keeps the descriptors that it needs and executes the stub. */
 function encodePrelude(request: LaunchRequest, statusFd: number, stubFd: number): EncodedPlan {
-  const kept = [statusFd, ...(request.descriptors ?? [])];
-  const bases = [...request.stdio.entries()].filter(([target, source]) => target !== source);
+  const connections = [...request.stdio.entries()];
+  const bases = connections.filter(([target, source]) => target !== source);
   for (const [, source] of bases) if (source < 3) throw new RangeError("standard descriptors cannot change places");
+  // Bun opens those of its standard descriptors that were closed, to be closed when executing.
+  const own = connections.filter(([target, source]) => target === source).map(([target]) => target);
+  const kept = [statusFd, ...own, ...(request.descriptors ?? [])];
   const steps: Step[] = [
+    ...ignoredSignals().map((signal) =>
+      step(`Let signal ${signal} do what it does by default`, "rt_sigaction", [signal, new Uint8Array(32), 0, 8]),
+    ),
     step("Close gocker's files when executing", "close_range", [3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC]),
     ...kept.map((fd) => step(`Keep descriptor ${fd}`, "fcntl", [fd, F_SETFD, 0])),
     ...bases.map(([target, source]) => step(`Connect descriptor ${target}`, "dup3", [source, target, 0])),

@@ -15,7 +15,10 @@ export interface LaunchOutcome {
   readonly fatal?: FailedStep;
   /** Tolerated failures that asked to be reported, in order. */
   readonly reported: readonly FailedStep[];
-  /** When each step was done, in nanoseconds of CLOCK_MONOTONIC; 0n for those left out. Only of a timed launch. */
+  /**
+   * When each step was done, in nanoseconds of CLOCK_MONOTONIC; 0n for those left out, and for the attempts to execute.
+   * Only of a timed launch.
+   */
   readonly times?: readonly bigint[];
 }
 
@@ -52,7 +55,7 @@ export class LaunchStatus implements Disposable {
       const result = bytes.readBigInt64LE(offset + 8);
       offset += recordSize;
       if (address === timesMarker) {
-        times = decodeTimes(bytes.subarray(offset, offset + Number(result)));
+        times = endsOf(decodeTimes(bytes.subarray(offset, offset + Number(result))));
         offset += Number(result);
         continue;
       }
@@ -79,6 +82,20 @@ export class LaunchStatus implements Disposable {
 function isTolerated({ step, errno }: FailedStep): boolean {
   const tolerate = step.onError?.tolerate;
   return tolerate === "any" || (tolerate?.some((name) => errnos[name] === errno) ?? false);
+}
+
+/** A step has ended when the next one begins. */
+function endsOf(beginnings: readonly bigint[]): bigint[] {
+  let next = 0n;
+  return beginnings
+    .toReversed()
+    .map((beginning) => {
+      if (beginning === 0n) return 0n;
+      const end = next;
+      next = beginning;
+      return end;
+    })
+    .toReversed();
 }
 
 function decodeTimes(block: Buffer): bigint[] {

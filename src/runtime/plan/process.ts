@@ -102,29 +102,10 @@ function limitText(value: number): string {
   return isUnlimited(value) ? "unlimited" : String(value);
 }
 
-/** Signals that a shell or gocker may have set to be ignored, which execve would hand on. signal(7) */
-const ignorable = [
-  ["SIGHUP", 1],
-  ["SIGINT", 2],
-  ["SIGQUIT", 3],
-  ["SIGPIPE", 13],
-  ["SIGTSTP", 20],
-  ["SIGTTIN", 21],
-  ["SIGTTOU", 22],
-  ["SIGXFSZ", 25],
-] as const;
 const signalSetSize = 8;
 
-/** The container's program starts with every signal at its default and none blocked. */
+/** The container's program starts with no signal blocked; each is at its default from the launch on. signal(7) */
 export function addSignalDefaults(builder: PlanBuilder): void {
-  for (const [name, number] of ignorable) {
-    builder.add({
-      label: `Let ${name} do what it does by default`,
-      group,
-      syscall: "rt_sigaction",
-      args: [number, new Uint8Array(32), 0, signalSetSize],
-    });
-  }
   addSignalMask(builder, "Block no signals", 0);
 }
 

@@ -96,11 +96,14 @@ failed:
   jnz tolerated
   mov edx, eax
   neg edx
-  cmp dl, [rbx + 4]
+  movzx ecx, byte ptr [rbx + 4]
+  cmp edx, ecx
   je tolerated
-  cmp dl, [rbx + 5]
+  movzx ecx, byte ptr [rbx + 5]
+  cmp edx, ecx
   je tolerated
-  cmp dl, [rbx + 6]
+  movzx ecx, byte ptr [rbx + 6]
+  cmp edx, ecx
   je tolerated
   call report
   mov edi, 127
