@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
-import { alternate, type Rounds } from "./bench/alternate.ts";
+import { alternate, type Contender, type Prepare, type Rounds } from "./bench/alternate.ts";
 import { coldContenders, onFreshFileSystem } from "./bench/cold.ts";
 import { provideImage, recipes } from "./bench/images.ts";
 import { describeMachine, loadAverage } from "./bench/machine.ts";
@@ -42,34 +42,42 @@ const shortRounds: Rounds = { warmUp: 3, measured, memory: 3 };
 // The first pull of all allocates the blocks of the file system's file.
 const pullRounds: Rounds = { warmUp: 1, measured: measuredPulls };
 
-const machine = describeMachine();
+const interruption = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
+
 const sections: Section[] = [];
-await using setting = await prepareSetting(resolve(values.gocker), values.scratch);
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => {
-    tell("");
-    void Promise.resolve(setting[Symbol.asyncDispose]()).then(() => process.exit(130));
-  });
+const machine = describeMachine();
+try {
+  await using setting = await prepareSetting(resolve(values.gocker), values.scratch);
+  await measureAll(setting);
+} catch (error) {
+  if (!interruption.signal.aborted) throw error;
+  process.exit(130);
+} finally {
+  tell("");
 }
-const warmImage = chosen("run-none") || chosen("run-host") ? await prepareWarmImage(setting) : undefined;
-
-if (chosen("start-up")) {
-  await measure("Start-up: the time until a program that does nothing has ended", await startUpContenders(setting));
-}
-for (const network of ["none", "host"] as const satisfies Network[]) {
-  if (warmImage === undefined || !chosen(`run-${network}`)) continue;
-  const contenders = await warmContenders(setting, warmImage, network);
-  await measure(`Warm start: run --rm --network ${network} IMAGE true`, contenders);
-}
-for (const name of ["debian", "node"] as const) if (chosen(`pull-${name}`)) await measurePulls(setting, name);
-
 const report: Report = { machine, loadAfter: loadAverage(), sections };
 console.log(values.json ? reportAsJson(report) : reportAsText(report));
 if (sections.some(({ rows }) => rows[0]?.problem !== undefined)) process.exitCode = 1;
 
-async function measurePulls({ registry }: Setting, name: keyof typeof recipes): Promise<void> {
+async function measureAll(setting: Setting): Promise<void> {
+  if (chosen("start-up")) {
+    await measure("Start-up: the time until a program that does nothing has ended", await startUpContenders(setting));
+  }
+  const networks = (["none", "host"] as const satisfies Network[]).filter((network) => chosen(`run-${network}`));
+  if (networks.length > 0) {
+    const image = await prepareWarmImage(setting);
+    for (const network of networks) {
+      const contenders = await warmContenders(setting, image, network);
+      await measure(`Warm start: run --rm --network ${network} IMAGE true`, contenders);
+    }
+  }
+  for (const name of ["debian", "node"] as const) if (chosen(`pull-${name}`)) await measurePulls(setting, name);
+}
+
+async function measurePulls(setting: Setting, name: keyof typeof recipes): Promise<void> {
   tell(`${name}: providing the image`);
-  const image = await provideImage(recipes[name], resolve(values.cache), registry);
+  const image = await provideImage(recipes[name], resolve(values.cache), setting.registry);
   const size = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
   const title =
     `Cold pull from this machine: ${name}, ${image.files} files, ` +
@@ -79,15 +87,16 @@ async function measurePulls({ registry }: Setting, name: keyof typeof recipes): 
 
 async function measure(
   title: string,
-  contenders: Parameters<typeof alternate>[0],
+  contenders: readonly Contender[],
   rounds = shortRounds,
-  prepare?: Parameters<typeof alternate>[3],
+  prepare?: Prepare,
 ): Promise<void> {
   const wanted = values.only ?? [];
   const some = contenders.filter(
     ({ name }, index) => index === 0 || wanted.length === 0 || wanted.some((text) => name.includes(text)),
   );
-  const rows = await alternate(some, rounds, (round, of) => tell(`${title}: ${round}/${of}`), prepare);
+  const onRound = (round: number, of: number) => tell(`${title}: ${round}/${of}`);
+  const rows = await alternate(some, { rounds, prepare, onRound, signal: interruption.signal });
   sections.push({ title, rows });
 }
 

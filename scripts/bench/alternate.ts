@@ -32,15 +32,22 @@ export interface Rounds {
 /** Makes what each run needs new: a file system, for example. */
 export type Prepare = (contender: Contender) => Promise<Surroundings>;
 
+/** How {@link alternate} goes about it. */
+export interface AlternateOptions {
+  readonly rounds: Rounds;
+  readonly prepare?: Prepare | undefined;
+  readonly onRound: (round: number, of: number) => void;
+  /** Ends everything after the run that is under way, by throwing its reason. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * Runs all contenders in turn, every second round in the opposite order, so that a load on the machine falls on all of
  * them alike. One that fails drops out and the others go on.
  */
 export async function alternate(
   contenders: readonly Contender[],
-  rounds: Rounds,
-  onRound: (round: number, of: number) => void,
-  prepare?: Prepare,
+  { rounds, prepare, onRound, signal }: AlternateOptions,
 ): Promise<Row[]> {
   const series = new Map<Contender, Series>(contenders.map((contender) => [contender, new Series()]));
   const memoryRounds = rounds.memory ?? 0;
@@ -51,11 +58,14 @@ export async function alternate(
     const memory = kind === "memory" || (kind === "time" && memoryRounds === 0);
     for (const [contender, its] of round % 2 === 0 ? series : [...series].toReversed()) {
       if (its.problem !== undefined) continue;
+      signal.throwIfAborted();
       try {
         await using surroundings = await prepare?.(contender);
         its.take(await contender.runner.run(contender, { memory }), kind);
         await surroundings?.verify();
       } catch (error) {
+        // A ctrl-C has reached the command too.
+        signal.throwIfAborted();
         its.problem = error instanceof Error ? error.message : String(error);
       }
     }
