@@ -100,9 +100,8 @@ const allowed: readonly [type: "b" | "c", major: number | undefined, minor: numb
   ["c", 1, 7, "rwm"],
   ["c", 1, 8, "rwm"],
   ["c", 1, 9, "rwm"],
-  // tty, console, ptmx, and the terminals of devpts
+  // tty, ptmx, and the terminals of devpts, of which the console is one; 5:1 would be the host's console
   ["c", 5, 0, "rwm"],
-  ["c", 5, 1, "rwm"],
   ["c", 5, 2, "rwm"],
   ["c", 136, undefined, "rwm"],
 ];
