@@ -13,6 +13,7 @@ import {
   MS_SLAVE,
   MS_UNBINDABLE,
 } from "../linux/constants.ts";
+import { InvalidDocumentError } from "../util/errors.ts";
 
 /** The options of a mount, sorted by what the kernel does with them. */
 export interface MountOptions {
@@ -60,10 +61,18 @@ const propagations: Record<string, number> = {
   unbindable: MS_UNBINDABLE,
 };
 
-/** Options of mount(8) that mean "nothing special". */
-const empty = new Set(["defaults", "async", "noauto", "auto", "nouser", "_netdev"]);
+/** Options of mount(8) that mean "nothing special", and those that are of mount(2) alone and change nothing since. */
+const empty = new Set(
+  "defaults async noauto auto nouser _netdev silent loud iversion noiversion nolazytime nomand".split(" "),
+);
 
-/** Sorts the option words of an OCI mount. Words that are not Linux's or the specification's own are the file system's. */
+/** Options of the specification that are no mount's, but work that the runtime is to do. */
+const unsupported = new Set(["idmap", "ridmap", "remount", "tmpcopyup"]);
+
+/**
+ * Sorts the option words of an OCI mount. Words that are not Linux's or the specification's own are the file system's.
+ * @throws InvalidDocumentError for one of the specification's that is not supported yet
+ */
 export function parseMountOptions(words: readonly string[]): MountOptions {
   const options: MountOptions = {
     set: 0,
@@ -78,6 +87,7 @@ export function parseMountOptions(words: readonly string[]): MountOptions {
     const own = attributes[word];
     const recursive = word.startsWith("r") ? attributes[word.slice(1)] : undefined;
     const shared = propagations[word] ?? propagations[word.slice(1)];
+    if (unsupported.has(word)) throw new InvalidDocumentError(`the mount option ${word} is not supported yet`);
     if (word === "bind" || word === "rbind") options.bind = word;
     else if (own !== undefined) {
       options.set = (options.set & ~(own[0] | own[1])) | own[0];

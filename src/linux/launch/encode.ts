@@ -1,7 +1,7 @@
 import type { Architecture } from "../arch.ts";
 import { errnos } from "../errno.ts";
 import { syscallNumber } from "../syscalls.ts";
-import type { Argument, Slot, Step, Words } from "./plan.ts";
+import { type Argument, type Slot, statusDescriptor, type Step, type Words } from "./plan.ts";
 
 const headerSize = 64;
 const stepSize = 64;
@@ -123,7 +123,7 @@ class Encoder {
     let indirect = 0;
     for (let index = 0; index < args.length; index++) {
       const argument = args[index] as Argument;
-      if (isSlot(argument)) indirect |= 1 << index;
+      if (isSlot(argument) && argument !== statusDescriptor) indirect |= 1 << index;
       this.#writeValue(offset + 8 + index * 8, argument);
     }
     const [first = 0, second = 0, third = 0] = toleratedNumbers(step);
@@ -158,6 +158,7 @@ class Encoder {
   /** Writes the 64 bits that stand for an argument: the number itself, or the address of what it points to. */
   #writeValue(offset: number, argument: Argument): void {
     if (typeof argument === "number") return this.#writeNumber(offset, argument);
+    if (argument === statusDescriptor) return this.#writeNumber(offset, this.#options.statusFd);
     if (typeof argument === "string") return this.#writeNumber(offset, this.#placeText(argument));
     if (typeof argument === "bigint") {
       this.#words[offset / 4] = Number(argument & 0xffff_ffffn);

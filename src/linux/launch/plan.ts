@@ -66,6 +66,15 @@ export function slot(name: string): Slot {
   return { kind: "slot", name };
 }
 
+/** Stands for the number of the descriptor on which the launch is reported. */
+export const statusDescriptor: Slot = slot("status");
+
+/**
+ * What a step may write to {@link statusDescriptor} without telling anything. That fails with EPIPE, or kills by SIGPIPE,
+ * when nobody is there to read: gocker has died.
+ */
+export const signOfLife = new Uint8Array(new BigUint64Array([2n, 0n]).buffer);
+
 /** An array of words, see {@link Words}. A null pointer at its end, as argv wants it, is the caller's to add (0). */
 export function words(...list: Words["words"]): Words {
   return { kind: "words", words: list };

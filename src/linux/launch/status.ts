@@ -23,6 +23,8 @@ export interface LaunchOutcome {
 }
 
 const recordSize = 16;
+/** In place of a step's address, see `signOfLife`. */
+const lifeMarker = 2n;
 
 /** gocker's end of the pipe on which the interpreter reports; its end means that the user's program runs. */
 export class LaunchStatus implements Disposable {
@@ -59,6 +61,7 @@ export class LaunchStatus implements Disposable {
         offset += Number(result);
         continue;
       }
+      if (address === lifeMarker) continue;
       const failed = { step: this.#stepAt(address), errno: Number(-result) };
       if (isTolerated(failed)) reported.push(failed);
       else fatal = failed;

@@ -266,6 +266,11 @@ export function openInRoot(
   return [root, path, openHow(O_PATH | O_CLOEXEC | flags, 0, resolve), openHowSize];
 }
 
+/** The arguments of an openat2 that stays below `root` and opens the file for use. */
+export function openFileInRoot(root: Slot, path: string, flags: number): Step["args"] {
+  return [root, path, openHow(flags | O_CLOEXEC, 0, resolveInRoot), openHowSize];
+}
+
 /** The arguments of an openat2 of a file of the very file system that `root` is the root of, without any link. */
 export function openBeneath(root: Slot, path: string, flags: number): Step["args"] {
   const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;

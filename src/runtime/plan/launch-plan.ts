@@ -12,10 +12,18 @@ import {
 import type { Slot, Step } from "../../linux/launch/plan.ts";
 import type { NamespaceType, RuntimeSpec } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
+import { splitPath } from "../../util/path.ts";
 import type { RootFileSystem } from "../root.ts";
 import { PlanBuilder } from "./builder.ts";
 import { addConsole, addDefaultDevices, addDevices, addNullStdio, directoryOfNull } from "./devices.ts";
-import { addMounts, isInProc, type MadeMounts, type MountFacts } from "./mounts.ts";
+import {
+  addMounts,
+  type BindSources,
+  isInProc,
+  type MadeMounts,
+  type MountFacts,
+  takeSharedSources,
+} from "./mounts.ts";
 import { addLoopback } from "./network.ts";
 import {
   addCloseOnExec,
@@ -28,9 +36,10 @@ import {
   addSignalDefaults,
   openWorkingDirectory,
 } from "./process.ts";
-import { addPivotSteps, addPropagationStep, addRootSteps } from "./root-file-system.ts";
+import { addPivotSteps, addPropagationStep, addRootPropagation, addRootSteps } from "./root-file-system.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
 import { addMaskedPaths, addReadonlyPaths, addSysctls, type PathKinds } from "./security.ts";
+import { refuseChangesOfHost, refuseUnsupported } from "./supported.ts";
 import { addTerminal, addTerminalAsStdio, terminalDescriptors } from "./terminal.ts";
 
 /** A container as a list of system calls: what `--explain` prints and the launcher runs. */
@@ -75,6 +84,8 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   const { spec, facts } = input;
   const { process, linux = {} } = spec;
   if (process === undefined) throw new InvalidDocumentError("process: nothing to execute");
+  refuseUnsupported(spec);
+  refuseChangesOfHost(spec, facts.cgroupView);
   const builder = new PlanBuilder();
 
   if (input.diesWithParent) addEarlyDeathSignal(builder);
@@ -87,12 +98,14 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   // Device nodes and mount points get exactly the modes that are asked for.
   builder.add({ label: "Let modes be as given", group: "file system", syscall: "umask", args: [0] });
 
+  const sources = takeSharedSources(builder, spec.mounts ?? []);
   addPropagationStep(builder, linux.rootfsPropagation);
   addRootSteps(builder, input.root);
-  const fileSystems = addFileSystems(builder, input);
+  const fileSystems = addFileSystems(builder, input, sources);
   const kinds = kernelPaths(fileSystems.made, facts);
 
   addPivotSteps(builder);
+  addRootPropagation(builder, linux.rootfsPropagation);
   addNames(builder, spec);
   // After hostname and before the read-only paths, which cover the settings.
   addSysctls(builder, linux.sysctl ?? {}, fileSystems.made.get("/proc")?.mount);
@@ -142,7 +155,10 @@ function addEarlyDeathSignal(builder: PlanBuilder): void {
 /** The flags of clone3, and a step for the cgroup namespace: it takes the cgroup that its maker is in by then. */
 function addNamespaces(builder: PlanBuilder, spec: RuntimeSpec): number {
   let flags = 0;
+  const seen = new Set<NamespaceType>();
   for (const { type, path } of spec.linux?.namespaces ?? []) {
+    if (seen.has(type)) throw new InvalidDocumentError(`linux.namespaces: ${type} is given twice`);
+    seen.add(type);
     if (path !== undefined) {
       throw new InvalidDocumentError(`linux.namespaces: joining a ${type} namespace by its path is not supported yet`);
     }
@@ -170,7 +186,7 @@ interface FileSystems {
   readonly made: MadeMounts;
 }
 
-function addFileSystems(builder: PlanBuilder, input: LaunchPlanInput): FileSystems {
+function addFileSystems(builder: PlanBuilder, input: LaunchPlanInput, sources: BindSources): FileSystems {
   const { spec, facts } = input;
   const process = spec.process as NonNullable<RuntimeSpec["process"]>;
   const own = spec.linux?.devices ?? [];
@@ -181,12 +197,14 @@ function addFileSystems(builder: PlanBuilder, input: LaunchPlanInput): FileSyste
   const made: MadeMounts = new Map();
   // Devices come right after /dev, so that a mount over one of them finds it.
   const devIndex = mounts.findLastIndex((mount) => mount.destination === "/dev");
-  addMounts(builder, mounts.slice(0, devIndex + 1), facts, made);
+  addMounts(builder, mounts.slice(0, devIndex + 1), { facts, made, sources });
   const dev = made.get("/dev")?.mount;
   if (dev !== undefined) addDefaultDevices(builder, dev, own);
-  addDevices(builder, own, dev);
-  addMounts(builder, mounts.slice(devIndex + 1), facts, made);
-  addMounts(builder, all.filter(isInProc), facts, made);
+  // A directory of the host's at /dev has its own devices, and any made there would be made on the host.
+  const isForeign = devIndex >= 0 && dev === undefined;
+  addDevices(builder, isForeign ? own.filter(({ path }) => splitPath(path)[0] !== "dev") : own, dev);
+  addMounts(builder, mounts.slice(devIndex + 1), { facts, made, sources });
+  addMounts(builder, all.filter(isInProc), { facts, made, sources });
   if (input.nullStdio.length > 0) addNullStdio(builder, directoryOfNull(builder, dev), input.nullStdio);
   if (process.terminal === true) addTerminalSteps(builder, input, dev, made.get("/dev/pts")?.mount);
   const directory = openWorkingDirectory(builder, process.cwd, (path) => facts.resolveTarget(path));
@@ -217,9 +235,6 @@ function addTerminalSteps(
   devpts: Slot | undefined,
 ): void {
   const { process } = input.spec;
-  if (devpts === undefined) {
-    throw new InvalidDocumentError("process.terminal: a terminal needs a devpts mount at /dev/pts");
-  }
   if (input.terminalSocket === undefined) {
     throw new InvalidDocumentError("process.terminal: nobody is there to take the terminal");
   }

@@ -3,6 +3,7 @@ import {
   AT_RECURSIVE,
   MOUNT_ATTR_RDONLY,
   MS_PRIVATE,
+  MS_SHARED,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from "../../linux/constants.ts";
@@ -41,13 +42,55 @@ export interface MadeMount {
 /** The file systems that the plan made, by their place in the container: `/proc`, `/dev`, `/dev/pts`. */
 export type MadeMounts = Map<string, MadeMount>;
 
+/** The sources of bind mounts that were taken beforehand. */
+export type BindSources = ReadonlyMap<Mount, Slot>;
+
+/**
+ * Takes the sources of those bind mounts that are to be shared with the host, before the container's mounts are cut off
+ * from it: copies share what their originals share. mount_namespaces(7)
+ */
+export function takeSharedSources(builder: PlanBuilder, mounts: readonly Mount[]): BindSources {
+  const taken = new Map<Mount, Slot>();
+  for (const mount of mounts) {
+    const options = parseMountOptions(mount.options ?? []);
+    if (options.propagation === MS_SHARED && isBind(mount, options))
+      taken.set(mount, takeSource(builder, mount, options));
+  }
+  return taken;
+}
+
+function isBind({ type }: Mount, { bind }: MountOptions): boolean {
+  return bind !== undefined || type === "bind";
+}
+
+function takeSource(builder: PlanBuilder, { source, destination }: Mount, { bind }: MountOptions): Slot {
+  if (source === undefined || !source.startsWith("/")) {
+    throw new InvalidDocumentError(`mounts: the bind mount at ${destination} needs a source that is an absolute path`);
+  }
+  return builder.addFor(source, {
+    label: `Take ${source} for ${destination}`,
+    group,
+    syscall: "open_tree",
+    args: [AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (bind === "rbind" ? AT_RECURSIVE : 0)],
+    path: source,
+  });
+}
+
+/** What mounts are made with. */
+interface MountContext {
+  readonly facts: MountFacts;
+  /** What is there already; the mounts made are added to it. */
+  readonly made: MadeMounts;
+  readonly sources: BindSources;
+}
+
 /**
  * The mounts of the specification, in its order. Sources are taken while the host's root is still there; targets are
  * found below the container's root.
- * @param made what is there already; the mounts made here are added to it
  * @throws InvalidDocumentError for a mount that breaks the specification's rules
  */
-export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], facts: MountFacts, made: MadeMounts): void {
+export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], context: MountContext): void {
+  const { facts, made } = context;
   mounts.forEach((mount, index) => {
     if (!mount.destination.startsWith("/")) {
       throw new InvalidDocumentError(`mounts[${index}].destination: ${mount.destination} is not absolute`);
@@ -56,8 +99,8 @@ export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], facts:
     const options = parseMountOptions(mount.options ?? []);
     if (mount.type === "cgroup" || mount.type === "cgroup2") {
       addCgroupMount(builder, destination, options, facts, made);
-    } else if (options.bind !== undefined || mount.type === "bind") {
-      addBind(builder, { mount, index, destination, options, facts });
+    } else if (isBind(mount, options)) {
+      addBind(builder, { mount, destination, options, context });
     } else addFileSystem(builder, mount, destination, options, facts, made);
   });
 }
@@ -86,8 +129,11 @@ function addFileSystem(
   facts: MountFacts,
   made: MadeMounts,
 ): void {
-  const type = mount.type ?? "none";
-  const readOnly = (options.set & MOUNT_ATTR_RDONLY) !== 0;
+  const { type } = mount;
+  if (type === undefined) throw new InvalidDocumentError(`mounts: the mount at ${destination} needs a type`);
+  // A new file system has nothing below it.
+  const attributes = options.set | options.recursiveSet;
+  const readOnly = (attributes & MOUNT_ATTR_RDONLY) !== 0;
   const label = `Mount ${type} at ${destination}`;
   const slot = builder.newFileSystem({
     label,
@@ -95,7 +141,7 @@ function addFileSystem(
     type,
     source: mount.source,
     options: readOnly ? [...options.data, "ro"] : options.data,
-    attributes: options.set,
+    attributes,
   });
   if (options.propagation !== 0) addPropagation(builder, destination, slot, options);
   const target = pinned.has(type)
@@ -134,23 +180,15 @@ function addPropagation(builder: PlanBuilder, destination: string, mount: Slot, 
 
 interface Bind {
   readonly mount: Mount;
-  readonly index: number;
   readonly destination: string;
   readonly options: MountOptions;
-  readonly facts: MountFacts;
+  readonly context: MountContext;
 }
 
-function addBind(builder: PlanBuilder, { mount, index, destination, options, facts }: Bind): void {
-  const { source } = mount;
-  if (source === undefined) throw new InvalidDocumentError(`mounts[${index}].source: a bind mount needs one`);
-  const recursive = options.bind === "rbind" ? AT_RECURSIVE : 0;
-  const tree = builder.addFor(source, {
-    label: `Take ${source} for ${destination}`,
-    group,
-    syscall: "open_tree",
-    args: [AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive],
-    path: source,
-  });
+function addBind(builder: PlanBuilder, { mount, destination, options, context }: Bind): void {
+  const { facts, sources } = context;
+  const tree = sources.get(mount) ?? takeSource(builder, mount, options);
+  const source = mount.source as string;
   addPropagation(builder, destination, tree, {
     ...options,
     propagation: options.propagation === 0 ? MS_PRIVATE : options.propagation,

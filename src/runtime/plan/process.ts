@@ -16,7 +16,7 @@ import {
   TIOCSPGRP,
 } from "../../linux/constants.ts";
 import { capabilityMask, capabilityName, capabilityNumber } from "../../linux/capabilities.ts";
-import { words, type Slot } from "../../linux/launch/plan.ts";
+import { signOfLife, statusDescriptor, words, type Slot } from "../../linux/launch/plan.ts";
 import type { Capabilities, Process, Rlimit } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { PlanBuilder } from "./builder.ts";
@@ -53,8 +53,8 @@ export function addKeyring(builder: PlanBuilder, name: string): void {
     group: "security",
     syscall: "keyctl",
     args: [KEYCTL_JOIN_SESSION_KEYRING, name],
-    // A kernel without keys has none to leak, and one out of quota still replaces nothing of the container's.
-    onError: { tolerate: ["ENOSYS", "EDQUOT"] },
+    // A kernel without keys has none to leak.
+    onError: { tolerate: ["ENOSYS"] },
   });
 }
 
@@ -218,6 +218,13 @@ export function addIdentity(builder: PlanBuilder, input: IdentityInput): void {
       syscall: "prctl",
       args: [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0],
     });
+    // The kernel tells nothing of a parent that was dead before it was asked to.
+    builder.add({
+      label: "Make sure that gocker lives",
+      group,
+      syscall: "write",
+      args: [statusDescriptor, signOfLife, signOfLife.length],
+    });
   }
   addFilterAndCapabilities(builder, masks, input);
 }
@@ -225,7 +232,7 @@ export function addIdentity(builder: PlanBuilder, input: IdentityInput): void {
 function addFilterAndCapabilities(builder: PlanBuilder, masks: CapabilityMasks, input: IdentityInput): void {
   const setFinal = () => {
     addCapset(builder, "Keep only the container's capabilities", masks);
-    if (masks.ambient === 0n) return;
+    // gocker may have been given some, which would outlast everything else where they are also inheritable.
     builder.add({
       label: "Clear the ambient capabilities",
       group: "security",

@@ -34,17 +34,37 @@ const propagations: Record<string, number> = {
 /**
  * Cuts the new mount namespace off: nothing mounted here may appear on the host. Slave rather than private by default:
  * what the host unmounts later goes from here too and is not kept busy by a container.
- * @throws InvalidDocumentError for a `linux.rootfsPropagation` that does not exist
+ * @param propagation `linux.rootfsPropagation`: what the root directory itself is to be comes later
  */
 export function addPropagationStep(builder: PlanBuilder, propagation: string | undefined): void {
-  const flags = propagations[propagation ?? "rslave"];
-  if (flags === undefined) throw new InvalidDocumentError(`linux.rootfsPropagation: unknown value ${propagation}`);
+  const isPrivate = (propagationOf(propagation) & MS_PRIVATE) !== 0;
   builder.add({
     label: "Keep mounts of the container from showing on the host",
     group,
     syscall: "mount",
-    args: [0, "/", 0, flags, 0],
+    args: [0, "/", 0, MS_REC | (isPrivate ? MS_PRIVATE : MS_SLAVE), 0],
     path: "/",
+  });
+}
+
+/** @throws InvalidDocumentError for a `linux.rootfsPropagation` that does not exist */
+function propagationOf(name = "rslave"): number {
+  const flags = propagations[name];
+  if (flags === undefined) throw new InvalidDocumentError(`linux.rootfsPropagation: unknown value ${name}`);
+  return flags;
+}
+
+/** How mounts below the root directory spread, where that is more than nothing. pivot_root(2) moves no shared mount. */
+export function addRootPropagation(builder: PlanBuilder, propagation: string | undefined): void {
+  const flags = propagationOf(propagation);
+  const type = flags & ~MS_REC;
+  if (type === MS_PRIVATE || type === MS_SLAVE) return;
+  builder.setMountAttributes({
+    label: "Set how mounts below the root directory spread",
+    group,
+    mount: builder.root,
+    propagation: type,
+    flags: (flags & MS_REC) === 0 ? 0 : AT_RECURSIVE,
   });
 }
 
@@ -99,7 +119,7 @@ function addOverlay(builder: PlanBuilder, root: OverlayRoot): void {
 }
 
 /** The first of the descriptors that stand for layers in the options of mount(2). */
-const layerDescriptors = 1000;
+const layerDescriptors = 500;
 
 /**
  * For kernels before 6.7: all layers in one option, which must fit a page together with the rest. Descriptors make the

@@ -1,6 +1,6 @@
 import { O_CLOEXEC, O_NOCTTY, O_RDWR, TIOCGPTPEER, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ } from "../../linux/constants.ts";
 import { words, type Slot } from "../../linux/launch/plan.ts";
-import type { PlanBuilder } from "./builder.ts";
+import { openFileInRoot, type PlanBuilder } from "./builder.ts";
 
 const group = "devices";
 
@@ -8,13 +8,14 @@ const group = "devices";
 export const terminalDescriptors = { container: 1001, master: 1002 } as const;
 
 /**
- * A terminal of the container's own devpts. Its master side goes over a socket to whoever looks after the container, as
+ * A terminal of the container's own devpts; of the one that /dev/ptmx leads to when a directory of the host's is at /dev.
+ * Its master side goes over a socket to whoever looks after the container, as
  * `--console-socket` has it. OCI runtime command line interface; unix(7), SCM_RIGHTS; ioctl_tty(2)
  */
 export function addTerminal(
   builder: PlanBuilder,
   input: {
-    readonly devpts: Slot;
+    readonly devpts: Slot | undefined;
     readonly socket: number;
     readonly owner: number;
     readonly size: { readonly height: number; readonly width: number } | undefined;
@@ -24,9 +25,9 @@ export function addTerminal(
   const opened = builder.addFor("terminal", {
     label: "Open a terminal of the container",
     group,
-    syscall: "openat",
-    args: [input.devpts, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC],
-    path: "/dev/pts/ptmx",
+    ...(input.devpts === undefined
+      ? { syscall: "openat2", args: openFileInRoot(builder.root, "dev/ptmx", O_RDWR | O_NOCTTY), path: "/dev/ptmx" }
+      : { syscall: "openat", args: [input.devpts, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC], path: "/dev/pts/ptmx" }),
   });
   builder.add({ label: "Keep the terminal's master side", group, syscall: "dup3", args: [opened, master, O_CLOEXEC] });
   builder.add({

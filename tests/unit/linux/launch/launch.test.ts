@@ -1,11 +1,12 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { closeSync, openSync, readdirSync, readlinkSync } from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLOSE_RANGE_CLOEXEC } from "../../../../src/linux/constants.ts";
 import { errnos } from "../../../../src/linux/errno.ts";
 import { createPipe, readSome, writeAll } from "../../../../src/linux/fd.ts";
 import { launch, type LaunchedProcess, type LaunchRequest } from "../../../../src/linux/launch/launch.ts";
-import { slot, type Step, words } from "../../../../src/linux/launch/plan.ts";
+import { signOfLife, slot, statusDescriptor, type Step, words } from "../../../../src/linux/launch/plan.ts";
 import { exitCodeOf, processEnded, reap, sendSignal } from "../../../../src/linux/process.ts";
 import { SystemCallError } from "../../../../src/util/errors.ts";
 
@@ -164,6 +165,27 @@ describe("a launch", () => {
     // The orphan's end must be noticed, or it would be there as a zombie.
     const script = "echo $$; (sleep 0.01 & echo $! >&3) 3>/proc/self/fd/1; exit 0";
     expect(await outputOf([...reaping, ...shell(script)], { namespaces })).toMatch(/^2\n\d+\n$/);
+  });
+});
+
+describe("a sign of life", () => {
+  const sign = step("write", [statusDescriptor, signOfLife, signOfLife.length]);
+
+  test("tells nothing while somebody reads", async () => {
+    const process = launched({ steps: [sign, step("chdir", ["/dev/null"])] });
+    expect(await process.status.outcome()).toMatchObject({ reported: [], fatal: { errno: errnos.ENOTDIR } });
+  });
+
+  test("ends a process whose launcher has gone", async () => {
+    using go = createPipe();
+    const process = launched({
+      steps: [step("read", [go.reader.number, new Uint8Array(1), 1]), sign, ...shell("exit 0")],
+      descriptors: [go.reader.number],
+    });
+    process.status[Symbol.dispose]();
+    writeAll(go.writer.number, new Uint8Array(1));
+    // By the error or by the signal: which signals are blocked is decided by who launches.
+    expect([127, 128 + constants.signals.SIGPIPE]).toContain(await exitCode(process));
   });
 });
 

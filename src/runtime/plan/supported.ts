@@ -1,0 +1,70 @@
+import type { NamespaceType, RuntimeSpec } from "../../oci/runtime-spec.ts";
+import { InvalidDocumentError } from "../../util/errors.ts";
+import type { CgroupView } from "../cgroup/cgroup.ts";
+
+/**
+ * Refuses what this version does not carry out: a container without a protection that its specification asks for must
+ * not start as if it had it.
+ * @throws InvalidDocumentError
+ */
+export function refuseUnsupported({ process, linux = {}, hooks, mounts }: RuntimeSpec): void {
+  const asked: Record<string, unknown> = {
+    "process.apparmorProfile": process?.apparmorProfile,
+    "process.selinuxLabel": process?.selinuxLabel,
+    "process.ioPriority": process?.ioPriority,
+    "process.scheduler": process?.scheduler,
+    "process.execCPUAffinity": process?.execCPUAffinity,
+    "linux.uidMappings": linux.uidMappings,
+    "linux.gidMappings": linux.gidMappings,
+    "linux.timeOffsets": linux.timeOffsets,
+    "linux.netDevices": linux.netDevices,
+    "linux.mountLabel": linux.mountLabel,
+    "linux.intelRdt": linux.intelRdt,
+    "linux.personality": linux.personality,
+  };
+  for (const [name, list] of Object.entries(hooks ?? {})) asked[`hooks.${name}`] = list;
+  mounts?.forEach(({ uidMappings, gidMappings }, index) => {
+    asked[`mounts[${index}].uidMappings`] = uidMappings;
+    asked[`mounts[${index}].gidMappings`] = gidMappings;
+  });
+  for (const [name, value] of Object.entries(asked)) {
+    if (!isEmpty(value)) throw new InvalidDocumentError(`${name} is not supported yet`);
+  }
+}
+
+function isEmpty(value: unknown): boolean {
+  if (value === undefined || value === null || value === "") return true;
+  return typeof value === "object" && Object.keys(value).length === 0;
+}
+
+/** The settings of the kernel that belong to a namespace, by how their names begin. namespaces(7), runc's validator */
+const settingsOfNamespaces: readonly (readonly [NamespaceType, RegExp])[] = [
+  ["network", /^net\./],
+  ["ipc", /^(?:fs\.mqueue\.|kernel\.(?:msg(?:max|mnb|mni)|sem|shm(?:all|max|mni|_rmid_forced))$)/],
+  ["uts", /^kernel\.(?:domainname|hostname)$/],
+];
+
+/**
+ * Refuses what would change the host instead of the container, because that has no namespace of its own for it.
+ * @throws InvalidDocumentError
+ */
+export function refuseChangesOfHost(spec: RuntimeSpec, cgroups: CgroupView | undefined): void {
+  const { hostname, domainname, mounts = [], linux = {} } = spec;
+  const own = new Set((linux.namespaces ?? []).map(({ type }) => type));
+  if (cgroups?.type === "v2" && !own.has("cgroup") && mounts.some(({ type }) => type?.startsWith("cgroup"))) {
+    // Mounting it anew in the host's namespace takes the host's mount options, nsdelegate among them, away.
+    throw new InvalidDocumentError("linux.namespaces: a cgroup mount needs a cgroup namespace here");
+  }
+  for (const [property, value] of Object.entries({ hostname, domainname })) {
+    if (value === undefined || own.has("uts")) continue;
+    throw new InvalidDocumentError(`${property}: a container without a uts namespace would rename the host`);
+  }
+  for (const name of Object.keys(linux.sysctl ?? {})) {
+    const dotted = name.replaceAll("/", ".");
+    const namespace = settingsOfNamespaces.find(([, pattern]) => pattern.test(dotted))?.[0];
+    if (namespace === undefined)
+      throw new InvalidDocumentError(`linux.sysctl: ${name} is the host's, not a container's`);
+    if (own.has(namespace)) continue;
+    throw new InvalidDocumentError(`linux.sysctl: ${name} would change the host without a ${namespace} namespace`);
+  }
+}

@@ -1,0 +1,113 @@
+import { describe, expect, test } from "bun:test";
+import {
+  MOUNT_ATTR_NOATIME,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NODIRATIME,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_NOSYMFOLLOW,
+  MOUNT_ATTR_RDONLY,
+  MOUNT_ATTR_STRICTATIME,
+  MOUNT_ATTR__ATIME,
+  MS_PRIVATE,
+  MS_SHARED,
+  MS_SLAVE,
+  MS_UNBINDABLE,
+} from "../../../src/linux/constants.ts";
+import { type MountOptions, parseMountOptions } from "../../../src/runtime/mount-options.ts";
+import { InvalidDocumentError } from "../../../src/util/errors.ts";
+
+const nothing: MountOptions = {
+  set: 0,
+  clear: 0,
+  recursiveSet: 0,
+  recursiveClear: 0,
+  propagation: 0,
+  recursivePropagation: false,
+  data: [],
+};
+
+/** The table of the OCI runtime specification 1.2, config.md, "Linux mount options": what each option sets and clears. */
+const attributes: [option: string, set: number, clear: number][] = [
+  ["atime", 0, MOUNT_ATTR__ATIME],
+  ["noatime", MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME],
+  ["dev", 0, MOUNT_ATTR_NODEV],
+  ["nodev", MOUNT_ATTR_NODEV, 0],
+  ["diratime", 0, MOUNT_ATTR_NODIRATIME],
+  ["nodiratime", MOUNT_ATTR_NODIRATIME, 0],
+  ["exec", 0, MOUNT_ATTR_NOEXEC],
+  ["noexec", MOUNT_ATTR_NOEXEC, 0],
+  ["relatime", 0, MOUNT_ATTR__ATIME],
+  ["norelatime", 0, MOUNT_ATTR__ATIME],
+  ["strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME],
+  ["nostrictatime", 0, MOUNT_ATTR__ATIME],
+  ["suid", 0, MOUNT_ATTR_NOSUID],
+  ["nosuid", MOUNT_ATTR_NOSUID, 0],
+  ["symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW],
+  ["nosymfollow", MOUNT_ATTR_NOSYMFOLLOW, 0],
+  ["ro", MOUNT_ATTR_RDONLY, 0],
+  ["rw", 0, MOUNT_ATTR_RDONLY],
+];
+
+describe("the specification's options", () => {
+  test.each(attributes)("%s is an attribute of the mount", (option, set, clear) => {
+    expect(parseMountOptions([option])).toEqual({ ...nothing, set, clear });
+  });
+
+  test.each(attributes)("r%s is the same for everything below", (option, recursiveSet, recursiveClear) => {
+    expect(parseMountOptions([`r${option}`])).toEqual({ ...nothing, recursiveSet, recursiveClear });
+  });
+
+  test.each([
+    ["private", MS_PRIVATE],
+    ["shared", MS_SHARED],
+    ["slave", MS_SLAVE],
+    ["unbindable", MS_UNBINDABLE],
+  ])("%s and r%s are propagations", (option, propagation) => {
+    expect(parseMountOptions([option])).toEqual({ ...nothing, propagation });
+    expect(parseMountOptions([`r${option}`])).toEqual({ ...nothing, propagation, recursivePropagation: true });
+  });
+
+  test("bind and rbind", () => {
+    expect(parseMountOptions(["bind"])).toEqual({ ...nothing, bind: "bind" });
+    expect(parseMountOptions(["rbind"])).toEqual({ ...nothing, bind: "rbind" });
+  });
+
+  test.each(["defaults", "async", "silent", "loud", "iversion", "noiversion", "nomand", "nolazytime"])(
+    "%s changes nothing",
+    (option) => {
+      expect(parseMountOptions([option])).toEqual(nothing);
+    },
+  );
+
+  test.each(["sync", "dirsync", "lazytime", "mand"])("%s is for the file system, as a flag", (option) => {
+    expect(parseMountOptions([option])).toEqual({ ...nothing, data: [option] });
+  });
+
+  test.each(["idmap", "ridmap", "remount", "tmpcopyup"])("%s is refused", (option) => {
+    expect(() => parseMountOptions(["ro", option])).toThrow(InvalidDocumentError);
+  });
+});
+
+test("what is no word of the specification's is the file system's own, in order", () => {
+  expect(parseMountOptions(["size=64m", "nosuid", "mode=1777", "huge=never", "read", "rsize=1"])).toEqual({
+    ...nothing,
+    set: MOUNT_ATTR_NOSUID,
+    data: ["size=64m", "mode=1777", "huge=never", "read", "rsize=1"],
+  });
+});
+
+test("the last of options that contradict each other wins", () => {
+  expect(parseMountOptions(["ro", "rw"])).toMatchObject({ set: 0, clear: MOUNT_ATTR_RDONLY });
+  expect(parseMountOptions(["rw", "ro"])).toMatchObject({ set: MOUNT_ATTR_RDONLY, clear: 0 });
+  expect(parseMountOptions(["noatime", "relatime"])).toMatchObject({ set: 0, clear: MOUNT_ATTR__ATIME });
+  expect(parseMountOptions(["strictatime", "noatime"])).toMatchObject({
+    set: MOUNT_ATTR_NOATIME,
+    // mount_setattr(2) takes all of these bits together.
+    clear: MOUNT_ATTR__ATIME,
+  });
+  expect(parseMountOptions(["shared", "rprivate"])).toMatchObject({
+    propagation: MS_PRIVATE,
+    recursivePropagation: true,
+  });
+});
