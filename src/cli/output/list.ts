@@ -29,10 +29,14 @@ export function formatList(records: readonly ListRecord[], layout: ListLayout, f
   const table = /^table\s/.test(kind);
   const template = parseTemplate(table ? kind.slice("table".length).trim() : format);
   if (!table) return records.map((record) => `${template(record)}\n`).join("");
-  return formatTable([layout.headings, ...records].map((record) => template(record).split("\t")));
+  return formatTable([layout.headings, ...records.map(safeRecord)].map((record) => template(record).split("\t")));
 }
 
-/** A value that the terminal shall only show. `json` and templates are for programs, which get it unchanged. */
+function safeRecord(record: ListRecord): ListRecord {
+  return Object.fromEntries(Object.entries(record).map(([field, value]) => [field, safe(value)]));
+}
+
+/** A value that the terminal shall only show. `json` and templates without a table are for programs, which get it unchanged. */
 function safe(text = ""): string {
   return harmless(text);
 }

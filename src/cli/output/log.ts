@@ -1,5 +1,5 @@
 import { writeError } from "./write.ts";
-import { style } from "./style.ts";
+import { harmless, style } from "./style.ts";
 
 /** What gocker tells beside its results, on standard error. */
 export interface Log {
@@ -22,7 +22,8 @@ export async function createLog(options: {
   readonly colour: boolean;
 }): Promise<Log> {
   const dress = style(options.colour);
-  const warn = (message: string) => writeError(`${dress.yellow("gocker: warning:")} ${message}\n`);
+  // Messages hold what an image or a registry says.
+  const warn = (message: string) => writeError(`${dress.yellow("gocker: warning:")} ${harmless(message, "\n")}\n`);
   if (!options.debug && !options.terminal) return { info: ignore, warn, debug: ignore };
 
   const { createConsola, LogLevels } = await import("consola/core");
@@ -31,7 +32,7 @@ export async function createLog(options: {
     reporters: [
       {
         log({ type, args }) {
-          const text = args.map(String).join(" ");
+          const text = harmless(args.map(String).join(" "), "\n");
           if (type === "warn") warn(text);
           else writeError(type === "debug" ? `${dress.dim(text)}\n` : `${text}\n`);
         },
