@@ -64,7 +64,8 @@ describe.skipIf(!canRunCorpus || strace === null)("programs that gocker executes
     expect(own.map((call) => /^execve\("([^"]+)"/.exec(call)?.[1])).toEqual(["/bin/true"]);
   });
 
-  test.each([["ps", "-a"], ["images"], ["info"], ["rmi", "IMAGE"]])("%s", async (...words) => {
+  test.each(["ps -a", "images", "info", "rmi IMAGE"])("%s", async (line) => {
+    const words = line.split(" ");
     const given = words.map((word) => (word === "IMAGE" ? runner.image("there:1") : word));
     expect((await executed(given)).calls).toEqual([expect.stringMatching(itself)]);
   });
