@@ -1,10 +1,10 @@
 /**
  * A script that prints what a container is made of, seen from inside: {@link parseFacts} reads it. It needs no more
- * than busybox, and says what process 1 is, which is the script's shell.
+ * than busybox. Process 1 is the script's shell, whose signals change from moment to moment: a child tells its own.
  */
 export const factsScript = `
 section() { echo "# $1"; }
-section status; cat /proc/1/status
+section status; cat /proc/self/status
 section mount; cat /proc/1/mountinfo
 section limit; cat /proc/1/limits
 section environment; tr '\\0' '\\n' </proc/1/environ
@@ -35,7 +35,7 @@ section namespace; for name in cgroup ipc mnt net pid uts user time; do echo "$n
 
 /** What is measured, numbered or counted differs from run to run; what it says of the container says another line. */
 const ignoredStatus =
-  /^(Vm|Rss|HugetlbPages|SigQ|FDSize|.*voluntary_ctxt_switches|State|Pid|Tgid|NS|Name|Threads|Cpus_|Mems_|x86_|THP_|Core)/;
+  /^(Vm|Rss|HugetlbPages|SigQ|FDSize|.*voluntary_ctxt_switches|State|PPid|Pid|Tgid|NS|Name|Threads|Cpus_|Mems_|x86_|THP_|Core)/;
 
 /** Facts by their names, such as `status CapEff` and `mount /proc`; each value as text, for comparing. */
 export type Facts = ReadonlyMap<string, string>;
