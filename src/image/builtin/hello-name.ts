@@ -10,7 +10,7 @@ export const helloReference: Reference = { domain: "docker.io", repository: "goc
  * They change with the program, and with the interpreter that runs it; a test compares.
  */
 export const helloManifests: Record<Architecture, Digest> = {
-  x86_64: "sha256:a7d05c3e780e1ce96dc211619da8778a62b74b922a4f596725ff2a4df635da51",
+  x86_64: "sha256:c99e4146dd1b9314a42ac73c34640005c97395f17bbe03dfd03232b195985515",
   aarch64: "sha256:170af0685159c55003e659451f611c3d34284fc8230e08f62f4fea309b8ba74b",
 };
 
