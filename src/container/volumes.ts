@@ -63,7 +63,7 @@ export class VolumeStore {
     signal?: AbortSignal,
   ): Promise<MountedVolume[]> {
     if (requests.length === 0) return [];
-    mkdirSync(this.#directory, { recursive: true, mode: 0o711 });
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     using _lock = await FileLock.acquire(this.#lockPath, "shared", { signal });
     const mounted: MountedVolume[] = [];
     for (const [index, request] of requests.entries()) {
@@ -86,7 +86,7 @@ export class VolumeStore {
     if (existsSync(place)) return;
     const temporary = `.new-${newContainerId()}`;
     const made = `${this.#directory}/${temporary}`;
-    mkdirSync(made, { mode: 0o711 });
+    mkdirSync(made, { mode: 0o700 });
     try {
       mkdirSync(`${made}/_data`, { mode: 0o755 });
       const record: VolumeRecord = { version: 1, name, anonymous, created: new Date().toISOString(), labels: {} };
