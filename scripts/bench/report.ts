@@ -15,7 +15,7 @@ export interface Report {
 }
 
 /** How long a row takes for each unit of time that gocker takes: above 1, gocker is faster. */
-export function ratioOf(row: Row, section: Section): number | undefined {
+function ratioOf(row: Row, section: Section): number | undefined {
   const gocker = section.rows[0]?.wall?.median;
   return row.wall === undefined || gocker === undefined ? undefined : row.wall.median / gocker;
 }

@@ -6,7 +6,6 @@ import type { ContainerRecord, ContainerState } from "./record.ts";
 /** Where a claim's container is kept: the `ContainerStore` that made the claim. */
 export interface ContainerKeeper {
   directory(id: string): string;
-  write(record: ContainerRecord): void;
   writeState(id: string, state: ContainerState): void;
   removeFiles(id: string, name?: string): void;
 }
@@ -48,13 +47,6 @@ export class ClaimedContainer implements Disposable {
 
   /** Takes over the record as the disk has it. */
   adopt(record: ContainerRecord): void {
-    this.#record = record;
-  }
-
-  /** Changes some fields of the record, also on the disk. */
-  update(change: Partial<Omit<ContainerRecord, "version" | "id" | "name" | "state">>): void {
-    const record = { ...this.record, ...change };
-    this.#store.write(record);
     this.#record = record;
   }
 

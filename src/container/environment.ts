@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { errorMessage, InvalidDocumentError, UsageError } from "../util/errors.ts";
 
 /** Docker's PATH for containers on Linux. */
-export const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** What goes into a container's environment. Later sources win over earlier ones. */
 export interface EnvironmentSource {

@@ -257,11 +257,6 @@ export class ContainerStore {
     return first;
   }
 
-  /** The record of the container that a user means, see {@link resolve}. */
-  find(reference: string): ContainerRecord {
-    return this.read(this.resolve(reference));
-  }
-
   /**
    * Removes a container's directory and names. Only for the holder of its lock, who removes the lock's file after
    * that. Can be done again when it was interrupted.

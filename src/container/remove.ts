@@ -30,12 +30,12 @@ export async function removeContainer(
 }
 
 /** The names of the volumes that were made for the container. */
-export function anonymousVolumesOf(record: ContainerRecord): string[] {
+function anonymousVolumesOf(record: ContainerRecord): string[] {
   return record.mounts.flatMap(({ anonymous, name }) => (anonymous === true && name !== undefined ? [name] : []));
 }
 
 /** The IDs of the containers whose records name the volume. */
-export function volumeUsers(containers: ContainerStore, name: string): string[] {
+function volumeUsers(containers: ContainerStore, name: string): string[] {
   return containers
     .list()
     .filter(({ mounts }) => mounts.some((mount) => mount.type === "volume" && mount.name === name))

@@ -26,7 +26,7 @@ const names = new Set([
  * RLIM_INFINITY is 2^64 - 1, which a JavaScript number cannot hold: this is the nearest, and also what
  * `JSON.parse` makes of the real one. `serialiseSpec` writes the real one.
  */
-export const unlimited = 2 ** 64;
+const unlimited = 2 ** 64;
 
 /** What a container gets under Docker by systemd's default. Programs that use select(2) break on more. */
 const openFiles = 1024;

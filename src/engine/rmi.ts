@@ -49,7 +49,7 @@ export async function removeImage(
 }
 
 /** The layers that containers are made of. Throws InvalidDocumentError for a container whose record is broken. */
-export function layersInUse(context: EngineContext): Digest[] {
+function layersInUse(context: EngineContext): Digest[] {
   return records(context).flatMap(({ layers }) => layers.filter((layer) => isDigest(layer)));
 }
 

@@ -5,14 +5,7 @@ import { parseIndex } from "../oci/index.ts";
 import { parseManifest } from "../oci/manifest.ts";
 import { readManifestDocument } from "../oci/manifest-document.ts";
 import { mediaTypeOf, mediaTypes, isManifestType } from "../oci/media-types.ts";
-import {
-  choosePlatform,
-  formatPlatform,
-  hostPlatform,
-  type Platform,
-  platformDistance,
-  PlatformError,
-} from "../oci/platform.ts";
+import { checkPlatform, choosePlatform, hostPlatform, type Platform } from "../oci/platform.ts";
 import { formatReference, type Reference } from "../oci/reference.ts";
 import { InvalidDocumentError, VerificationError } from "../util/errors.ts";
 import type { BlobSource, OpenBlob } from "./blob-source.ts";
@@ -140,17 +133,6 @@ async function fetchManifest(
     throw new VerificationError(`the digest of the manifest of ${formatReference(reference)}`, expected, actual);
   }
   return answer;
-}
-
-/** Refuses an image that its config says is for another platform than the one that was asked for. */
-export function checkPlatform(name: string, has: Platform, wanted: Platform): void {
-  if (platformDistance(has, wanted) !== undefined) return;
-  throw new PlatformError(
-    `${name} has no image for ${formatPlatform(wanted)}, only one for ${formatPlatform(has)}`,
-    wanted,
-    [has],
-    { hint: `ask for it with --platform ${formatPlatform(has)}, or look for another tag` },
-  );
 }
 
 /** The manifest's own type: documents without one, and servers that name none, leave OCI's. */

@@ -156,7 +156,7 @@ const atOnce = 4096;
  * @returns how much that was: 0 when the descriptor takes nothing at present
  * @throws SystemCallError
  */
-export function writeSome(fd: number, bytes: Uint8Array): number {
+function writeSome(fd: number, bytes: Uint8Array): number {
   if (!poll(fd, pollEvents.write, 0)) return 0;
   const count = Number(libc.write(fd, bytes, Math.min(bytes.length, atOnce)));
   if (count >= 0) return count;
@@ -199,7 +199,7 @@ function poll(fd: number, events: number, milliseconds: number): boolean {
 }
 
 /** Whether there is something to read (or the other end is gone) within `milliseconds`; -1 waits for ever. poll(2) */
-export function pollReadable(fd: number, milliseconds: number): boolean {
+function pollReadable(fd: number, milliseconds: number): boolean {
   return poll(fd, pollEvents.read, milliseconds);
 }
 

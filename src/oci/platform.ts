@@ -109,10 +109,17 @@ export function choosePlatform(index: Index, wanted: Platform): Descriptor {
 /**
  * The check of an image's config, for images that no index names the platform of.
  *
+ * @param name of the image, for the error
  * @throws PlatformError when it does not run on `wanted`.
  */
-export function checkPlatform(image: Platform, wanted: Platform): void {
-  if (platformDistance(image, wanted) === undefined) throw noSuchPlatform(wanted, [image]);
+export function checkPlatform(name: string, has: Platform, wanted: Platform): void {
+  if (platformDistance(has, wanted) !== undefined) return;
+  throw new PlatformError(
+    `${name} has no image for ${formatPlatform(wanted)}, only one for ${formatPlatform(has)}`,
+    wanted,
+    [has],
+    { hint: `ask for it with --platform ${formatPlatform(has)}, or look for another tag` },
+  );
 }
 
 function noSuchPlatform(wanted: Platform, available: readonly Platform[]): PlatformError {

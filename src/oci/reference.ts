@@ -21,7 +21,7 @@ export class InvalidReferenceError extends GockerError {
 }
 
 /** The registry of names without one. */
-export const defaultDomain = "docker.io";
+const defaultDomain = "docker.io";
 
 const domainForm =
   /^(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*|\[[a-fA-F0-9:]+\])(?::[0-9]{1,5})?$/;

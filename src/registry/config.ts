@@ -21,7 +21,7 @@ export interface RegistriesConfig {
 }
 
 /** Read when `GOCKER_CONFIG` names no other file. */
-export const defaultConfigPath = "/etc/gocker/config.json";
+const defaultConfigPath = "/etc/gocker/config.json";
 
 const noSettings: RegistrySettings = { mirrors: [], insecure: false, authorities: [] };
 

@@ -22,7 +22,7 @@ export interface ManifestHead {
 }
 
 /** The specification asks registries to take manifests of 4 MiB; nobody takes larger ones. */
-export const largestManifest = 4 * 1024 * 1024;
+const largestManifest = 4 * 1024 * 1024;
 
 /**
  * Fetches a manifest and checks that it is what its name says: the digest of a reference by digest, else the digest
@@ -80,6 +80,6 @@ export async function headManifest(
 }
 
 /** `the image library/alpine:3.19`. */
-export function describeImage(repository: string, version: string): string {
+function describeImage(repository: string, version: string): string {
   return `the image ${repository}${version.includes(":") ? "@" : ":"}${version}`;
 }

@@ -11,7 +11,7 @@ export interface Timeouts {
   readonly stall: number;
 }
 
-export const defaultTimeouts: Timeouts = { headers: 30_000, stall: 30_000 };
+const defaultTimeouts: Timeouts = { headers: 30_000, stall: 30_000 };
 
 /** One request, redirects included: see {@link Transport.send}. */
 export interface TransportRequest {

@@ -48,7 +48,7 @@ export function startBlobServer(directory: string): BlobServer {
 }
 
 /** 200, 206 or 416 for `content`, as the request's Range header wants it. */
-export function rangeAnswer(request: Request, content: Uint8Array): Response {
+function rangeAnswer(request: Request, content: Uint8Array): Response {
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get("range") ?? "");
   if (range === null) return new Response(content, { headers: { "accept-ranges": "bytes" } });
   const start = Number(range[1]);

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { defaultDeviceRules } from "../../src/container/linux-defaults.ts";
 import { CLOSE_RANGE_CLOEXEC, PR_SET_PDEATHSIG, SIGKILL } from "../../src/linux/constants.ts";
 import { createPipe, readSome } from "../../src/linux/fd.ts";
 import { launch, type LaunchedProcess } from "../../src/linux/launch/launch.ts";
@@ -10,7 +11,6 @@ import { type ExitStatus, exitCodeOf, reap } from "../../src/linux/process.ts";
 import type { DeviceCgroupRule } from "../../src/oci/runtime-spec.ts";
 import type { Cgroup } from "../../src/runtime/cgroup/cgroup.ts";
 import { type CgroupHost, detectCgroups, parseProcCgroup } from "../../src/runtime/cgroup/detect.ts";
-import { defaultDeviceRules } from "../../src/runtime/cgroup/devices/rules.ts";
 import { CgroupError } from "../../src/runtime/cgroup/errors.ts";
 import { killListed } from "../../src/runtime/cgroup/kill.ts";
 import { openCgroup } from "../../src/runtime/cgroup/open.ts";
@@ -192,7 +192,7 @@ describe.skipIf(!usable).each(hosts)("%s", (_, host) => {
     const cgroup = newCgroup(host);
     using _clean = cleanUp(cgroup);
     cgroup.create();
-    cgroup.restrictDevices([{ allow: false, access: "rwm" }, ...defaultDeviceRules]);
+    cgroup.restrictDevices(defaultDeviceRules());
     const node = join(scratch, `kmsg-${count}`);
     const { output } = await runIn(
       cgroup,

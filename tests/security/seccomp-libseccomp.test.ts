@@ -7,7 +7,7 @@ import { capabilityNames, defaultCapabilities } from "../../src/linux/capabiliti
 import { type SyscallAbi, syscallTable } from "../../src/linux/syscalls.ts";
 import type { Seccomp } from "../../src/oci/runtime-spec.ts";
 import { compileProgram } from "../../src/runtime/seccomp/compile.ts";
-import { writeExactJson } from "../../src/util/exact-json.ts";
+import { writeExactJson } from "../helpers/exact-json.ts";
 import { auditArchitectures, runFilter } from "../helpers/bpf.ts";
 
 /** The one that Debian's python3-seccomp is for, whatever stands first in PATH. */

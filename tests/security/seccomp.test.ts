@@ -7,7 +7,7 @@ import { kernelVersion } from "../../src/linux/kernel.ts";
 import { type SyscallAbi, type SyscallName, syscallNumber, syscallTable } from "../../src/linux/syscalls.ts";
 import type { Seccomp } from "../../src/oci/runtime-spec.ts";
 import { compileSeccomp } from "../../src/runtime/seccomp/compile.ts";
-import { writeExactJson } from "../../src/util/exact-json.ts";
+import { writeExactJson } from "../helpers/exact-json.ts";
 
 type Call = [abi: SyscallAbi, number: number, ...args: (number | bigint)[]];
 

@@ -1,7 +1,6 @@
-import type { Platform } from "../../oci/platform.ts";
+import { checkPlatform, type Platform } from "../../oci/platform.ts";
 import { GockerError, InvalidDocumentError } from "../../util/errors.ts";
 import { installImages, type InstallOptions } from "../install.ts";
-import { checkPlatform } from "../pull.ts";
 import type { ImageStore } from "../store.ts";
 import type { StoredImage } from "../stored-image.ts";
 import { type ArchiveInput, openArchive } from "./bytes.ts";

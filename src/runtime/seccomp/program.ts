@@ -1,7 +1,7 @@
 import { InvalidDocumentError } from "../../util/errors.ts";
 
 /** The most instructions that the kernel takes. linux/bpf_common.h, BPF_MAXINSNS */
-export const maxInstructions = 4096;
+const maxInstructions = 4096;
 
 /** Jump conditions on the accumulator, compared with a constant as unsigned numbers. linux/bpf_common.h */
 export const jump = {

@@ -41,7 +41,7 @@ describe("create", () => {
     const claim = containers.create(newContainer({ name: "web" }));
     expect(containers.activeIds()).toEqual([claim.id]);
     expect(containers.claim(claim.id)).toBeUndefined();
-    expect(containers.find("web")).toEqual(claim.record);
+    expect(containers.read(containers.resolve("web"))).toEqual(claim.record);
     expect(claim.record).toMatchObject({ version: 1, name: "web", state: { status: "created" } });
     claim[Symbol.dispose]();
     expect(containers.activeIds()).toEqual([]);
@@ -121,8 +121,8 @@ describe("the life of a container", () => {
   test("list: the newest first, broken ones are told of", () => {
     using one = containers.create(newContainer());
     using two = containers.create(newContainer());
-    one.update({ created: "2024-01-01T00:00:00.000Z" });
-    two.update({ created: "2025-01-01T00:00:00.000Z" });
+    containers.write({ ...one.record, created: "2024-01-01T00:00:00.000Z" });
+    containers.write({ ...two.record, created: "2025-01-01T00:00:00.000Z" });
     using broken = containers.create(newContainer());
     writeFileSync(`${broken.directory}/container.json`, "{");
     using newer = containers.create(newContainer());
@@ -240,7 +240,7 @@ describe("reconcile", () => {
     kill(claim);
     await reconcile();
     expect(killed).toEqual([]);
-    expect(containers.find("kept").state.status).toBe("created");
+    expect(containers.read(containers.resolve("kept")).state.status).toBe("created");
     expect(containers.activeIds()).toEqual([]);
   });
 

@@ -25,7 +25,7 @@ const made = () => readdirSync(`${context.root}/containers`).filter((name) => /^
 describe("listContainers", () => {
   test("shows what runs, or all, the newest first", async () => {
     using resting = containers.create(newContainer({ name: "resting" }));
-    resting.update({ created: "2024-01-01T00:00:00.000Z" });
+    containers.write({ ...resting.record, created: "2024-01-01T00:00:00.000Z" });
     using running = containers.create(newContainer({ name: "running", command: ["sleep", "1"], labels: { a: "b" } }));
     running.markRunning(process.pid);
     expect(await listContainers(context, { all: false })).toEqual([

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { chainId } from "../../../src/oci/chain-id.ts";
 import { digestHex, digestOf, isDigest, parseDigest } from "../../../src/oci/digest.ts";
 
 const empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -26,23 +25,5 @@ describe("digests", () => {
   ])("%p is none", (text, reason) => {
     expect(isDigest(text)).toBe(false);
     expect(() => parseDigest(text)).toThrow(reason);
-  });
-});
-
-describe("chainId", () => {
-  const layers = ["a", "b", "c"].map((text) => digestOf(text));
-
-  test("of one layer is its diff ID", () => {
-    expect(chainId(layers.slice(0, 1))).toBe(layers[0]!);
-  });
-
-  test("is the specification's recursion", () => {
-    const two = digestOf(`${layers[0]} ${layers[1]}`);
-    expect(chainId(layers.slice(0, 2))).toBe(two);
-    expect(chainId(layers)).toBe(digestOf(`${two} ${layers[2]}`));
-  });
-
-  test("of no layer does not exist", () => {
-    expect(() => chainId([])).toThrow(RangeError);
   });
 });

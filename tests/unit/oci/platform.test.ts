@@ -120,8 +120,10 @@ describe("choosePlatform", () => {
 
 test("checkPlatform compares an image's config", () => {
   const wanted = parsePlatform("linux/arm64");
-  expect(() => checkPlatform({ os: "linux", architecture: "arm64", variant: "v8" }, wanted)).not.toThrow();
-  expect(() => checkPlatform({ os: "linux", architecture: "amd64" }, wanted)).toThrow(PlatformError);
+  expect(() => checkPlatform("app:1", { os: "linux", architecture: "arm64", variant: "v8" }, wanted)).not.toThrow();
+  expect(() => checkPlatform("app:1", { os: "linux", architecture: "amd64" }, wanted)).toThrow(
+    new PlatformError("app:1 has no image for linux/arm64, only one for linux/amd64", wanted, []),
+  );
   expect(platformDistance({ os: "linux", architecture: "arm", variant: "v5" }, parsePlatform("linux/arm/v7"))).toBe(
     200,
   );

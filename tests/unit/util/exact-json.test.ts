@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { parseExactJson, writeExactJson } from "../../../src/util/exact-json.ts";
+import { parseExactJson } from "../../../src/util/exact-json.ts";
 
-test("integers beyond 2^53 stay exact, both ways", () => {
+test("integers beyond 2^53 stay exact", () => {
   const text = '{"a":[18446744073709551615,-9223372036854775808],"b":9007199254740991,"c":1.5,"d":1e300,"e":"1"}';
   const value = parseExactJson(text);
   expect(value).toEqual({
@@ -11,9 +11,6 @@ test("integers beyond 2^53 stay exact, both ways", () => {
     d: 1e300,
     e: "1",
   });
-  expect(writeExactJson({ a: 18446744073709551615n, b: [1, "x", null] })).toBe(
-    '{"a":18446744073709551615,"b":[1,"x",null]}',
-  );
 });
 
 test("what is not JSON is a SyntaxError", () => {

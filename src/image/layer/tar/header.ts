@@ -101,7 +101,7 @@ function parsePath(bytes: Buffer, start: number, format: TarFormat): ByteString 
 }
 
 /** The bytes of a field up to its first NUL. */
-export function parseText(bytes: Buffer, start: number, length: number): ByteString {
+function parseText(bytes: Buffer, start: number, length: number): ByteString {
   let end = start;
   while (end < start + length && bytes[end] !== nul) end++;
   return bytes.toString("latin1", start, end);

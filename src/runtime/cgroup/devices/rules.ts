@@ -25,27 +25,6 @@ export interface DeviceRules {
 }
 
 /**
- * The devices that every container may use, whatever its specification lists: the nodes that a runtime must supply
- * (config-linux.md, "Default Devices"), its terminals, and the making of nodes, which gives no access to them. They
- * belong after the specification's own rules.
- */
-export const defaultDeviceRules: readonly DeviceCgroupRule[] = [
-  { allow: true, type: "c", access: "m" },
-  { allow: true, type: "b", access: "m" },
-  // null, zero, full, random, urandom
-  { allow: true, type: "c", major: 1, minor: 3, access: "rwm" },
-  { allow: true, type: "c", major: 1, minor: 5, access: "rwm" },
-  { allow: true, type: "c", major: 1, minor: 7, access: "rwm" },
-  { allow: true, type: "c", major: 1, minor: 8, access: "rwm" },
-  { allow: true, type: "c", major: 1, minor: 9, access: "rwm" },
-  // tty, console, ptmx, and all of devpts
-  { allow: true, type: "c", major: 5, minor: 0, access: "rwm" },
-  { allow: true, type: "c", major: 5, minor: 1, access: "rwm" },
-  { allow: true, type: "c", major: 5, minor: 2, access: "rwm" },
-  { allow: true, type: "c", major: 136, access: "rwm" },
-];
-
-/**
  * The rules of `linux.resources.devices` in one form; without any rule everything is denied. What stands before a rule
  * for everything is left out, as nothing of it is in force.
  * @throws InvalidDocumentError a rule has a type, a number or an access that the specification does not know

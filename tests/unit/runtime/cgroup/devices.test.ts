@@ -1,9 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import {
-  defaultDeviceRules,
-  deviceAccess,
-  normaliseDeviceRules,
-} from "../../../../src/runtime/cgroup/devices/rules.ts";
+import { defaultDeviceRules } from "../../../../src/container/linux-defaults.ts";
+import { deviceAccess, normaliseDeviceRules } from "../../../../src/runtime/cgroup/devices/rules.ts";
 import { type DeviceWrite, deviceWrites } from "../../../../src/runtime/cgroup/devices/v1.ts";
 import { allowsEverything, deviceProgram } from "../../../../src/runtime/cgroup/devices/v2.ts";
 import { CgroupError } from "../../../../src/runtime/cgroup/errors.ts";
@@ -99,7 +96,7 @@ describe("the last rule that fits decides", () => {
     ["no rules", []],
     ["everything denied", [{ allow: false, access: "rwm" }]],
     ["everything allowed", [{ allow: true, type: "a" }]],
-    ["Docker's", [{ allow: false, access: "rwm" }, ...defaultDeviceRules]],
+    ["Docker's", defaultDeviceRules()],
     [
       "a device denied after all were allowed",
       [{ allow: true }, { allow: false, type: "c", major: 1, minor: 3, access: "w" }],

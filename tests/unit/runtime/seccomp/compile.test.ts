@@ -6,7 +6,7 @@ import { syscallTable } from "../../../../src/linux/syscalls.ts";
 import type { Seccomp, SeccompArg, SeccompOperator, SeccompSyscall } from "../../../../src/oci/runtime-spec.ts";
 import { compileProgram, compileSeccomp } from "../../../../src/runtime/seccomp/compile.ts";
 import { InvalidDocumentError } from "../../../../src/util/errors.ts";
-import { writeExactJson } from "../../../../src/util/exact-json.ts";
+import { writeExactJson } from "../../../helpers/exact-json.ts";
 import { auditArchitectures, checkFilter, runFilter, type SyscallData } from "../../../helpers/bpf.ts";
 import { expectedActions } from "../../../helpers/seccomp-oracle.ts";
 
