@@ -1,0 +1,253 @@
+import { describe, expect, test } from "bun:test";
+import type { Device, Linux, Mount, Process } from "../../../../src/oci/runtime-spec.ts";
+import type { LaunchPlan, LaunchPlanInput } from "../../../../src/runtime/plan/launch-plan.ts";
+import { callsOf, minimalSpec, planOf, planText } from "../../../helpers/plan.ts";
+
+function withMounts(
+  mounts: Mount[],
+  change: { linux?: Linux; process?: Partial<Process>; input?: Partial<LaunchPlanInput> } = {},
+): LaunchPlan {
+  const linux = { namespaces: [{ type: "mount" as const }], ...change.linux };
+  return planOf(minimalSpec({ mounts, linux }, change.process), change.input);
+}
+
+/** The part of a plan that is about one place. */
+function stepsFor(plan: LaunchPlan, pattern: RegExp): string[] {
+  return callsOf(plan).filter((call) => pattern.test(call));
+}
+
+function resolving(links: Record<string, string>): Partial<LaunchPlanInput> {
+  const { facts } = {
+    facts: {
+      sourceKind: (source: string) => (source.endsWith(".file") ? ("file" as const) : ("directory" as const)),
+      resolveTarget: (path: string) => links[path] ?? path,
+      kernelPath: () => undefined,
+      cgroupView: undefined,
+      lastCapability: 40,
+    },
+  };
+  return { facts };
+}
+
+const bind = (destination: string, ...options: string[]): Mount => ({
+  destination,
+  source: "/srv/data",
+  options: ["rbind", ...options],
+});
+const devTmpfs: Mount = { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=755"] };
+
+describe("bind mounts", () => {
+  test("are copies of their source, private, with what is below it", () => {
+    expect(planText(withMounts([bind("/data")]))).toContain(
+      [
+        "# Take /srv/data for /data",
+        'open_tree(AT_FDCWD, "/srv/data", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE) → /srv/data',
+        "# Set how mounts below /data spread",
+        `mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=MS_PRIVATE}, 32)`,
+      ].join("\n"),
+    );
+    const flat = { ...bind("/data"), options: ["bind"] };
+    expect(stepsFor(withMounts([flat]), /^open_tree.*srv/)).toEqual([
+      'open_tree(AT_FDCWD, "/srv/data", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC) → /srv/data',
+    ]);
+  });
+
+  test("are read-only with all that is below them only when that is asked for", () => {
+    const attributes = (...options: string[]) => stepsFor(withMounts([bind("/data", ...options)]), /MOUNT_ATTR/);
+    expect(attributes("ro")).toEqual(['mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)']);
+    expect(attributes("rro")).toEqual([
+      'mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=MOUNT_ATTR_RDONLY}, 32)',
+    ]);
+  });
+
+  test("that are shared with the host are taken before the container is cut off from it", () => {
+    const calls = callsOf(withMounts([bind("/private"), { ...bind("/shared", "rshared"), source: "/srv/shared" }]));
+    const cut = calls.findIndex((call) => call.startsWith("mount(0"));
+    const taken = (source: string) => calls.findIndex((call) => call.startsWith(`open_tree(AT_FDCWD, "${source}"`));
+    expect(taken("/srv/shared")).toBeLessThan(cut);
+    expect(taken("/srv/data")).toBeGreaterThan(cut);
+    expect(calls.filter((call) => call.includes('"/srv/shared"'))).toHaveLength(1);
+  });
+
+  test("find a place for a file, or make an empty one", () => {
+    const file = { ...bind("/etc/app/config"), source: "/srv/config.file" };
+    const text = planText(withMounts([file]));
+    expect(text).toContain(
+      [
+        "# Find /etc/app/config in the container",
+        'openat2(‹root›, "etc/app/config", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → /etc/app/config',
+        "  tolerates ENOENT",
+        "  skips 7 on success",
+        "# Make the directory /etc",
+        'mkdirat(‹root›, "etc", 0755)',
+      ].join("\n"),
+    );
+    // A file that stayed open for writing would keep its file system from becoming read-only.
+    expect(text).toContain("# Close /etc/app/config\nclose(‹new /etc/app/config›)");
+  });
+
+  test("with a dangling link of the image at their target are made where it points to", () => {
+    const plan = withMounts([bind("/etc/data")], { input: resolving({ "/etc/data": "/run/data" }) });
+    expect(stepsFor(plan, /^mkdirat/)).toEqual(['mkdirat(‹root›, "run", 0755)', 'mkdirat(‹/etc/data›, "data", 0755)']);
+    expect(stepsFor(plan, /^openat2\(‹root›, "etc\/data"/)).toHaveLength(1);
+  });
+
+  test("never follow a link of the image into /proc", () => {
+    const input = resolving({ "/data": "/proc/sys/kernel" });
+    expect(() => withMounts([bind("/data")], { input })).toThrow("a link there that leads to /proc/sys/kernel");
+  });
+});
+
+describe("paths of the container", () => {
+  test("are found below its root alone, magic links refused", () => {
+    const mounts = [devTmpfs, bind("/a/../b/./c"), { destination: "/proc", type: "proc", source: "proc" }];
+    const plan = withMounts(mounts, {
+      linux: {
+        maskedPaths: ["/proc/kcore"],
+        readonlyPaths: ["/proc/sys"],
+        devices: [{ type: "c", path: "/x/dev", major: 1, minor: 1 }],
+      },
+      process: { cwd: "/work/../deep" },
+    });
+    const found = stepsFor(plan, /^openat2/);
+    expect(found.length).toBeGreaterThan(5);
+    for (const call of found) expect(call).toMatch(/^openat2\(‹root›.*RESOLVE_IN_ROOT\|RESOLVE_NO_MAGICLINKS/);
+    expect(found.join("\n")).toContain('"b/c"');
+    expect(found.join("\n")).not.toMatch(/"[^"]*\.\.[^"]*"/);
+    // What is opened otherwise is in a file system that the plan made itself, or the root directory.
+    for (const call of stepsFor(plan, /^(openat|mkdirat|mknodat|symlinkat)\(/)) {
+      expect(call).toMatch(/‹(root|tmpfs mount|\/[^›]*)›/);
+      expect(call).not.toMatch(/^\w+\([^,]*, "[^"]*\//);
+    }
+  });
+
+  test("the kernel's file systems are mounted on directories, never where a link leads", () => {
+    const plan = withMounts([
+      { destination: "/proc", type: "proc", source: "proc" },
+      { destination: "/sys", type: "sysfs", source: "sysfs" },
+    ]);
+    for (const place of ["proc", "sys"]) {
+      expect(stepsFor(plan, new RegExp(`^openat2\\(‹root›, "${place}"`))[0]).toContain("RESOLVE_NO_SYMLINKS");
+    }
+  });
+});
+
+describe("new file systems", () => {
+  test("are read-only themselves when their mount is", () => {
+    const plan = withMounts([{ destination: "/t", type: "tmpfs", source: "t", options: ["rro", "size=1m", "noexec"] }]);
+    expect(stepsFor(plan, /^fsconfig/)).toEqual([
+      'fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "source", "t")',
+      'fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "size", "1m")',
+      'fsconfig(‹tmpfs context›, FSCONFIG_SET_FLAG, "ro")',
+      "fsconfig(‹tmpfs context›, FSCONFIG_CMD_CREATE)",
+    ]);
+    expect(stepsFor(plan, /^fsmount/)[0]).toContain("MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOEXEC");
+  });
+});
+
+describe("propagation of the root directory", () => {
+  const mountsOf = (rootfsPropagation?: string) => {
+    const linux = { namespaces: [{ type: "mount" as const }], ...(rootfsPropagation && { rootfsPropagation }) };
+    const plan = withMounts([], { linux });
+    return stepsFor(plan, /^mount\(|^mount_setattr\(‹root›/);
+  };
+
+  test.each(["slave", "rslave", "shared", "rshared", "unbindable", "runbindable", undefined])(
+    "%p: nothing that is mounted meanwhile spreads to the host",
+    (propagation) => {
+      expect(mountsOf(propagation)[0]).toBe('mount(0, "/", 0, MS_REC|MS_SLAVE, 0)');
+    },
+  );
+
+  test.each(["private", "rprivate"])("%p: for everything", (propagation) => {
+    expect(mountsOf(propagation)).toEqual(['mount(0, "/", 0, MS_REC|MS_PRIVATE, 0)']);
+  });
+
+  test("what it is to be itself comes after pivot_root, which moves no shared mount", () => {
+    expect(mountsOf("rshared").slice(1)).toEqual([
+      'mount_setattr(‹root›, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=MS_SHARED}, 32)',
+    ]);
+    expect(mountsOf("unbindable").slice(1)).toEqual([
+      'mount_setattr(‹root›, "", AT_EMPTY_PATH, {propagation=MS_UNBINDABLE}, 32)',
+    ]);
+    const calls = callsOf(
+      planOf(minimalSpec({ linux: { namespaces: [{ type: "mount" }], rootfsPropagation: "shared" } })),
+    );
+    const [pivot, shared] = [/^pivot_root/, /MS_SHARED/].map((each) => calls.findIndex((call) => each.test(call)));
+    expect(shared).toBeGreaterThan(pivot as number);
+  });
+});
+
+describe("devices", () => {
+  const fuse: Device = { type: "c", path: "/dev/fuse", major: 10, minor: 229, fileMode: 0o600, uid: 5, gid: 6 };
+  const pipe: Device = { type: "p", path: "/srv/pipe" };
+  const nodes = (mounts: Mount[], devices: Device[]) =>
+    stepsFor(withMounts(mounts, { linux: { namespaces: [{ type: "mount" }], devices } }), /^(mknodat|fchownat)/);
+
+  test("are made by name in the /dev of the plan's own, and elsewhere below the root", () => {
+    expect(nodes([devTmpfs], [fuse, pipe]).slice(-3)).toEqual([
+      'mknodat(‹tmpfs mount›, "fuse", S_IFCHR|0600, 10:229)',
+      'fchownat(‹tmpfs mount›, "fuse", 5, 6, AT_SYMLINK_NOFOLLOW)',
+      'mknodat(‹/srv›, "pipe", S_IFIFO|0666, 0:0)',
+    ]);
+  });
+
+  test("replace the default ones", () => {
+    const own: Device = { type: "c", path: "/dev/null", major: 1, minor: 3, fileMode: 0o600 };
+    expect(nodes([devTmpfs], [own]).filter((call) => call.includes('"null"'))).toEqual([
+      'mknodat(‹tmpfs mount›, "null", S_IFCHR|0600, 1:3)',
+    ]);
+  });
+
+  test("are not made in a directory of the host's at /dev, which has its own", () => {
+    expect(nodes([bind("/dev")], [fuse, pipe])).toEqual(['mknodat(‹/srv›, "pipe", S_IFIFO|0666, 0:0)']);
+  });
+});
+
+describe("standard descriptors", () => {
+  test("that are the host's null device become the container's", () => {
+    const calls = callsOf(withMounts([devTmpfs], { input: { nullStdio: [0, 2] } }));
+    const opened = calls.findIndex((call) => call.includes('"null", O_RDWR|O_NOFOLLOW|O_CLOEXEC'));
+    expect(calls[opened]).toStartWith("openat(‹tmpfs mount›");
+    expect(calls.slice(opened + 1, opened + 3)).toEqual([
+      "dup3(‹null for standard descriptors›, 0, O_RDONLY)",
+      "dup3(‹null for standard descriptors›, 2, O_RDONLY)",
+    ]);
+  });
+
+  test("get one that is nowhere in the tree when /dev is not the plan's own", () => {
+    const plan = withMounts([bind("/dev")], { input: { nullStdio: [0] } });
+    expect(stepsFor(plan, /^mknodat/)).toEqual(['mknodat(‹tmpfs mount›, "null", S_IFCHR|0666, 1:3)']);
+    expect(stepsFor(plan, /^move_mount\(‹tmpfs mount›/)).toEqual([]);
+  });
+});
+
+describe("a terminal", () => {
+  const terminal = (mounts: Mount[], owner = 0) =>
+    withMounts(mounts, {
+      process: { terminal: true, user: { uid: owner, gid: 0 } },
+      input: { terminalSocket: 9 },
+    });
+  const devpts: Mount = { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["newinstance"] };
+
+  test("is of the container's own devpts, belongs to the user, and is its console", () => {
+    const calls = callsOf(terminal([devTmpfs, devpts], 1000));
+    expect(calls).toContain('openat(‹devpts mount›, "ptmx", O_RDWR|O_NOCTTY|O_CLOEXEC) → terminal');
+    expect(calls).toContainEqual(expect.stringMatching(/^fchown\(1001, 1000, /));
+    expect(calls).toContain(
+      'openat(‹tmpfs mount›, "console", O_RDONLY|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0600) → console',
+    );
+    const order = ["sendmsg(9", "setsid(", "ioctl(1001, TIOCSCTTY", "dup3(1001, 0", "dup3(1001, 1", "dup3(1001, 2"];
+    const found = order.map((start) => calls.findIndex((call) => call.startsWith(start)));
+    expect(found).not.toContain(-1);
+    expect(found).toEqual(found.toSorted((a, b) => a - b));
+  });
+
+  test("is the one that /dev/ptmx leads to where the host's /dev is mounted", () => {
+    const calls = callsOf(terminal([bind("/dev")]));
+    expect(calls).toContainEqual(
+      expect.stringMatching(/^openat2\(‹root›, "dev\/ptmx", \{flags=O_RDWR\|O_NOCTTY.*RESOLVE_IN_ROOT/),
+    );
+    expect(calls.join("\n")).not.toContain("console");
+  });
+});
