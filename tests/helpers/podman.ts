@@ -1,81 +1,76 @@
-import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
-import { tool } from "./corpus-images.ts";
-import type { Outcome } from "./runner.ts";
-
-export const hasPodman = Bun.which("podman") !== null;
-
-/** crun refuses hosts with both versions of cgroups: there it runs where the unified one is hidden. */
-const isHybrid = existsSync("/sys/fs/cgroup/unified/cgroup.controllers");
-
-/** What Docker has and podman has not: its capabilities and the settings of a network namespace. */
-const dockerDefaults = `[containers]
-default_capabilities = ["CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP",
-  "SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE"]
-default_sysctls = ["net.ipv4.ping_group_range=0 2147483647", "net.ipv4.ip_unprivileged_port_start=0"]
-`;
-
-/** podman with storage of its own and Docker's defaults. Disposing removes it all. */
+/** podman with a storage of its own, in a mount namespace of its own: what it mounts ends with it. */
 export class Podman implements AsyncDisposable {
+  readonly #shell: Bun.Subprocess<"pipe", "pipe", "pipe">;
+  readonly #output: AsyncIterator<string>;
+  readonly #errors: Promise<string>;
+  readonly #command: string;
   readonly #directory: string;
-  readonly #cgroups: ReadonlySet<string>;
 
-  private constructor(directory: string, cgroups: ReadonlySet<string>) {
+  private constructor(directory: string) {
     this.#directory = directory;
-    this.#cgroups = cgroups;
-  }
-
-  static async create(): Promise<Podman> {
-    const directory = await mkdtemp(join(tmpdir(), "gocker-podman-"));
-    await Bun.write(join(directory, "containers.conf"), dockerDefaults);
-    return new Podman(directory, new Set(parentCgroups()));
-  }
-
-  async pull(reference: string): Promise<void> {
-    await this.#run(["pull", "-q", "--tls-verify=false", reference], "runc");
-  }
-
-  /** `podman run --rm` with these words. */
-  async run(runtime: "crun" | "runc", words: readonly string[]): Promise<Outcome> {
-    return await this.#run(["run", "--rm", "--pull", "never", ...words], runtime);
-  }
-
-  async #run(words: readonly string[], runtime: string): Promise<Outcome> {
-    const at = (name: string) => join(this.#directory, name);
-    const command = [
-      ...["podman", "--log-level", "error", "--root", at("root"), "--runroot", at("run"), "--tmpdir", at("tmp")],
-      ...["--storage-driver", "overlay", "--storage-opt", "overlay.skip_mount_home=true"],
-      ...["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", runtime, ...words],
-    ];
-    const hide = ["unshare", "--mount", "sh", "-c", 'umount /sys/fs/cgroup/unified && exec "$0" "$@"'];
-    const child = Bun.spawn([...(isHybrid && runtime === "crun" ? hide : []), ...command], {
-      env: {
-        PATH: process.env["PATH"] ?? "",
-        HOME: this.#directory,
-        CONTAINERS_CONF: at("containers.conf"),
-      },
-      stdin: "ignore",
+    const { PATH = "/usr/sbin:/usr/bin:/sbin:/bin" } = process.env;
+    const options = { root: "storage", runroot: "run", tmpdir: "tmp" };
+    const places = Object.entries(options).map(([option, name]) => `--${option} '${join(directory, name)}'`);
+    this.#command = ["podman", ...places, "--storage-driver", "overlay", "--log-level", "error"].join(" ");
+    this.#shell = Bun.spawn(["unshare", "--mount", "--propagation", "private", "sh"], {
+      env: { PATH, HOME: directory },
+      stdin: "pipe",
       stdout: "pipe",
       stderr: "pipe",
     });
-    const [stdout, stderr, exitCode] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-    if (exitCode !== 0 && words[0] === "pull") throw new Error(`podman ${words.join(" ")}: ${stderr}`);
-    return { stdout, stderr, exitCode };
+    this.#output = lines(this.#shell.stdout);
+    this.#errors = this.#shell.stderr.text();
+  }
+
+  static async start(): Promise<Podman> {
+    // Not below another directory of the test: podman refuses paths of more than 50 characters.
+    return new Podman(await mkdtemp(join(tmpdir(), "gocker-podman-")));
+  }
+
+  /**
+   * Takes an image into the storage and mounts it.
+   * @param layout the directory of an OCI layout, whose image has the tag `image`
+   * @returns a path for this process
+   * @throws Error with podman's words when it fails
+   */
+  async mount(layout: string): Promise<string> {
+    // podman makes a name of the path that it is given, and has rules for names.
+    const id = await this.#run(`pull --quiet 'oci:${basename(layout)}:image'`, dirname(layout));
+    const path = await this.#run(`image mount '${id.trim()}'`);
+    return `/proc/${this.#shell.pid}/root${path.trim()}`;
+  }
+
+  async #run(words: string, directory = "/"): Promise<string> {
+    await this.#shell.stdin.write(`cd '${directory}'; ${this.#command} ${words} 2>&1; echo "status $?"\n`);
+    await this.#shell.stdin.flush();
+    const said: string[] = [];
+    for (;;) {
+      const { value, done } = await this.#output.next();
+      if (done === true) throw new Error(`the shell of podman ended: ${await this.#errors}`);
+      if (value === "status 0") return said.join("\n");
+      if (value.startsWith("status ")) throw new Error(`podman ${words}: ${value}\n${said.join("\n")}`);
+      said.push(value);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#shell.stdin.end();
+    await this.#shell.exited;
     await rm(this.#directory, { recursive: true, force: true });
-    for (const path of parentCgroups()) {
-      if (!this.#cgroups.has(path)) await tool("find", path, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";");
-    }
   }
 }
 
-/** The cgroups that podman makes for all of its containers and leaves behind. */
-function parentCgroups(): string[] {
-  const top = "/sys/fs/cgroup";
-  return ["", ...readdirSync(top)].map((name) => join(top, name, "libpod_parent")).filter((path) => existsSync(path));
+async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, undefined> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of stream) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = parts.pop() ?? "";
+    yield* parts;
+  }
+  return undefined;
 }
