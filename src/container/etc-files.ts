@@ -1,5 +1,6 @@
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { readIfThere } from "../util/read-if-there.ts";
 
 /** The texts of the files that gocker gives every container in `/etc`. */
 export interface EtcFiles {
@@ -109,23 +110,14 @@ function endLine(text: string): string {
 
 /** Reads what the host has. A file that is missing counts as empty, as the resolver takes it. */
 export function readHostEtc(): HostEtc {
-  const resolvConf = readIfThere("/etc/resolv.conf");
+  const resolvConf = readIfThere("/etc/resolv.conf") ?? "";
   const stub = nameservers(resolvConf);
   const usesResolved = stub.length > 0 && stub.every((address) => address === "127.0.0.53" || address === "127.0.0.54");
   return {
-    hosts: readIfThere("/etc/hosts"),
+    hosts: readIfThere("/etc/hosts") ?? "",
     resolvConf,
-    upstreamResolvConf: usesResolved ? readIfThere("/run/systemd/resolve/resolv.conf") : "",
+    upstreamResolvConf: (usesResolved ? readIfThere("/run/systemd/resolve/resolv.conf") : undefined) ?? "",
   };
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
-    throw error;
-  }
 }
 
 /** Writes the files into a container's directory on the host, readable by every user of the container. */

@@ -1,14 +1,4 @@
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  unlinkSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync } from "node:fs";
 import { openDirectory } from "../linux/at.ts";
 import { FileLock } from "../linux/lock.ts";
 import { removeTreeAt } from "../linux/remove-tree.ts";
@@ -18,6 +8,7 @@ import { ClaimedContainer } from "./claim.ts";
 import { isContainerId, newContainerId, shortId } from "./ids.ts";
 import { parseName, randomName } from "./names.ts";
 import { type ContainerRecord, type ContainerState, type NewContainer, parseRecord, parseState } from "./record.ts";
+import { readIfThere } from "../util/read-if-there.ts";
 
 /**
  * The containers of a root directory:
@@ -298,15 +289,6 @@ export class ContainerStore {
 
 const runningFile = "running.json";
 const exitedFile = "exited.json";
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-}
 
 function noSuchContainer(reference: string): NotFoundError {
   return new NotFoundError(`no such container: ${reference}`, { hint: "`gocker ps -a` lists the containers" });

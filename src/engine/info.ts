@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { ContainerStore } from "../container/records.ts";
 import type { ContainerStatus } from "../container/record.ts";
 import { loadRegistriesConfig } from "../registry/config.ts";
@@ -6,6 +5,7 @@ import { detectCgroups } from "../runtime/cgroup/detect.ts";
 import type { EngineContext } from "./context.ts";
 import { errorMessage } from "../util/errors.ts";
 import { type VersionInfo, versionInfo } from "./version.ts";
+import { readIfThere } from "../util/read-if-there.ts";
 
 /** What gocker has here, and what this machine gives it to work with. */
 export interface SystemInfo extends VersionInfo {
@@ -110,10 +110,5 @@ function totalMemory(): number {
 
 /** The lines of a file that may be missing. */
 function readLines(path: string): string[] {
-  try {
-    return readFileSync(path, "utf8").split("\n");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
+  return (readIfThere(path) ?? "").split("\n");
 }

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { mediaTypes } from "../oci/media-types.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
 import { StoreDamagedError } from "./errors.ts";
 import type { StorePaths } from "./paths.ts";
+import { readIfThere } from "../util/read-if-there.ts";
 
 /**
  * The annotations of an entry of the store's `index.json`. An entry names one manifest by one reference; a manifest
@@ -34,13 +35,8 @@ export function annotation(entry: Descriptor, name: keyof typeof annotations): s
  * @throws StoreDamagedError
  */
 export function readEntries(paths: StorePaths): Descriptor[] {
-  let text: string;
-  try {
-    text = readFileSync(paths.index, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  }
+  const text = readIfThere(paths.index);
+  if (text === undefined) return [];
   const entries = parseEntries(text);
   if (entries !== undefined) return entries;
   throw new StoreDamagedError(`the index of the image store cannot be read: ${paths.index}`, {

@@ -1,10 +1,11 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { FileLock } from "../linux/lock.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { type ContentSet, recordedContent } from "./content.ts";
 import type { StorePaths } from "./paths.ts";
 import { bootId, isCertain } from "./settle.ts";
 import type { ImageStore } from "./store.ts";
+import { readIfThere } from "../util/read-if-there.ts";
 
 const prefix = "lease-";
 
@@ -59,19 +60,10 @@ export function honourLease(paths: StorePaths, name: string, kept: { blobs: Set<
     stale.removeAndRelease();
     return;
   }
-  const text = readIfThere(path);
+  const text = readIfThere(path) ?? "";
   // Not a lease, but what somebody who looks for dead ones makes for a moment by locking it.
   if (text === "") return;
   const lease = JSON.parse(text) as { blobs: unknown[]; layers: unknown[] };
   for (const digest of lease.blobs) if (isDigest(digest)) kept.blobs.add(digest);
   for (const digest of lease.layers) if (isDigest(digest)) kept.layers.add(digest);
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
-    throw error;
-  }
 }

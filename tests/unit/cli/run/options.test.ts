@@ -4,6 +4,7 @@ import { runOptions } from "../../../../src/cli/commands/run/options.ts";
 import { parseFlags } from "../../../../src/cli/flags.ts";
 import type { RunOptions } from "../../../../src/engine/options.ts";
 import { GockerError } from "../../../../src/util/errors.ts";
+import { runOptions as plainOptions } from "../../../helpers/container.ts";
 
 /** What `gocker run` with these words asks for. */
 function options(...words: string[]): RunOptions {
@@ -12,32 +13,7 @@ function options(...words: string[]): RunOptions {
   return runOptions(flags, [image, ...rest], { currentDirectory: "/here/now", asDocker: false });
 }
 
-const defaults: RunOptions = {
-  image: "alpine",
-  words: [],
-  dockerWords: false,
-  interactive: false,
-  terminal: false,
-  remove: false,
-  init: false,
-  labels: {},
-  pull: "missing",
-  quiet: false,
-  environment: [],
-  environmentFiles: [],
-  groupAdd: [],
-  ulimits: [],
-  mounts: [],
-  readOnly: false,
-  network: "host",
-  addHosts: [],
-  dns: [],
-  capAdd: [],
-  capDrop: [],
-  privileged: false,
-  noNewPrivileges: false,
-  seccomp: "default",
-};
+const defaults = plainOptions({ network: "host" });
 
 test("without flags everything is at its default, and nothing else is there", () => {
   expect(options("alpine")).toStrictEqual(defaults);
