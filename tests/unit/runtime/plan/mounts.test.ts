@@ -111,9 +111,10 @@ describe("paths of the container", () => {
     });
     const found = stepsFor(plan, /^openat2/);
     expect(found.length).toBeGreaterThan(5);
-    for (const call of found) expect(call).toMatch(/^openat2\(‹root›.*RESOLVE_IN_ROOT\|RESOLVE_NO_MAGICLINKS/);
+    for (const call of found) {
+      expect(call).toMatch(/^openat2\(‹root›, "(?!\/)(?:(?!\.\.)[^"])*", .*RESOLVE_IN_ROOT\|RESOLVE_NO_MAGICLINKS/);
+    }
     expect(found.join("\n")).toContain('"b/c"');
-    expect(found.join("\n")).not.toMatch(/"[^"]*\.\.[^"]*"/);
     // What is opened otherwise is in a file system that the plan made itself, or the root directory.
     for (const call of stepsFor(plan, /^(openat|mkdirat|mknodat|symlinkat)\(/)) {
       expect(call).toMatch(/‹(root|tmpfs mount|\/[^›]*)›/);

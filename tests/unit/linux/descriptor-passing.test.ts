@@ -1,0 +1,47 @@
+import { expect, test } from "bun:test";
+import { ptr } from "bun:ffi";
+import { fstatSync } from "node:fs";
+import { receiveDescriptor } from "../../../src/linux/descriptor-passing.ts";
+import { createPipe, createSocketPair, writeAll } from "../../../src/linux/fd.ts";
+import { libc } from "../../../src/linux/libc.ts";
+import { syscallNumber } from "../../../src/linux/syscalls.ts";
+import { InvalidDocumentError } from "../../../src/util/errors.ts";
+
+/** Sends descriptors as the plan does. sendmsg(2), cmsg(3) */
+function send(socket: number, descriptors: number[]): void {
+  const data = new Uint8Array(1);
+  const iov = new BigUint64Array([BigInt(ptr(data)), 1n]);
+  const control = new Int32Array(4 + descriptors.length + (descriptors.length % 2));
+  control.set([16 + descriptors.length * 4, 0, 1, 1, ...descriptors]);
+  const message = new BigUint64Array([
+    0n,
+    0n,
+    BigInt(ptr(iov)),
+    1n,
+    BigInt(ptr(control)),
+    BigInt(control.byteLength),
+    0n,
+  ]);
+  expect(Number(libc.syscall(syscallNumber("sendmsg"), socket, ptr(message), 0, 0, 0, 0))).toBe(1);
+}
+
+test("a descriptor arrives as one of the same open file", () => {
+  using sockets = createSocketPair();
+  using pipe = createPipe();
+  send(sockets.writer.number, [pipe.reader.number]);
+  using received = receiveDescriptor(sockets.reader.number);
+  expect(received?.number).not.toBe(pipe.reader.number);
+  expect(fstatSync(received?.number ?? -1).ino).toBe(fstatSync(pipe.reader.number).ino);
+});
+
+test("an end without a descriptor is told as such", () => {
+  using sockets = createSocketPair();
+  sockets.writer.close();
+  expect(receiveDescriptor(sockets.reader.number)).toBeUndefined();
+});
+
+test("a message that carries none is refused", () => {
+  using sockets = createSocketPair();
+  writeAll(sockets.writer.number, new Uint8Array(1));
+  expect(() => receiveDescriptor(sockets.reader.number)).toThrow(InvalidDocumentError);
+});
