@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { newContainerId } from "./ids.ts";
 
 const directories = ["dev", "etc", "proc", "sys"];
@@ -14,9 +14,12 @@ export function mountPointLayer(containers: string): string {
   const layer = `${containers}/.mount-points`;
   if (existsSync(layer)) return layer;
   const unfinished = `${layer}-${newContainerId()}`;
-  mkdirSync(unfinished, { mode: 0o755 });
-  for (const name of directories) mkdirSync(`${unfinished}/${name}`, { mode: 0o755 });
-  for (const name of files) writeFileSync(`${unfinished}/${name}`, "", { mode: 0o644 });
+  mkdirSync(unfinished);
+  for (const name of directories) mkdirSync(`${unfinished}/${name}`);
+  for (const name of files) writeFileSync(`${unfinished}/${name}`, "");
+  // Afterwards: the umask of whoever happens to be the first narrows what is made.
+  for (const name of ["", ...directories]) chmodSync(`${unfinished}/${name}`, 0o755);
+  for (const name of files) chmodSync(`${unfinished}/${name}`, 0o644);
   try {
     renameSync(unfinished, layer);
   } catch (error) {
