@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { type Facts, factsScript, parseFacts } from "../helpers/container-facts.ts";
 import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
-import { hasPodman, Podman } from "../helpers/podman.ts";
+import { hasPodman, PodmanRunner } from "../helpers/podman-runner.ts";
 import { createRunner, type Runner } from "../helpers/runner.ts";
 
 if (!hasPodman) console.warn("differential: skipped, podman is not installed");
@@ -164,13 +164,13 @@ const scenarios: readonly (readonly string[])[] = [
 
 describe.skipIf(!canRunCorpus || !hasPodman)("what a container is made of, beside podman's", () => {
   let runner: Runner;
-  let podman: Podman;
+  let podman: PodmanRunner;
   let image: string;
   let script: string;
   beforeAll(async () => {
     runner = await createRunner([], { "plain:1": { layers: [alpineLayer] } });
     image = runner.image("plain:1");
-    podman = await Podman.create();
+    podman = await PodmanRunner.create();
     await podman.pull(image);
     script = join(runner.sandbox.directory, "facts.sh");
     await Bun.write(script, factsScript);

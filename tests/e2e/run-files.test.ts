@@ -225,8 +225,11 @@ describe.skipIf(!canRunCorpus)("the container's files", () => {
 
     test("--add-host and --dns", async () => {
       const [, hosts = "", resolver] = await parts([
-        ...["--network", "none", "--add-host", "db:10.1.2.3", "--add-host", "six=[fe80::1]"],
-        ...["--dns", "9.9.9.9", "--dns", "2620:fe::fe"],
+        "--network=none",
+        "--add-host=db:10.1.2.3",
+        "--add-host=six=[fe80::1]",
+        "--dns=9.9.9.9",
+        "--dns=2620:fe::fe",
       ]);
       expect(hosts).toMatch(/^127\.0\.0\.1\s+localhost$/m);
       expect(hosts).toMatch(/^10\.1\.2\.3\tdb$/m);

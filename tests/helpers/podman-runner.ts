@@ -1,0 +1,81 @@
+import { existsSync, readdirSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { tool } from "./corpus-images.ts";
+import type { Outcome } from "./runner.ts";
+
+export const hasPodman = Bun.which("podman") !== null;
+
+/** crun refuses hosts with both versions of cgroups: there it runs where the unified one is hidden. */
+const isHybrid = existsSync("/sys/fs/cgroup/unified/cgroup.controllers");
+
+/** What Docker has and podman has not: its capabilities and the settings of a network namespace. */
+const dockerDefaults = `[containers]
+default_capabilities = ["CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP",
+  "SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE"]
+default_sysctls = ["net.ipv4.ping_group_range=0 2147483647", "net.ipv4.ip_unprivileged_port_start=0"]
+`;
+
+/** podman with storage of its own and Docker's defaults. Disposing removes it all. */
+export class PodmanRunner implements AsyncDisposable {
+  readonly #directory: string;
+  readonly #cgroups: ReadonlySet<string>;
+
+  private constructor(directory: string, cgroups: ReadonlySet<string>) {
+    this.#directory = directory;
+    this.#cgroups = cgroups;
+  }
+
+  static async create(): Promise<PodmanRunner> {
+    const directory = await mkdtemp(join(tmpdir(), "gocker-podman-"));
+    await Bun.write(join(directory, "containers.conf"), dockerDefaults);
+    return new PodmanRunner(directory, new Set(parentCgroups()));
+  }
+
+  async pull(reference: string): Promise<void> {
+    await this.#run(["pull", "-q", "--tls-verify=false", reference], "runc");
+  }
+
+  /** `podman run --rm` with these words. */
+  async run(runtime: "crun" | "runc", words: readonly string[]): Promise<Outcome> {
+    return await this.#run(["run", "--rm", "--pull", "never", ...words], runtime);
+  }
+
+  async #run(words: readonly string[], runtime: string): Promise<Outcome> {
+    const at = (name: string) => join(this.#directory, name);
+    const command = [
+      ...["podman", "--log-level", "error", "--root", at("root"), "--runroot", at("run"), "--tmpdir", at("tmp")],
+      ...["--storage-driver", "overlay", "--storage-opt", "overlay.skip_mount_home=true"],
+      ...["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", runtime, ...words],
+    ];
+    const hide = ["unshare", "--mount", "sh", "-c", 'umount /sys/fs/cgroup/unified && exec "$0" "$@"'];
+    const child = Bun.spawn([...(isHybrid && runtime === "crun" ? hide : []), ...command], {
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        HOME: this.#directory,
+        CONTAINERS_CONF: at("containers.conf"),
+      },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const [stdout, stderr, exitCode] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+    if (exitCode !== 0 && words[0] === "pull") throw new Error(`podman ${words.join(" ")}: ${stderr}`);
+    return { stdout, stderr, exitCode };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#directory, { recursive: true, force: true });
+    for (const path of parentCgroups()) {
+      if (!this.#cgroups.has(path)) await tool("find", path, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";");
+    }
+  }
+}
+
+/** The cgroups that podman makes for all of its containers and leaves behind. */
+function parentCgroups(): string[] {
+  const top = "/sys/fs/cgroup";
+  return ["", ...readdirSync(top)].map((name) => join(top, name, "libpod_parent")).filter((path) => existsSync(path));
+}
