@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -8,6 +8,19 @@ export class TemporaryDirectory implements Disposable {
 
   constructor(purpose: string) {
     this.path = mkdtempSync(join(tmpdir(), `gocker-${purpose}-`));
+  }
+
+  /** What this process has open below the directory: other descriptors may belong to tests that ran before. */
+  openFiles(): string[] {
+    return readdirSync("/proc/self/fd").flatMap((descriptor) => {
+      try {
+        const path = readlinkSync(`/proc/self/fd/${descriptor}`);
+        return path.startsWith(this.path) ? [path] : [];
+      } catch {
+        // The descriptor of this very readdir is closed by now.
+        return [];
+      }
+    });
   }
 
   [Symbol.dispose](): void {

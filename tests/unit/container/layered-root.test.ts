@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { LayeredRoot } from "../../../src/container/layered-root.ts";
 import { makeNodeAt, openAt, openDirectory } from "../../../src/linux/at.ts";
@@ -9,16 +9,13 @@ import { GockerError } from "../../../src/util/errors.ts";
 import { TemporaryDirectory } from "../../helpers/temporary.ts";
 
 let directory: TemporaryDirectory;
-let descriptors: number;
-const openDescriptors = () => readdirSync("/proc/self/fd").length;
 
 beforeEach(() => {
   directory = new TemporaryDirectory("layers");
-  descriptors = openDescriptors();
 });
 
 afterEach(() => {
-  expect(openDescriptors()).toBe(descriptors);
+  expect(directory.openFiles()).toEqual([]);
   directory[Symbol.dispose]();
 });
 

@@ -26,18 +26,15 @@ import { describeTree } from "../../helpers/tree.ts";
 
 let directory: TemporaryDirectory;
 let volumes: VolumeStore;
-let descriptors: number;
-const openDescriptors = () => readdirSync("/proc/self/fd").length;
 const layer = (number: number, path = "") => `${directory.path}/layers/${number}${path}`;
 
 beforeEach(() => {
   directory = new TemporaryDirectory("volumes");
   volumes = VolumeStore.open(directory.path);
   for (const number of [0, 1]) mkdirSync(layer(number), { recursive: true });
-  descriptors = openDescriptors();
 });
 afterEach(() => {
-  expect(openDescriptors()).toBe(descriptors);
+  expect(directory.openFiles()).toEqual([]);
   directory[Symbol.dispose]();
 });
 
