@@ -193,6 +193,7 @@ export const madeImages: Readonly<Record<string, MadeLayers>> = {
     [root(), directory("d"), file("d/file", "A"), file("gone", "A"), whiteout("other")],
   ],
   "empty layers": [[], somethingOfEach, [], [file("more", "x")], []],
+  "no layers": [],
   "a root of mode 0555 and owner 3:4": [[root({ mode: 0o555, uid: 3, gid: 4, mtime: 9 }), file("a", "x")]],
   "a root of mode 1777, which the upper layers do not name": [
     [root({ mode: 0o1777, uid: 3, gid: 4, pax: { mtime: "9.000000001", "SCHILY.xattr.user.root": "r" } })],
