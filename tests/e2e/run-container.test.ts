@@ -152,7 +152,7 @@ describe.skipIf(!canRunCorpus)("the container itself", () => {
     test("an image that is not there names the tags that are", async () => {
       const { stdout, stderr, exitCode } = await runner.run([runner.image("plain:2"), "true"]);
       expect(stderr).toStartWith("gocker: ");
-      expect(stderr).toContain(`${runner.registry.address}`);
+      expect(stderr).toContain(runner.registry.address);
       expect(stderr).toMatch(/hint: .*\b1\b/);
       expect({ stdout, exitCode }).toEqual({ stdout: "", exitCode: 125 });
     });

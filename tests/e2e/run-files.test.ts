@@ -169,7 +169,7 @@ describe.skipIf(!canRunCorpus)("the container's files", () => {
       const writer = runner.start(["run", "--rm", "-i", "-v", "shared:/s", image, "sh", "-c", "echo x >/s/x; cat"]);
       await runner.untilRunning();
       expect(await shell(["-v", "shared:/s"], "while [ ! -s /s/x ]; do :; done; cat /s/x")).toEqual(success("x\n"));
-      writer.stdin.end();
+      void writer.stdin.end();
       expect(await writer.exited).toBe(0);
     });
   });

@@ -60,7 +60,7 @@ describe.skipIf(!canRunCorpus)("standard input and output", () => {
 
   test("the end of the input ends the container, before that it waits", async () => {
     const child = runner.start(["run", "--rm", "-i", image, "sh", "-c", "read line; echo got $line; cat; echo end"]);
-    child.stdin.write("first\n");
+    void child.stdin.write("first\n");
     await child.stdin.flush();
     let output = "";
     const decoder = new TextDecoder();

@@ -45,11 +45,10 @@ export class PodmanRunner implements AsyncDisposable {
 
   async #run(words: readonly string[], runtime: string): Promise<Outcome> {
     const at = (name: string) => join(this.#directory, name);
-    const command = [
-      ...["podman", "--log-level", "error", "--root", at("root"), "--runroot", at("run"), "--tmpdir", at("tmp")],
-      ...["--storage-driver", "overlay", "--storage-opt", "overlay.skip_mount_home=true"],
-      ...["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", runtime, ...words],
-    ];
+    const places = ["--root", at("root"), "--runroot", at("run"), "--tmpdir", at("tmp")];
+    const storage = ["--storage-driver", "overlay", "--storage-opt", "overlay.skip_mount_home=true"];
+    const ways = ["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", runtime];
+    const command = ["podman", "--log-level", "error", ...places, ...storage, ...ways, ...words];
     const hide = ["unshare", "--mount", "sh", "-c", 'umount /sys/fs/cgroup/unified && exec "$0" "$@"'];
     const child = Bun.spawn([...(isHybrid && runtime === "crun" ? hide : []), ...command], {
       env: {
