@@ -1,4 +1,5 @@
 import type { Diagnostic } from "./errors.ts";
+import type { TransportAnswer } from "./transport.ts";
 
 /** Longer error bodies are not read: they are pages for browsers. */
 const longestBody = 64 * 1024;
@@ -8,8 +9,8 @@ const longestMessage = 300;
  * Reads what an answer says of its failure. `{"errors":[{code,message}]}` is the specification's form; Hub and token
  * servers also say `{"details"|"message"|"error"|"error_description"}`, and proxies say HTML, which is left out.
  */
-export async function readDiagnostics(response: Response): Promise<Diagnostic[]> {
-  const text = await readText(response);
+export async function readDiagnostics({ response, patience }: TransportAnswer): Promise<Diagnostic[]> {
+  const text = await readText(response, patience);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -43,18 +44,26 @@ function diagnosticOf(value: unknown): Diagnostic[] {
   return [{ code: clean(code ?? "UNKNOWN"), message: clean(message ?? "") }];
 }
 
-async function readText(response: Response): Promise<string> {
+async function readText(response: Response, patience: number): Promise<string> {
   if (response.body === null) return "";
+  const reader = response.body.getReader();
+  // Ends a read that is under way, too.
+  const timer = setTimeout(() => void reader.cancel().catch(() => undefined), patience);
   const decoder = new TextDecoder();
   let text = "";
   try {
-    for await (const chunk of response.body) {
-      text += decoder.decode(chunk, { stream: true });
-      if (text.length > longestBody) return "";
+    for (let result = await reader.read(); !result.done; result = await reader.read()) {
+      text += decoder.decode(result.value, { stream: true });
+      if (text.length > longestBody) {
+        await reader.cancel();
+        return "";
+      }
     }
   } catch {
     // The status is the answer; its explanation got lost on the way.
     return "";
+  } finally {
+    clearTimeout(timer);
   }
   return text;
 }

@@ -20,7 +20,7 @@ export interface Subject {
 export async function statusFailure(answer: TransportAnswer, subject: Subject): Promise<RegistryError> {
   const { response, context } = answer;
   const { registry, repository } = subject;
-  const diagnostics = await readDiagnostics(response);
+  const diagnostics = await readDiagnostics(answer);
   const options: RegistryErrorOptions = {
     registry,
     repository,

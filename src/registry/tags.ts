@@ -3,6 +3,8 @@ import { RegistryError } from "./errors.ts";
 
 /** A page of tags is far below this, in bytes. */
 const longestPage = 16 * 1024 * 1024;
+/** All pages together: a million tags of an ordinary length. */
+const longestList = 64 * 1024 * 1024;
 const tagsPerPage = 1000;
 
 /**
@@ -19,10 +21,17 @@ export async function listTags(
   const tags = new Set<string>();
   const what = `the tags of ${repository}`;
   const seen = new Set<string>();
+  let length = 0;
   let path: string | undefined = `tags/list?n=${tagsPerPage}`;
   while (path !== undefined && seen.size < mostPages && !seen.has(path)) {
     seen.add(path);
     const { response, bytes } = await client.read({ repository, path, what, signal }, longestPage);
+    length += bytes.length;
+    if (length > longestList) {
+      const registry = client.endpoint.name;
+      const message = `${registry} lists the tags of ${repository} without end`;
+      throw new RegistryError("protocol", message, { registry, repository, hint: "name a tag, or a digest" });
+    }
     for (const tag of readPage(bytes, client.endpoint.name, repository)) tags.add(tag);
     path = nextPage(response.headers.get("link"));
   }

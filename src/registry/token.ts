@@ -1,4 +1,5 @@
 import type { FetchOptions } from "ofetch";
+import { readBody } from "./body.ts";
 import { readDiagnostics, describeDiagnostics } from "./diagnostics.ts";
 import type { Challenge } from "./challenge.ts";
 import type { Credentials } from "./credentials.ts";
@@ -26,6 +27,8 @@ export interface TokenRequest {
 
 /** Distribution's token specification: what a missing `expires_in` means, in seconds. */
 const defaultLifetime = 60;
+/** Tokens have some kilobytes, and servers take headers no longer than that. */
+const longestAnswer = 1024 * 1024;
 const clientId = "gocker";
 
 /**
@@ -38,16 +41,10 @@ export async function fetchToken(transport: Transport, request: TokenRequest): P
   const realm = realmOf(request);
   const { credentials } = request;
   const asked = performance.now();
+  const { stall } = transport.timeouts;
   if (credentials?.kind === "identity-token") {
-    return await readToken(
-      await post(transport, realm, request, {
-        grant_type: "refresh_token",
-        refresh_token: credentials.token,
-      }),
-      request,
-      realm,
-      asked,
-    );
+    const form = { grant_type: "refresh_token", refresh_token: credentials.token };
+    return await readToken(await post(transport, realm, request, form), request, realm, { asked, stall });
   }
   const answer = await get(transport, realm, request);
   // Token servers that know OAuth 2 only.
@@ -55,9 +52,9 @@ export async function fetchToken(transport: Transport, request: TokenRequest): P
     await discard(answer);
     const { username, password } = credentials;
     const form = { grant_type: "password", username, password };
-    return await readToken(await post(transport, realm, request, form), request, realm, asked);
+    return await readToken(await post(transport, realm, request, form), request, realm, { asked, stall });
   }
-  return await readToken(answer, request, realm, asked);
+  return await readToken(answer, request, realm, { asked, stall });
 }
 
 /** The value of an Authorization header. */
@@ -161,13 +158,13 @@ async function readToken(
   answer: TransportAnswer,
   request: TokenRequest,
   realm: URL,
-  asked: number,
+  { asked, stall }: { readonly asked: number; readonly stall: number },
 ): Promise<AccessToken> {
   const { response } = answer;
   const { registry, repository, credentials } = request;
   const options = { registry, repository, url: realm, status: response.status };
   if (!response.ok) {
-    const diagnostics = await readDiagnostics(response);
+    const diagnostics = await readDiagnostics(answer);
     const said = describeDiagnostics(diagnostics);
     const reason = said === undefined ? `status ${response.status}` : `${said} (status ${response.status})`;
     if (response.status === 401 || response.status === 403) {
@@ -186,8 +183,7 @@ async function readToken(
     const message = `the token server ${realm.host} of ${registry} failed: ${reason}`;
     throw new RegistryError(failure, message, { ...options, diagnostics, retryable: busy });
   }
-  const value = (await response.json().catch(() => undefined)) as
-    { token?: unknown; access_token?: unknown; expires_in?: unknown } | null | undefined;
+  const value = parseTokens(await readBody(answer, longestAnswer, { stall, what: `the token for ${registry}` }));
   const token = [value?.token, value?.access_token].find((entry) => typeof entry === "string" && entry !== "");
   // A token goes into a header: what could end it there is no token.
   if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
@@ -196,6 +192,20 @@ async function readToken(
   const lifetime = Number(value?.expires_in);
   const seconds = Number.isFinite(lifetime) && lifetime > 0 ? lifetime : defaultLifetime;
   return { token, endsAt: asked + seconds * 1000 };
+}
+
+interface TokenAnswer {
+  readonly token?: unknown;
+  readonly access_token?: unknown;
+  readonly expires_in?: unknown;
+}
+
+function parseTokens(bytes: Uint8Array): TokenAnswer | null | undefined {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as TokenAnswer | null;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What to do when a registry does not let somebody in. */

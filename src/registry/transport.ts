@@ -36,6 +36,8 @@ export interface TransportAnswer {
   readonly response: Response;
   /** Where it came from after redirects. */
   readonly context: FailureContext;
+  /** Milliseconds to wait for a body that can be done without. */
+  readonly patience: number;
   /** Ends the connection: for bodies that are not wanted, or do not come. */
   abort(reason?: unknown): void;
 }
@@ -117,7 +119,8 @@ export class Transport implements Disposable {
         signal: signal === undefined ? controller.signal : AbortSignal.any([signal, controller.signal]),
         decompress: request.raw !== true,
       });
-      return { response, context, abort: (reason) => controller.abort(reason) };
+      const patience = Math.min(this.timeouts.stall, longestPatience);
+      return { response, context, patience, abort: (reason) => controller.abort(reason) };
     } catch (error) {
       if (signal?.aborted === true) throw signal.reason;
       throw error === late ? late : connectionFailure(error, context);
@@ -159,14 +162,22 @@ export class Transport implements Disposable {
   }
 }
 
-/** Reads a small body to its end, so that its connection can be used again; a large one ends the connection. */
+/** The longest time, in milliseconds, for a body that nobody needs. */
+const longestPatience = 2000;
+
+/**
+ * Reads a small body to its end, so that its connection can be used again; a large one, or one that does not come, ends
+ * the connection.
+ */
 export async function discard(answer: TransportAnswer): Promise<void> {
   const { response } = answer;
   if (response.body === null) return;
   const length = Number(response.headers.get("content-length") ?? Number.NaN);
   // 416 answers of docker-registry 2.8.2 announce the whole blob and send nothing.
   if (length <= 16 * 1024 && response.status !== 416) {
+    const timer = setTimeout(() => answer.abort(), answer.patience);
     await response.arrayBuffer().catch(() => undefined);
+    clearTimeout(timer);
   } else {
     answer.abort();
     await response.body.cancel().catch(() => undefined);
