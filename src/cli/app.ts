@@ -7,9 +7,21 @@ import { writeError, writeOutput } from "./output/write.ts";
 
 /** What may stand before the command and after it. */
 const everywhere = {
-  root: { type: "string", valueHint: "DIR", description: "Keep images and containers there (GOCKER_ROOT)" },
-  state: { type: "string", valueHint: "DIR", description: "Keep what a boot may forget there (GOCKER_STATE)" },
-  config: { type: "string", valueHint: "FILE", description: "Settings of the registries (GOCKER_CONFIG)" },
+  root: {
+    type: "string",
+    valueHint: "DIR",
+    description: "Keep images and containers there (GOCKER_ROOT, else /var/lib/gocker)",
+  },
+  state: {
+    type: "string",
+    valueHint: "DIR",
+    description: "Keep what a boot may forget there (GOCKER_STATE, else /run/gocker)",
+  },
+  config: {
+    type: "string",
+    valueHint: "FILE",
+    description: "Settings of the registries (GOCKER_CONFIG, else /etc/gocker/config.json)",
+  },
   "insecure-registry": {
     type: "string",
     repeated: true,

@@ -194,7 +194,7 @@ export const runFlags = {
     bare: "run",
     valueHint: "only",
     group: groups.learning,
-    description: "Show every system call that makes the container",
+    description: "Show every system call that makes the container; with only, do not run it",
   },
 } as const satisfies FlagDefinitions;
 
