@@ -20,7 +20,7 @@ import type { ContainerStore } from "./records.ts";
 import { removeContainer } from "./remove.ts";
 import { defaultSeccomp, seccompFromFile } from "./seccomp-profile.ts";
 import { buildRuntimeSpec, containerHostname, serialiseSpec, specCapabilities } from "./spec.ts";
-import { makeUpper, visibleLayers } from "./upper.ts";
+import { makeUpper, type MarkedLayer, readLayers, visibleLayers } from "./upper.ts";
 import { readUserDatabase, resolveUser } from "./user.ts";
 import { volumeRequests } from "./volume-requests.ts";
 import { nameVolumes, type VolumeStore } from "./volumes.ts";
@@ -73,8 +73,8 @@ export interface CreatedContainer extends Disposable {
 export async function createContainer(input: CreateInput): Promise<CreatedContainer> {
   const { image, options } = input;
   await using cleanup = new AsyncDisposableStack();
-  const layers = image.layers.map(({ directory }) => directory);
-  const visible = visibleLayers(layers);
+  const layers = readLayers(image.layers.map(({ directory }) => directory));
+  const visible = visibleLayers(layers).map(({ directory }) => directory);
   const imageRoot = cleanup.use(LayeredRoot.open(visible));
   const host = readHostFacts({ devices: options.privileged });
   const user = resolveUser(input.user ?? image.config.config?.User ?? "", input.groupAdd, readUserDatabase(imageRoot));
@@ -187,8 +187,8 @@ function recordedMounts(
 }
 
 interface OverlayInput {
-  /** All of the image's, and those that show, lowest first. */
-  readonly layers: readonly string[];
+  /** All of the image's, and the directories of those that show, lowest first. */
+  readonly layers: readonly MarkedLayer[];
   readonly visible: readonly string[];
   readonly host: HostFacts;
 }
@@ -197,7 +197,7 @@ interface OverlayInput {
 function makeOverlay({ root, remove }: CreateInput, claim: ClaimedContainer, input: OverlayInput): OverlayRoot {
   const { layers, visible, host } = input;
   const own = (name: string) => `${claim.directory}/${name}`.slice(root.length + 1);
-  makeUpper(`${claim.directory}/upper`, layers, visible);
+  makeUpper(`${claim.directory}/upper`, layers);
   mkdirSync(`${claim.directory}/work`, { mode: 0o700 });
   mkdirSync(`${claim.directory}/rootfs`, { mode: 0o700 });
   return {

@@ -342,7 +342,7 @@ function isWhiteout(stat: BigIntStats): boolean {
 }
 
 /** Whether a directory has an attribute of overlayfs that is either `y` or not there. */
-export function isMarked(fd: OwnedFd, attribute: string): boolean {
+function isMarked(fd: OwnedFd, attribute: string): boolean {
   const value = getXattr(fd.number, attribute);
   return value !== undefined && value.length === 1 && value[0] === 0x79;
 }

@@ -3,16 +3,31 @@ import { type ByteString, makeDirectoryAt, namesIn, openAt, openDirectory } from
 import { O_DIRECTORY, O_RDONLY } from "../linux/constants.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import { impliedAttribute, incompleteAttribute, opaqueAttribute } from "../linux/overlay.ts";
+import { listXattrs } from "../linux/xattr.ts";
 import { copyAttributes } from "./copy-tree.ts";
-import { isMarked, type LayeredDirectory, LayeredRoot } from "./layered-root.ts";
+import { type LayeredDirectory, LayeredRoot } from "./layered-root.ts";
+
+/** A layer's directory, and which attributes of linux/overlay.ts its root has. */
+export interface MarkedLayer {
+  readonly directory: string;
+  readonly marks: readonly string[];
+}
+
+/** @param directories of an image's layers, the lowest first @throws SystemCallError */
+export function readLayers(directories: readonly string[]): MarkedLayer[] {
+  return directories.map((directory) => {
+    using root = openDirectory(directory);
+    return { directory, marks: listXattrs(root.number) };
+  });
+}
 
 /**
  * The layers that show in the container: none below one whose root is opaque. The kernel looks for that mark on
  * directories within a layer, never on the layer itself.
- * @param layers directories, the lowest first
+ * @param layers the lowest first
  */
-export function visibleLayers(layers: readonly string[]): readonly string[] {
-  const lowest = layers.findLastIndex((layer) => isLayerMarked(layer, opaqueAttribute));
+export function visibleLayers(layers: readonly MarkedLayer[]): readonly MarkedLayer[] {
+  const lowest = layers.findLastIndex(({ marks }) => marks.includes(opaqueAttribute));
   return lowest <= 0 ? layers : layers.slice(lowest);
 }
 
@@ -21,34 +36,29 @@ export function visibleLayers(layers: readonly string[]): readonly string[] {
  * those of `/`, so they are the image's: of the uppermost layer that names its root. For directories further down that
  * layers imply only, it has what overlayfs would not find.
  * @param layers all of the image's, the lowest first: what an opaque root hides are the names in it, not its attributes
- * @param visible of {@link visibleLayers}
  * @throws SystemCallError
  */
-export function makeUpper(path: string, layers: readonly string[], visible: readonly string[]): void {
+export function makeUpper(path: string, layers: readonly MarkedLayer[]): void {
   mkdirSync(path, { mode: 0o700 });
   using upper = openDirectory(path);
-  const top = layers.findLast((layer) => !isLayerMarked(layer, impliedAttribute));
+  const top = layers.findLast(({ marks }) => !marks.includes(impliedAttribute));
   // The root of an image that never names it is as other directories that are made for want of one.
   if (top === undefined) chmodSync(path, 0o755);
-  const incomplete = visible.slice(1).filter((layer) => isLayerMarked(layer, incompleteAttribute));
+  const visible = visibleLayers(layers);
+  const incomplete = visible.slice(1).filter(({ marks }) => marks.includes(incompleteAttribute));
   if (incomplete.length > 0) {
-    using root = LayeredRoot.open(visible);
+    using root = LayeredRoot.open(visible.map(({ directory }) => directory));
     using merged = root.resolve("/") as LayeredDirectory;
     const wanted: Names = new Map();
-    for (const layer of incomplete) {
-      using directory = openDirectory(layer);
-      findImplied(directory, merged, wanted);
+    for (const { directory } of incomplete) {
+      using layer = openDirectory(directory);
+      findImplied(layer, merged, wanted);
     }
     makeDirectories(upper, merged, wanted);
   }
   if (top === undefined) return;
-  using model = openDirectory(top);
+  using model = openDirectory(top.directory);
   copyAttributes(model, fstatSync(model.number, { bigint: true }), upper);
-}
-
-function isLayerMarked(layer: string, attribute: string): boolean {
-  using root = openDirectory(layer);
-  return isMarked(root, attribute);
 }
 
 /** Names of directories, each with those wanted in it. */

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 
 import { LayeredRoot } from "../../../src/container/layered-root.ts";
-import { makeUpper, visibleLayers } from "../../../src/container/upper.ts";
+import { makeUpper, readLayers, visibleLayers } from "../../../src/container/upper.ts";
 import { LayerPipeline } from "../../../src/image/layer/pipeline.ts";
 import { makeTar, type TarMemberInput } from "../../helpers/tar.ts";
 import { isRoot, TemporaryDirectory } from "../../helpers/temporary.ts";
@@ -28,7 +28,7 @@ async function layer(...members: TarMemberInput[]): Promise<string> {
 
 function upperOf(...layers: string[]): string[] {
   const path = `${directory.path}/upper`;
-  makeUpper(path, layers, visibleLayers(layers));
+  makeUpper(path, readLayers(layers));
   return describeTree(path, { showMarks: true });
 }
 
@@ -51,7 +51,8 @@ test.skipIf(!isRoot)("is 0755 and root's where no layer names the root", async (
 test.skipIf(!isRoot)("keeps the attributes of a root whose names an upper layer hides", async () => {
   const lower = await layer(root({ mode: 0o711, mtime: 1 }), { name: "hidden" });
   const upper = await layer({ name: ".wh..wh..opq" }, { name: "file" });
-  expect(visibleLayers([lower, upper, lower])).toEqual([upper, lower]);
+  const visible = visibleLayers(readLayers([lower, upper, lower]));
+  expect(visible.map((shown) => shown.directory)).toEqual([upper, lower]);
   expect(upperOf(lower, upper)).toEqual(['"." directory 0711 0:0 time=1000000000']);
 });
 
