@@ -153,11 +153,12 @@ export class PlanBuilder {
       return target;
     }
     const open = openInRoot(this.root, parts.join("/"), kind === "directory" ? O_DIRECTORY : 0, options);
-    if (options.create === false) {
+    const creation =
+      options.create === false ? [] : this.#creationSteps(group, splitPath(options.createAt ?? path), kind, target);
+    if (creation.length === 0 || creation.length > mostSkipped) {
       this.add({ label: `Find ${path} in the container`, group, syscall: "openat2", args: open, result: target, path });
       return target;
     }
-    const creation = this.#creationSteps(group, splitPath(options.createAt ?? path), kind, target);
     this.add({
       label: `Find ${path} in the container`,
       group,
@@ -245,6 +246,9 @@ export class PlanBuilder {
     });
   }
 }
+
+/** How many steps one can leave out, with their clock readings: what is 60 directories deep must be there already. */
+const mostSkipped = 120;
 
 const mountAttributesSize = 32;
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { encodePlan } from "../../../../src/linux/launch/encode.ts";
 import type { Device, Linux, Mount, Process } from "../../../../src/oci/runtime-spec.ts";
 import type { LaunchPlan, LaunchPlanInput } from "../../../../src/runtime/plan/launch-plan.ts";
 import { callsOf, minimalSpec, planOf, planText } from "../../../helpers/plan.ts";
@@ -119,6 +120,16 @@ describe("paths of the container", () => {
     for (const call of stepsFor(plan, /^(openat|mkdirat|mknodat|symlinkat)\(/)) {
       expect(call).toMatch(/‹(root|tmpfs mount|\/[^›]*)›/);
       expect(call).not.toMatch(/^\w+\([^,]*, "[^"]*\//);
+    }
+  });
+
+  test("that are so deep that a plan could not make them must be there", () => {
+    const deep = (depth: number) => withMounts([], { process: { cwd: "/a".repeat(depth) } });
+    expect(stepsFor(deep(60), /^mkdirat/)).toHaveLength(60);
+    expect(stepsFor(deep(2000), /^mkdirat/)).toEqual([]);
+    for (const depth of [60, 61, 2000]) {
+      const options = { architecture: "x86_64", base: 0x2000_0000, statusFd: 3, timed: true } as const;
+      expect(() => encodePlan(deep(depth).steps, options)).not.toThrow();
     }
   });
 
