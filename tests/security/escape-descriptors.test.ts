@@ -42,17 +42,22 @@ describe.skipIf(!canAttack)("descriptors", () => {
     // By a shell: descriptors 3 to 9 without close-on-exec, one of them a directory.
     const child = Bun.spawn(
       [
-        ...["/bin/busybox", "sh", "-c", 'exec 3</ 4<"$1" 5<>"$1"; shift; exec "$@"', "sh", canary.path, gockerBinary()],
-        ...[
-          "run",
-          "--rm",
-          "--network",
-          "none",
-          "attack",
-          "sh",
-          "-c",
-          "ls /proc/self/fd /proc/1/fd; ls /proc/1/fd/3/ 2>&1",
-        ],
+        "/bin/busybox",
+        "sh",
+        "-c",
+        'exec 3</ 4<"$1" 5<>"$1"; shift; exec "$@"',
+        "sh",
+        canary.path,
+        gockerBinary(),
+
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "attack",
+        "sh",
+        "-c",
+        "ls /proc/self/fd /proc/1/fd; ls /proc/1/fd/3/ 2>&1",
       ],
       { env: { ...ground.sandbox.environment }, stdin: "ignore", stdout: "pipe", stderr: "pipe" },
     );
@@ -96,7 +101,17 @@ describe.skipIf(!canAttack)("the null device as a standard descriptor", () => {
     const null0 = openSync("/dev/null", "r+");
     const child = Bun.spawn(
       [
-        ...[gockerBinary(), "run", "-i", "--rm", "--network", "none", "-v", `${report}:/report`, "attack", "sh", "-c"],
+        gockerBinary(),
+        "run",
+        "-i",
+        "--rm",
+        "--network",
+        "none",
+        "-v",
+        `${report}:/report`,
+        "attack",
+        "sh",
+        "-c",
         'text=$(stat -Lc %d:%i /dev/null /proc/$$/fd/0 /proc/1/fd/1 /proc/1/fd/2); echo "$text" > /report/text',
       ],
       { env: { ...ground.sandbox.environment }, stdin: null0, stdout: null0, stderr: null0 },
@@ -170,7 +185,15 @@ describe.skipIf(!canAttack)("files of the host given as input and output", () =>
     const fd = openSync(outside, "r");
     const child = Bun.spawn(
       [
-        ...[gockerBinary(), "run", "-i", "--rm", "--network", "none", "attack", "sh", "-c"],
+        gockerBinary(),
+        "run",
+        "-i",
+        "--rm",
+        "--network",
+        "none",
+        "attack",
+        "sh",
+        "-c",
         "cat /proc/self/fd/0/secret /proc/self/fd/0/../*/secret",
       ],
       { env: { ...ground.sandbox.environment }, stdin: fd, stdout: "pipe", stderr: "pipe" },

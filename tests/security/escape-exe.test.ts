@@ -95,7 +95,10 @@ describe.skipIf(!canAttack)("gocker's own file", () => {
     for (const flags of [[], ["--init"], ["-u", "65534"]]) {
       const words = callWords(calls);
       const { stdout } = await ground.run([
-        ...[...flags, "attack", "sh", "-c"],
+        ...flags,
+        "attack",
+        "sh",
+        "-c",
         `ls -l /proc/*/exe /proc/*/fd /proc/*/cwd /proc/*/root 2>/dev/null; cat /proc/*/maps 2>/dev/null; ${words.join(" ")}`,
       ]);
       expect(stdout).not.toContain(gockerBinary());

@@ -51,7 +51,7 @@ describe.skipIf(!canAttack)("other users of the host", () => {
     // Known paths are no way in either.
     const layers = readdirSync(join(root, "layers"));
     const volumes = readdirSync(join(root, "volumes"));
-    const [holder = ""] = readdirSync(join(root, "containers")).filter((name) => /[0-9a-f]{64}/.test(name));
+    const holder = readdirSync(join(root, "containers")).find((name) => /[0-9a-f]{64}/.test(name)) ?? "";
     const paths = [
       ...layers.map((layer) => join(root, "layers", layer, "shell")),
       ...volumes.map((volume) => join(root, "volumes", volume, "_data/copy")),
@@ -122,7 +122,13 @@ describe.skipIf(!canAttack)("bind mounts", () => {
     const given = join(ground.sandbox.directory, "propagation");
     mkdirSync(given);
     const { exitCode } = await ground.run([
-      ...["--cap-add", "SYS_ADMIN", "-v", `${given}:/mnt`, "attack", "sh", "-c"],
+      "--cap-add",
+      "SYS_ADMIN",
+      "-v",
+      `${given}:/mnt`,
+      "attack",
+      "sh",
+      "-c",
       "mkdir /mnt/sub && mount -t tmpfs none /mnt/sub && touch /mnt/sub/inside",
     ]);
     expect(exitCode).toBe(0);

@@ -105,7 +105,9 @@ describe.skipIf(!canAttack)("the image's links in the places of mounts", () => {
       config: { Volumes: { "/data": {}, "/up/x": {}, "/../../../../anywhere": {}, "relative/one": {} } },
     });
     const { stdout, exitCode } = await ground.run([
-      ...["volume-link", "sh", "-c"],
+      "volume-link",
+      "sh",
+      "-c",
       `grep -o '/_data [^ ]*' /proc/self/mountinfo | sort; cat ${canary.path}; touch /data/x /up/x/y`,
     ]);
     expect(exitCode).toBe(0);
@@ -411,7 +413,14 @@ describe.skipIf(!canAttack)("an archive of images", () => {
 describe.skipIf(!canAttack)("what a container leaves", () => {
   test("is removed without following anything", async () => {
     const { exitCode } = await ground.gocker([
-      ...["run", "--name", "left", "--network", "none", "attack", "sh", "-c"],
+      "run",
+      "--name",
+      "left",
+      "--network",
+      "none",
+      "attack",
+      "sh",
+      "-c",
       `ln -s ${outside} /way; ln -s ${canary.path} /file; mkdir -p /deep/a/b; ln -s ../../../../../../../..${outside} /deep/a/b/c;` +
         " mknod /deep/disk b 254 0; mkfifo /deep/fifo; chmod 000 /deep/a; rm -r /root; ln -s /etc /root",
     ]);
@@ -426,7 +435,17 @@ describe.skipIf(!canAttack)("what a container leaves", () => {
     expect((await ground.run(["-v", "planted:/v", "attack", "sh", "-c", plant])).exitCode).toBe(0);
     await ground.load("etc-volume", { config: { Volumes: { "/etc": {} } } });
     const next = await ground.run([
-      ...["-v", "planted:/etc", "-v", "other:/etc/dir/sub", "-w", "/etc/dir/work", "-u", "0", "etc-volume", "sh", "-c"],
+      "-v",
+      "planted:/etc",
+      "-v",
+      "other:/etc/dir/sub",
+      "-w",
+      "/etc/dir/work",
+      "-u",
+      "0",
+      "etc-volume",
+      "sh",
+      "-c",
       `echo changed > /etc/hosts; cat /etc/resolv.conf /etc/passwd; ls ${outside}`,
     ]);
     expect(next.stdout).not.toContain(canary.secret);
@@ -454,7 +473,7 @@ describe.skipIf(!canAttack)("links in gocker's own places", () => {
   });
 
   test("names of volumes and containers are no paths", async () => {
-    for (const name of ["../x", "..", ".", "a/../../b", "/abs/../..", "a\nb", "-x", `${"a".repeat(300)}`]) {
+    for (const name of ["../x", "..", ".", "a/../../b", "/abs/../..", "a\nb", "-x", "a".repeat(300)]) {
       const asVolume = await ground.run(["--mount", `type=volume,src=${name},dst=/data`, "attack", "true"]);
       expect([name, asVolume.exitCode]).toEqual([name, 125]);
       const asName = await ground.run([`--name=${name}`, "attack", "true"]);

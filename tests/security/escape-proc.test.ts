@@ -47,8 +47,14 @@ describe.skipIf(!canAttack)("an image in the place of the kernel's files", () =>
     expect(made).toEqual({ stdout: "", stderr: "", exitCode: 0 });
     // The volume with the link is mounted first, because its path sorts first.
     const { stdout, exitCode } = await ground.run([
-      ...["-v", "trap:/v", "-v", "fake:/v/link/ipv4", "directories-in-proc"],
-      ...["sh", "-c", "grep -c fake /proc/self/mountinfo; cat /proc/sys/net/ipv4/ip_unprivileged_port_start"],
+      "-v",
+      "trap:/v",
+      "-v",
+      "fake:/v/link/ipv4",
+      "directories-in-proc",
+      "sh",
+      "-c",
+      "grep -c fake /proc/self/mountinfo; cat /proc/sys/net/ipv4/ip_unprivileged_port_start",
     ]);
     expect({ stdout, exitCode }).toEqual({ stdout: "1\n0\n", exitCode: 0 });
   });

@@ -24,8 +24,19 @@ afterAll(() => ground?.[Symbol.asyncDispose]());
 function swapper(volume: string): AsyncDisposable {
   const child = Bun.spawn(
     [
-      ...[gockerBinary(), "run", "--rm", "--init", "--network", "none", "-v", `${volume}:/v`, "attack"],
-      ...["/bin/system-calls", "swap", "/v/place", "/v/trap"],
+      gockerBinary(),
+      "run",
+      "--rm",
+      "--init",
+      "--network",
+      "none",
+      "-v",
+      `${volume}:/v`,
+      "attack",
+      "/bin/system-calls",
+      "swap",
+      "/v/place",
+      "/v/trap",
     ],
     { env: { ...ground.sandbox.environment }, stdin: "ignore", stdout: "ignore", stderr: "ignore" },
   );
@@ -70,22 +81,18 @@ describe.skipIf(!canAttack)("a directory that becomes a link while a container s
       for (let attempt = 0; attempt < attempts; attempt++) {
         // One mount in the way of the other, one that must be made, and a working directory that must be made too.
         const { stdout, exitCode } = await ground.run([
-          ...[
-            "-v",
-            `${volume}:/v`,
-            "--tmpfs",
-            "/v/place/sub",
-            "-v",
-            "mine:/v/place/made",
-            "-w",
-            "/v/place/work",
-            "attack",
-          ],
-          ...[
-            "sh",
-            "-c",
-            `cat ${canary.path} /proc/sys/net/ipv4/ip_unprivileged_port_start; ls ${outside} 2>/dev/null`,
-          ],
+          "-v",
+          `${volume}:/v`,
+          "--tmpfs",
+          "/v/place/sub",
+          "-v",
+          "mine:/v/place/made",
+          "-w",
+          "/v/place/work",
+          "attack",
+          "sh",
+          "-c",
+          `cat ${canary.path} /proc/sys/net/ipv4/ip_unprivileged_port_start; ls ${outside} 2>/dev/null`,
         ]);
         expect(stdout).not.toContain(canary.secret);
         expect([0, 1, 125]).toContain(exitCode);

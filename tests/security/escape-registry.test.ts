@@ -236,7 +236,7 @@ describe("answers without end", () => {
   function startSilentServer(
     first: (target: string, address: () => string) => Uint8Array,
   ): { address: string } & Disposable {
-    const listener = Bun.listen<undefined>({
+    const listener = Bun.listen({
       hostname: "127.0.0.1",
       port: 0,
       socket: {

@@ -104,6 +104,20 @@ describe("the options", () => {
   });
 });
 
+describe("/proc", () => {
+  test.each(["/proc", "/proc/self", "/proc/sys/net", "/a/../proc/sys/kernel/core_pattern"])(
+    "%s is no target",
+    (target) => {
+      for (const option of [bind(target), tmpfs(target)])
+        expect(() => destinations({ mounts: [option] })).toThrow(UsageError);
+    },
+  );
+
+  test.each(["/proc/uptime", "/proc/meminfo", "/process", "/data/proc"])("%s is one", (target) => {
+    expect(destinations({ mounts: [bind(target)] })).toContain(target);
+  });
+});
+
 describe("targets", () => {
   test.each([
     ["/a//b/", "/a/b"],
