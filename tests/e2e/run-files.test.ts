@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 
+import { gockerBinary } from "../helpers/binary.ts";
 import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
 import { createRunner, type Runner, success } from "../helpers/runner.ts";
 import { makeTar } from "../helpers/tar.ts";
@@ -70,7 +71,6 @@ describe.skipIf(!canRunCorpus)("the container's files", () => {
 
     test("read-only concerns the mounts below too", async () => {
       const script = `mount -t tmpfs none ${directory}/below && "$0" run --rm -v ${directory}:/mnt:ro ${image} touch /mnt/below/x`;
-      const { gockerBinary } = await import("../helpers/binary.ts");
       const child = Bun.spawnSync(["unshare", "-m", "sh", "-c", script, gockerBinary()], {
         env: { PATH: process.env["PATH"] ?? "", ...runner.sandbox.environment },
       });
