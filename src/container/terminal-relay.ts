@@ -1,6 +1,7 @@
 import { ReadStream } from "node:tty";
 import { duplicate, makeNonBlocking, type OwnedFd, writePatiently } from "../linux/fd.ts";
 import { setWindowSize, TerminalMode, windowSize } from "../linux/terminal.ts";
+import { asError } from "../util/errors.ts";
 
 /**
  * Shows a container's terminal on gocker's own, until the container's side is closed. Loads node:tty, whose streams
@@ -17,7 +18,7 @@ export class TerminalRelay implements Disposable {
   readonly #resize = () => this.#followSize();
   #open = true;
   /** What ended the passing on of input, unless it was an end. */
-  #failure: unknown;
+  #failure: Error | undefined;
 
   /**
    * @param master the container's terminal; its owner closes it after disposing of this
@@ -63,7 +64,7 @@ export class TerminalRelay implements Disposable {
       for await (const chunk of typed) await writePatiently(master, chunk as Buffer);
     } catch (error) {
       // Reading fails when gocker's terminal is gone, writing when the container's other side is: both mean the end.
-      if (!this.#isEnd(error)) this.#failure = error;
+      if (!this.#isEnd(error)) this.#failure = asError(error);
     } finally {
       this.#hangUp();
     }

@@ -98,15 +98,15 @@ async function ask(
 ): Promise<TransportAnswer> {
   let answer: TransportAnswer | undefined;
   const send = async (target: unknown, init: RequestInit = {}): Promise<Response> => {
-    const form = init.body instanceof URLSearchParams;
+    const form = init.body instanceof URLSearchParams ? init.body.toString() : undefined;
     const headers = new Headers(init.headers);
-    if (form) headers.set("content-type", "application/x-www-form-urlencoded");
+    if (form !== undefined) headers.set("content-type", "application/x-www-form-urlencoded");
     answer = await transport.send({
       ...common(request),
       url: new URL(String(target)),
       method: init.method === "POST" ? "POST" : "GET",
       headers: headers.toJSON(),
-      ...(form && { body: String(init.body) }),
+      ...(form !== undefined && { body: form }),
     });
     return answer.response;
   };

@@ -49,8 +49,8 @@ interface Outcome {
 interface Running {
   readonly pid: number;
   /** Resolves when the stub has written as much. */
-  wrote(text: string): Promise<void>;
-  ended(): Promise<Outcome>;
+  readonly wrote: (text: string) => Promise<void>;
+  readonly ended: () => Promise<Outcome>;
 }
 
 function start(architecture: Architecture, steps: readonly Step[]): Running {
