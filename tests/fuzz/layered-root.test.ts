@@ -89,8 +89,12 @@ function openInRoot(root: OwnedFd, path: string, noFollow: boolean): OwnedFd | s
     BigInt(RESOLVE_IN_ROOT),
   ]);
   const bytes = Buffer.from(`${path}\0`);
-  const fd = Number(libc.syscall(syscallNumber("openat2"), root.number, ptr(bytes), ptr(how), how.byteLength, 0, 0));
-  return fd >= 0 ? new OwnedFd(fd) : errnoName(errno());
+  for (;;) {
+    const fd = Number(libc.syscall(syscallNumber("openat2"), root.number, ptr(bytes), ptr(how), how.byteLength, 0, 0));
+    if (fd >= 0) return new OwnedFd(fd);
+    // Somebody has renamed or mounted something while a `..` was looked up, anywhere on the machine. openat2(2)
+    if (errno() !== errnos.EAGAIN) return errnoName(errno());
+  }
 }
 
 function describeFile(fd: OwnedFd, stat: BigIntStats): string {
