@@ -65,7 +65,8 @@ export class Supervisor {
     await stdio.attach();
     // What comes before the program would be lost: process 1 does not notice signals that it has no handlers for.
     const early: number[] = [];
-    let deliver = (signal: number) => void (signal === SIGKILL ? sendSignal(process.pidfd, signal) : early.push(signal));
+    let deliver = (signal: number) =>
+      void (signal === SIGKILL ? sendSignal(process.pidfd, signal) : early.push(signal));
     using _signals = proxySignals((signal) => deliver(signal));
     claim.markRunning(process.pid);
     const outcome = await process.status.outcome();
