@@ -138,14 +138,15 @@ const signatures: Partial<Record<SyscallName, readonly Show[]>> = {
   sendmsg: [plain, () => "{a message}"],
 };
 
-/** Arguments that say nothing and may be left out at the end: zeros that only fill up. */
-const fillers = new Set<SyscallName>(["prctl", "fsconfig", "clone", "prlimit64", "rt_sigaction"]);
+/** Zeros that only fill up may be left out at the end, down to so many arguments: what a zero of prctl's second says counts. */
+const fewest: Partial<Record<SyscallName, number>> = { prctl: 2, fsconfig: 1, clone: 1, prlimit64: 1, rt_sigaction: 1 };
 
 /** A step's system call as one would write it in C, with names in place of numbers: `prctl(PR_SET_NO_NEW_PRIVS, 1)`. */
 export function showCall(step: Step): string {
   const signature = signatures[step.syscall] ?? [];
   const args = [...step.args];
-  if (fillers.has(step.syscall)) while (args.length > 1 && args.at(-1) === 0) args.pop();
+  const least = fewest[step.syscall] ?? args.length;
+  while (args.length > least && args.at(-1) === 0) args.pop();
   const shown = args.map((argument, index) => signature[index]?.(argument, step.args) ?? showArgument(argument));
   const result = step.result === undefined ? "" : ` → ${step.result.name}`;
   return `${step.syscall}(${shown.join(", ")})${result}`;

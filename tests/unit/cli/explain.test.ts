@@ -59,6 +59,7 @@ const calls: [step: Step, call: string][] = [
     'mount_setattr(‹root›, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=MOUNT_ATTR_RDONLY, propagation=MS_PRIVATE}, 32)',
   ],
   [step("prctl", [38, 1, 0, 0, 0]), "prctl(PR_SET_NO_NEW_PRIVS, 1)"],
+  [step("prctl", [24, 0, 0, 0, 0]), "prctl(PR_CAPBSET_DROP, CAP_CHOWN)"],
   [step("prctl", [24, 21, 0, 0, 0]), "prctl(PR_CAPBSET_DROP, CAP_SYS_ADMIN)"],
   [step("prctl", [1, 9, 0, 0, 0]), "prctl(PR_SET_PDEATHSIG, SIGKILL)"],
   [step("prctl", [47, 4, 0, 0, 0]), "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)"],
