@@ -64,7 +64,7 @@ const calls: [step: Step, call: string][] = [
   [step("prctl", [1, 9, 0, 0, 0]), "prctl(PR_SET_PDEATHSIG, SIGKILL)"],
   [step("prctl", [47, 4, 0, 0, 0]), "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)"],
   [step("prctl", [47, 2, 12, 0, 0]), "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_ADMIN)"],
-  [step("prctl", [4, 0, 0, 0, 0]), "prctl(PR_SET_DUMPABLE)"],
+  [step("prctl", [4, 0, 0, 0, 0]), "prctl(PR_SET_DUMPABLE, 0)"],
   [
     step("capset", [u32(0x2008_0522, 0), u32(1, 1, 0, 1 << 8, 1 << 8, 0)]),
     "capset({version 3}, {effective=permitted=CAP_CHOWN|CAP_CHECKPOINT_RESTORE, inheritable=none})",
