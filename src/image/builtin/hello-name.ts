@@ -10,8 +10,8 @@ export const helloReference: Reference = { domain: "docker.io", repository: "goc
  * They change with the program, and with the interpreter that runs it; a test compares.
  */
 export const helloManifests: Record<Architecture, Digest> = {
-  x86_64: "sha256:c99e4146dd1b9314a42ac73c34640005c97395f17bbe03dfd03232b195985515",
-  aarch64: "sha256:170af0685159c55003e659451f611c3d34284fc8230e08f62f4fea309b8ba74b",
+  x86_64: "sha256:ddbd69244547bc8956ea94ae4ca8e2befc83b93d1881c494637911c122ef98cf",
+  aarch64: "sha256:bbd8de04de1bf23b0327184f5771186eab726fdabfee4a61c3e4bd91f1d588cb",
 };
 
 /**

@@ -64,6 +64,12 @@ next:
   b next
 
 failed:
+  cmn w0, 11                    // EAGAIN
+  b.ne 1f
+  ldrh w10, [x19]
+  cmp w10, 437                  // openat2
+  b.eq next
+1:
   tbnz w22, 0, tolerated
   neg w10, w0
   ldrb w11, [x19, 4]

@@ -92,6 +92,12 @@ next:
   jmp next
 
 failed:
+  # openat2(2): something was renamed or mounted, anywhere, while it looked up a `..`. It means: try again.
+  cmp eax, -11                  # EAGAIN
+  jne 1f
+  cmp word ptr [rbx], 437       # openat2
+  je next
+1:
   test r14b, 1
   jnz tolerated
   mov edx, eax

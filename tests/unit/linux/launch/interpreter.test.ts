@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Architecture, hostArchitecture } from "../../../../src/linux/arch.ts";
+import { AT_FDCWD, O_PATH, RESOLVE_IN_ROOT } from "../../../../src/linux/constants.ts";
 import { errnos } from "../../../../src/linux/errno.ts";
 import { encodePlan } from "../../../../src/linux/launch/encode.ts";
 import { slot, type Step, words } from "../../../../src/linux/launch/plan.ts";
@@ -102,6 +103,32 @@ describe.each(["x86_64", "aarch64"] as const)("the interpreter for %s", (archite
 
     test("an empty plan ends at once", async () => {
       expect(await run()).toMatchObject({ stdout: "", exitCode: 0, reports: [] });
+    });
+
+    // The emulator knows no openat2.
+    test.skipIf(architecture !== hostArchitecture)("asks openat2 again when others rename meanwhile", async () => {
+      const [one, other] = [join(directory.path, "one"), join(directory.path, "other")];
+      const script =
+        `const { renameSync, writeFileSync } = require("node:fs"); writeFileSync(${JSON.stringify(one)}, "");` +
+        `for (let count = 0; ; count++) { renameSync(${JSON.stringify(one)}, ${JSON.stringify(other)});` +
+        `renameSync(${JSON.stringify(other)}, ${JSON.stringify(one)}); if (count === 1000) console.log("at it"); }`;
+      const renames = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
+      try {
+        await renames.stdout.getReader().read();
+        // RESOLVE_IN_ROOT: the kernel makes sure that `..` does not lead out, and gives up when it cannot.
+        const how = new Uint8Array(new BigUint64Array([BigInt(O_PATH), 0n, BigInt(RESOLVE_IN_ROOT)]).buffer);
+        const root = slot("root");
+        const attempts = Array.from({ length: 400 }, (_, index) => {
+          const result = slot(`attempt ${index}`);
+          return [step("openat2", [root, "proc/../proc/..", how, 24], { result }), step("close", [result])];
+        });
+        const opening = step("openat", [AT_FDCWD, "/", O_PATH], { result: root });
+        const outcome = await run(opening, ...attempts.flat(), say("done"));
+        expect(outcome).toMatchObject({ stdout: "done", exitCode: 0, reports: [] });
+      } finally {
+        renames.kill("SIGKILL");
+        await renames.exited;
+      }
     });
 
     test("all six arguments can be slots", async () => {
