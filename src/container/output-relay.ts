@@ -1,19 +1,26 @@
-import { errnos } from "../linux/errno.ts";
-import { createPipe, type FdPair, writeAll } from "../linux/fd.ts";
+import { createPipe, type FdPair, writeAll, writePatiently } from "../linux/fd.ts";
 import { SystemCallError } from "../util/errors.ts";
+import { errnos } from "../linux/errno.ts";
+
+/** Where the output goes. */
+export interface OutputTarget {
+  /** gocker's own descriptor, 1 or 2. */
+  readonly descriptor: number;
+  /** Writing may have to wait for somebody, unlike to a file. */
+  readonly mayWait: boolean;
+}
 
 /**
- * A pipe for the container in the place of one of gocker's outputs, and what passes its content on. For outputs that
- * are sockets, as sshd and systemd give: a program that opens /dev/stdout anew, as many images have their servers log,
- * can do so with a pipe only.
+ * A pipe for the container in the place of one of gocker's outputs, and what passes its content on. A pipe is all that
+ * the container gets of a file, a terminal or a socket of the caller's: it cannot change their mode or owner, read them,
+ * cut them or look around from them, and can open /dev/stdout anew.
  */
 export class OutputRelay implements Disposable {
-  readonly #target: number;
+  readonly #target: OutputTarget;
   readonly #pipe: FdPair;
   #finished: Promise<void> | undefined;
 
-  /** @param target gocker's own descriptor, 1 or 2 */
-  constructor(target: number) {
+  constructor(target: OutputTarget) {
     this.#target = target;
     this.#pipe = createPipe();
   }
@@ -27,6 +34,8 @@ export class OutputRelay implements Disposable {
   start(): void {
     this.#pipe.writer.close();
     this.#finished = this.#copy();
+    // Waited for at the container's end, which comes later than a failure.
+    this.#finished.catch(() => {});
   }
 
   /** Resolves when everything is passed on. @throws SystemCallError it could not be */
@@ -35,16 +44,19 @@ export class OutputRelay implements Disposable {
   }
 
   async #copy(): Promise<void> {
-    for await (const chunk of Bun.file(this.#pipe.reader.number).stream()) {
-      try {
-        writeAll(this.#target, chunk);
-      } catch (error) {
-        if (!(error instanceof SystemCallError && error.errno === errnos.EPIPE)) throw error;
-        // Nobody reads any more: the container's programs get to know that as from the socket itself.
-        break;
+    const { descriptor, mayWait } = this.#target;
+    try {
+      for await (const chunk of Bun.file(this.#pipe.reader.number).stream()) {
+        if (mayWait) await writePatiently(() => descriptor, chunk);
+        else writeAll(descriptor, chunk);
       }
+    } catch (error) {
+      // Nobody reads any more: the container's programs get to know that as from the output itself.
+      if (!(error instanceof SystemCallError && error.errno === errnos.EPIPE)) throw error;
+    } finally {
+      // Whatever went wrong, the container must not wait for somebody to read on.
+      this.#pipe.reader.close();
     }
-    this.#pipe.reader.close();
   }
 
   [Symbol.dispose](): void {

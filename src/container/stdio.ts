@@ -1,7 +1,9 @@
-import { closeSync, constants, fchownSync, fstatSync, openSync, readlinkSync } from "node:fs";
+import { type BigIntStats, closeSync, constants, fchownSync, fstatSync, openSync, readlinkSync } from "node:fs";
 import { receiveDescriptor } from "../linux/descriptor-passing.ts";
+import { makeDevice } from "../linux/device-number.ts";
 import { createSocketPair, type FdPair, type OwnedFd, waitReadable } from "../linux/fd.ts";
-import { TerminalMode } from "../linux/terminal.ts";
+import { isTerminal } from "../linux/terminal.ts";
+import type { InputRelay } from "./input-relay.ts";
 import type { OutputRelay } from "./output-relay.ts";
 import type { TerminalRelay } from "./terminal-relay.ts";
 
@@ -26,60 +28,94 @@ export interface DirectStdioOptions {
 }
 
 /**
- * gocker's own descriptors, handed straight to the container: nothing is copied, and what is read from or written to
- * them is between the container and whoever is at the other end. Only outputs that are sockets get a pipe between.
+ * What the container's standard descriptors are without a terminal of its own. Pipes of gocker's are handed straight to
+ * the container: nothing is copied, and what is read from or written to them is between the container and whoever is at
+ * the other end. Everything else (files, terminals, sockets, devices) stays with gocker, and a pipe stands for it:
+ * root in a container could open a file anew with other rights than the caller's, or change its mode and owner.
  */
 export class DirectStdio implements ContainerStdio {
   readonly descriptors: readonly [number, number, number];
   readonly #null: number | undefined;
-  /** A container that writes to a terminal could leave it in a mode of its own. */
-  readonly #mode: TerminalMode | undefined;
-  readonly #relays: readonly OutputRelay[];
+  readonly #input: InputRelay | undefined;
+  readonly #outputs: readonly OutputRelay[];
 
-  private constructor(options: DirectStdioOptions, relays: ReadonlyMap<number, OutputRelay>) {
-    this.#mode = [0, 1, 2].map((fd) => TerminalMode.save(fd)).find((mode) => mode !== undefined);
+  private constructor(options: DirectStdioOptions, relays: Relays) {
     this.#null = options.interactive ? undefined : openSync("/dev/null", constants.O_RDONLY);
-    this.#relays = [...relays.values()];
-    this.descriptors = [this.#null ?? 0, relays.get(1)?.descriptor ?? 1, relays.get(2)?.descriptor ?? 2];
-    if (options.owner !== 0) for (const fd of this.descriptors) giveAnonymousPipe(fd, options.owner);
+    this.#input = relays.input;
+    this.#outputs = [...new Set(relays.outputs.values())];
+    const output = (fd: number) => relays.outputs.get(fd)?.descriptor ?? fd;
+    this.descriptors = [this.#null ?? relays.input?.descriptor ?? 0, output(1), output(2)];
+    if (options.owner !== 0) for (const fd of this.descriptors) givePipe(fd, options.owner);
   }
 
   static async open(options: DirectStdioOptions): Promise<DirectStdio> {
-    const isSocket = (fd: number) => fstatSync(fd).isSocket();
-    // A container that splices from a socket into a pipe, as cat does, holds the pipe's lock while it waits for input
-    // (Linux 6.18): who reads the pipe waits with it and cannot even be killed.
-    const sockets = options.interactive && isSocket(0) ? [] : [1, 2].filter(isSocket);
-    const relays = new Map<number, OutputRelay>();
-    if (sockets.length > 0) {
-      const { OutputRelay } = await import("./output-relay.ts");
-      for (const fd of sockets) relays.set(fd, new OutputRelay(fd));
-    }
-    return new DirectStdio(options, relays);
+    const input = options.interactive ? await relayInput() : undefined;
+    return new DirectStdio(options, { input, outputs: await relayOutputs() });
   }
 
   async attach(): Promise<void> {
-    for (const relay of this.#relays) relay.start();
+    for (const relay of this.#outputs) relay.start();
+    this.#input?.start();
   }
 
   async drain(): Promise<void> {
-    await Promise.all(this.#relays.map((relay) => relay.finished()));
+    await Promise.all(this.#outputs.map((relay) => relay.finished()));
+    this.#input?.finish();
   }
 
   [Symbol.dispose](): void {
-    for (const relay of this.#relays) relay[Symbol.dispose]();
+    for (const relay of this.#outputs) relay[Symbol.dispose]();
+    this.#input?.[Symbol.dispose]();
     if (this.#null !== undefined) closeSync(this.#null);
-    this.#mode?.restore();
   }
 }
 
-/**
- * Programs open /dev/stdout anew, which asks for permission on the pipe itself. Only pipes without a name are given
- * away: a file or a terminal belongs to the user of gocker.
- */
-function giveAnonymousPipe(fd: number, owner: number): void {
-  if (!fstatSync(fd).isFIFO() || !readlinkSync(`/proc/self/fd/${fd}`).startsWith("pipe:")) return;
+interface Relays {
+  readonly input: InputRelay | undefined;
+  /** By descriptor. */
+  readonly outputs: ReadonlyMap<number, OutputRelay>;
+}
+
+/** What may be handed to a container: the null device is replaced by the container's own, and a directory refused. */
+function goesStraight(fd: number, stat: BigIntStats): boolean {
+  const isNull = stat.isCharacterDevice() && stat.rdev === makeDevice(1, 3);
+  return isNull || stat.isDirectory() || (stat.isFIFO() && isAnonymousPipe(fd));
+}
+
+async function relayInput(): Promise<InputRelay | undefined> {
+  const stat = fstatSync(0, { bigint: true });
+  if (goesStraight(0, stat)) return undefined;
+  const { InputRelay } = await import("./input-relay.ts");
+  return new InputRelay(stat.isFile() ? "file" : isTerminal(0) ? "terminal" : "stream");
+}
+
+/** One pipe where both outputs are the same, so that what is written to them keeps its order. */
+async function relayOutputs(): Promise<ReadonlyMap<number, OutputRelay>> {
+  const relays = new Map<number, OutputRelay>();
+  const stats = [1, 2].map((fd) => ({ fd, stat: fstatSync(fd, { bigint: true }) }));
+  const relayed = stats.filter(({ fd, stat }) => !goesStraight(fd, stat));
+  if (relayed.length === 0) return relays;
+  const { OutputRelay } = await import("./output-relay.ts");
+  const byFile = new Map<string, OutputRelay>();
+  for (const { fd, stat } of relayed) {
+    const file = `${stat.dev}:${stat.ino}`;
+    const relay = byFile.get(file) ?? new OutputRelay({ descriptor: fd, mayWait: !stat.isFile() });
+    byFile.set(file, relay);
+    relays.set(fd, relay);
+  }
+  return relays;
+}
+
+/** Programs open /dev/stdout anew, which asks for permission on the pipe itself. */
+function givePipe(fd: number, owner: number): void {
+  if (!fstatSync(fd).isFIFO()) return;
   const keepGroup = -1;
   fchownSync(fd, owner, keepGroup);
+}
+
+/** A pipe with a name is a file of the host's. pipe(7), fifo(7) */
+function isAnonymousPipe(fd: number): boolean {
+  return readlinkSync(`/proc/self/fd/${fd}`).startsWith("pipe:");
 }
 
 /** A terminal of the container's own, shown on gocker's. */

@@ -7,6 +7,8 @@ import {
   F_SEAL_SHRINK,
   F_SEAL_WRITE,
   F_SETFL,
+  F_SETPIPE_SZ,
+  FIONREAD,
   MFD_ALLOW_SEALING,
   MFD_CLOEXEC,
   MFD_EXEC,
@@ -15,6 +17,7 @@ import {
 } from "./constants.ts";
 import { errno, libc } from "./libc.ts";
 import { errnos, systemCallError } from "./errno.ts";
+import { syscallNumber } from "./syscalls.ts";
 
 /** An open file descriptor with one owner, who closes it. */
 export class OwnedFd implements Disposable {
@@ -168,17 +171,24 @@ function writeSome(fd: number, bytes: Uint8Array): number {
 /**
  * Writes all of `bytes` and leaves the thread to others while the descriptor takes nothing.
  * @param descriptor asked before each write; undefined when it was closed meanwhile, which ends the writing
+ * @param onWritten told of each part that was written
  * @throws SystemCallError
  */
-export async function writePatiently(descriptor: () => number | undefined, bytes: Uint8Array): Promise<void> {
+export async function writePatiently(
+  descriptor: () => number | undefined,
+  bytes: Uint8Array,
+  onWritten?: (count: number) => void,
+): Promise<void> {
   const longestPause = 16;
   let rest = bytes;
   let pause = 1;
   for (let fd = descriptor(); fd !== undefined && rest.length > 0; fd = descriptor()) {
     const count = writeSome(fd, rest);
     rest = rest.subarray(count);
-    if (count > 0) pause = 1;
-    else {
+    if (count > 0) {
+      pause = 1;
+      onWritten?.(count);
+    } else {
       await Bun.sleep(pause);
       pause = Math.min(pause * 2, longestPause);
     }
@@ -187,8 +197,41 @@ export async function writePatiently(descriptor: () => number | undefined, bytes
 
 /** Lets no call on an open file wait any more, for everybody who has it. fcntl(2) @throws SystemCallError */
 export function makeNonBlocking(fd: number): void {
+  setOpenFileFlags(fd, openFileFlags(fd) | O_NONBLOCK);
+}
+
+/** The status flags of an open file, which all share who have it open. fcntl(2), F_GETFL @throws SystemCallError */
+export function openFileFlags(fd: number): number {
   const flags = libc.fcntl(fd, F_GETFL, 0);
-  if (flags < 0 || libc.fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) throw systemCallError("fcntl");
+  if (flags < 0) throw systemCallError("fcntl");
+  return flags;
+}
+
+/** Sets them. fcntl(2), F_SETFL @throws SystemCallError */
+export function setOpenFileFlags(fd: number, flags: number): void {
+  if (libc.fcntl(fd, F_SETFL, flags) < 0) throw systemCallError("fcntl");
+}
+
+/** How many bytes wait in a pipe to be read. ioctl_fionread(2) @throws SystemCallError */
+export function bytesInPipe(fd: number): number {
+  const count = new Int32Array(1);
+  if (libc.ioctl(fd, FIONREAD, count) < 0) throw systemCallError("ioctl");
+  return count[0] as number;
+}
+
+/** Takes the position in an open file back by so many bytes. lseek(2) @throws SystemCallError */
+export function seekBack(fd: number, bytes: number): void {
+  const lseek = syscallNumber("lseek");
+  const [fromStart, fromHere] = [0, 1];
+  const position = Number(libc.syscall(lseek, fd, 0, fromHere, 0, 0, 0));
+  if (position < 0 || Number(libc.syscall(lseek, fd, position - bytes, fromStart, 0, 0, 0)) < 0) {
+    throw systemCallError("lseek");
+  }
+}
+
+/** Lets a pipe hold so many bytes, where the user's limits allow it. pipe(7), F_SETPIPE_SZ */
+export function enlargePipe(fd: number, bytes: number): void {
+  libc.fcntl(fd, F_SETPIPE_SZ, bytes);
 }
 
 const pollEvents = { read: 1, write: 4 } as const;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { openSync, closeSync, lstatSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, lstatSync, mkdirSync, openSync, readFileSync, readSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 import { AttackGround, Canary, canAttack } from "../helpers/attack.ts";
 import { gockerBinary } from "../helpers/binary.ts";
@@ -177,30 +178,136 @@ describe.skipIf(!canAttack)("the working directory", () => {
   });
 });
 
-describe.skipIf(!canAttack)("files of the host given as input and output", () => {
+describe.skipIf(!canAttack)("what the caller has as input and output", () => {
+  /** `gocker run -i` of a script with these standard descriptors. */
+  async function runWith(script: string, stdin: number, stdout: number) {
+    const words = ["run", "-i", "--rm", "--network", "none", "attack", "sh", "-c", script];
+    const child = Bun.spawn([gockerBinary(), ...words], {
+      env: { ...ground.sandbox.environment },
+      stdin,
+      stdout,
+      stderr: "pipe",
+    });
+    const [stderr, exitCode] = await Promise.all([child.stderr.text(), child.exited]);
+    return { stderr, exitCode };
+  }
+  const place = (name: string) => join(ground.sandbox.directory, name);
+
   test("a directory as standard input is refused: it would lead out of the root", async () => {
-    const outside = `${ground.sandbox.directory}/given`;
+    const outside = place("given");
     mkdirSync(outside);
-    writeFileSync(`${outside}/secret`, "secret of the host");
-    const fd = openSync(outside, "r");
-    const child = Bun.spawn(
-      [
-        gockerBinary(),
-        "run",
-        "-i",
-        "--rm",
-        "--network",
-        "none",
-        "attack",
-        "sh",
-        "-c",
-        "cat /proc/self/fd/0/secret /proc/self/fd/0/../*/secret",
-      ],
-      { env: { ...ground.sandbox.environment }, stdin: fd, stdout: "pipe", stderr: "pipe" },
+    writeFileSync(join(outside, "secret"), "secret of the host");
+    using files = new Files();
+    const script = "cat /proc/self/fd/0/secret /proc/self/fd/0/../*/secret";
+    const { stderr, exitCode } = await runWith(script, files.open(outside, "r"), files.open(place("listing"), "w"));
+    expect(exitCode).toBe(125);
+    expect(stderr).toContain("stdin) is a directory");
+    expect(readFileSync(place("listing"), "utf8")).toBe("");
+  });
+
+  test("a file that is given to be read cannot be written, cut or given away", async () => {
+    const canary = new Canary(ground.sandbox.directory, "input");
+    using files = new Files();
+    const script =
+      "for f in /proc/self/fd/0 /dev/stdin /proc/1/fd/0; do (echo evil > $f; echo evil >> $f; : > $f; chmod 777 $f;" +
+      " chown 7:7 $f; truncate -s 0 $f) 2>/dev/null; done; cat";
+    await runWith(script, files.open(canary.path, "r"), files.open(place("seen"), "w"));
+    expect(canary.isUntouched).toBe(true);
+    const { mode, uid } = statSync(canary.path);
+    expect([mode & 0o7777, uid]).toEqual([0o600, 0]);
+    expect(readFileSync(place("seen"), "utf8")).toContain(canary.secret);
+  });
+
+  test("a file that is given to be written cannot be cut, given away, or made a set-user-ID program", async () => {
+    writeFileSync(place("log"), "earlier\n", { mode: 0o600 });
+    using files = new Files();
+    const script =
+      "readlink /proc/self/fd/1 >&2; for f in /proc/self/fd/1 /dev/stdout; do : > $f; truncate -s 0 $f; chmod 4777 $f;" +
+      " chown 7:7 $f; done 2>/dev/null; echo later";
+    const { stderr } = await runWith(script, files.open("/dev/null", "r"), files.open(place("log"), "a"));
+    expect(readFileSync(place("log"), "utf8")).toBe("earlier\nlater\n");
+    const { mode, uid } = statSync(place("log"));
+    expect([mode & 0o7777, uid]).toEqual([0o600, 0]);
+    expect(stderr).toMatch(/^pipe:\[\d+\]\n$/);
+  });
+
+  test("a FIFO of the host keeps its mode and its name", async () => {
+    Bun.spawnSync(["mkfifo", "-m", "600", place("fifo")]);
+    using files = new Files();
+    const both = files.open(place("fifo"), "r+");
+    await runWith("chmod 777 /proc/self/fd/1; ls -l /proc/self/fd/1", files.open("/dev/null", "r"), both);
+    expect(statSync(place("fifo")).mode & 0o777).toBe(0o600);
+    const buffer = Buffer.alloc(500);
+    expect(buffer.toString("utf8", 0, readSync(both, buffer))).toMatch(/ -> pipe:\[\d+\]$/m);
+  });
+
+  test("a terminal keeps its mode, and the container has none", async () => {
+    let text = "";
+    const script = 'tty=$(tty); "$0" run -i --rm --network none attack sh -c "$1"; stat -c "mode %a owner %u" $tty';
+    const inside =
+      "for fd in 0 1 2; do test -t $fd && echo is a terminal; chmod 777 /proc/self/fd/$fd; chown 7 /proc/self/fd/$fd; done; :";
+    const child = Bun.spawn(["sh", "-c", script, gockerBinary(), inside], {
+      env: { PATH: "/usr/bin:/bin", ...ground.sandbox.environment },
+      terminal: { cols: 200, rows: 24, data: (_terminal, data) => void (text += Buffer.from(data).toString()) },
+    });
+    expect(await child.exited).toBe(0);
+    child.terminal?.close();
+    expect(text).toMatch(/mode [0-7]*[0-6][0-6] owner 0/);
+    expect(text).not.toMatch(/mode 777|owner 7|^is a terminal/m);
+  });
+
+  test("comes and goes whole, in order, from where the caller is", async () => {
+    const bytes = crypto.getRandomValues(new Uint8Array(65_536));
+    const large = Buffer.concat(Array.from({ length: 400 }, () => bytes));
+    writeFileSync(place("large"), large);
+    using files = new Files();
+    const input = files.open(place("large"), "r");
+    readSync(input, Buffer.alloc(10));
+    const { stderr, exitCode } = await runWith("cat", input, files.open(place("copy"), "w"));
+    expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 });
+    expect(readFileSync(place("copy")).equals(large.subarray(10))).toBe(true);
+
+    const both = files.open(place("both"), "w");
+    const lines = "for i in 1 2 3 4 5; do echo out $i; echo err $i >&2; done";
+    const child = Bun.spawn([gockerBinary(), "run", "--rm", "--network", "none", "attack", "sh", "-c", lines], {
+      env: { ...ground.sandbox.environment },
+      stdin: "ignore",
+      stdout: both,
+      stderr: both,
+    });
+    expect(await child.exited).toBe(0);
+    const expected = [1, 2, 3, 4, 5].map((number) => `out ${number}\nerr ${number}\n`).join("");
+    expect(readFileSync(place("both"), "utf8")).toBe(expected);
+  });
+
+  test("ends the container's writing when nothing more fits, and its reading when it has ended", async () => {
+    using files = new Files();
+    const full = await runWith(
+      "yes 2>/dev/null; echo ended >&2",
+      files.open("/dev/null", "r"),
+      files.open("/dev/full", "w"),
     );
-    const [stdout, stderr, exitCode] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-    closeSync(fd);
-    expect({ stdout, exitCode }).toEqual({ stdout: "", exitCode: 125 });
-    expect(stderr).toContain("directory");
+    expect(full.exitCode).toBe(125);
+    expect(full.stderr).toContain("ended");
+    expect(full.stderr).toContain("no space left on device");
+    // An endless input that the container does not want.
+    const ended = await runWith("head -c 5 | wc -c", files.open("/dev/zero", "r"), files.open(place("count"), "w"));
+    expect(ended).toEqual({ stderr: "", exitCode: 0 });
+    expect(readFileSync(place("count"), "utf8")).toBe("5\n");
   });
 });
+
+/** Descriptors that are closed together. */
+class Files implements Disposable {
+  readonly #descriptors: number[] = [];
+
+  open(path: string, flags: string): number {
+    const descriptor = openSync(path, flags);
+    this.#descriptors.push(descriptor);
+    return descriptor;
+  }
+
+  [Symbol.dispose](): void {
+    for (const descriptor of this.#descriptors) closeSync(descriptor);
+  }
+}
