@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { errorMessage, InvalidDocumentError, UsageError } from "../util/errors.ts";
 
 /** Docker's PATH for containers on Linux. */
@@ -68,12 +68,29 @@ function resolveEntry(entry: string, host: HostEnvironment): string {
   return value === undefined ? entry : `${entry}=${value}`;
 }
 
+/** More than the kernel lets a program have (MAX_ARG_STRLEN times a few), in bytes: no file of variables is longer. */
+const longestEnvironmentFile = 4 * 1024 * 1024;
+
 function readEnvironmentFile(path: string): Uint8Array {
+  const content = Buffer.alloc(longestEnvironmentFile + 1);
+  let length = 0;
   try {
-    return readFileSync(path);
+    const file = openSync(path, "r");
+    try {
+      // Piece by piece: pipes give little at once, and devices never end.
+      for (let count = -1; count !== 0 && length < content.length; length += count) {
+        count = readSync(file, content, length, content.length - length, null);
+      }
+    } finally {
+      closeSync(file);
+    }
   } catch (error) {
     throw new UsageError(`cannot read the environment file ${path}: ${errorMessage(error)}`, { cause: error });
   }
+  if (length > longestEnvironmentFile) {
+    throw new UsageError(`the environment file ${path} is longer than ${longestEnvironmentFile} bytes`);
+  }
+  return content.subarray(0, length);
 }
 
 /**

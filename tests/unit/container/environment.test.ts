@@ -73,6 +73,10 @@ describe("resolveUserEnvironment", () => {
     expect(resolveUserEnvironment(["B=3"], [one, two], host)).toEqual(["A=1", "B=1", "A=2", "B=3"]);
     expect(() => resolveUserEnvironment([], [`${directory.path}/none`], host)).toThrow(UsageError);
   });
+
+  test("a file that never ends is refused", () => {
+    expect(() => resolveUserEnvironment([], ["/dev/zero"], host)).toThrow(/longer than/);
+  });
 });
 
 describe("parseEnvironmentFile", () => {
