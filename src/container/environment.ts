@@ -68,7 +68,7 @@ function resolveEntry(entry: string, host: HostEnvironment): string {
   return value === undefined ? entry : `${entry}=${value}`;
 }
 
-/** More than the kernel lets a program have (MAX_ARG_STRLEN times a few), in bytes: no file of variables is longer. */
+/** In bytes; the kernel lets arguments and environment together take a quarter of the stack, mostly 2 MiB. execve(2) */
 const longestEnvironmentFile = 4 * 1024 * 1024;
 
 function readEnvironmentFile(path: string): Uint8Array {
