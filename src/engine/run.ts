@@ -35,17 +35,20 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
   );
   using created = await createFromImage({ context, options, ui, stores, environment });
   const { claim } = created;
+  // A clean-up that fails is told beside what failed before it, and keeps none of the others from being done.
+  await using cleanup = new AsyncDisposableStack();
+  cleanup.use(claim);
+  if (options.remove || options.explain === "only") {
+    cleanup.defer(() => removeFiles(stores, claim, { anonymousVolumes: true }));
+  }
   try {
     const code = await runCreated(created, options, ui);
     if (options.explain !== "only") claim.markExited({ exitCode: code });
     return code;
   } catch (error) {
     const exitCode = error instanceof ExecutionError ? error.exitCode : 125;
-    claim.markExited({ exitCode, error: errorMessage(error) });
+    cleanup.defer(() => claim.markExited({ exitCode, error: errorMessage(error) }));
     throw error;
-  } finally {
-    if (options.remove || options.explain === "only") await removeFiles(stores, claim, { anonymousVolumes: true });
-    claim[Symbol.dispose]();
   }
 }
 
