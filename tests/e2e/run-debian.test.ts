@@ -5,7 +5,8 @@ import { createSandbox } from "../helpers/binary.ts";
 import { canRunCorpus } from "../helpers/corpus-images.ts";
 import { pushDebian } from "../helpers/debian-image.ts";
 import { startRegistry } from "../helpers/registry.ts";
-import { freePort, outcomeOf, Runner, success, until } from "../helpers/runner.ts";
+import { freePort, outcomeOf, Runner, success } from "../helpers/runner.ts";
+import { until } from "../helpers/until.ts";
 
 /** A distribution as it is, with a package manager and a database that wants a user of its own. */
 describe.skipIf(!canRunCorpus)("Debian", () => {

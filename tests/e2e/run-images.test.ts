@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createSandbox } from "../helpers/binary.ts";
 import { canRunCorpus, type CorpusImage, startCorpusRegistry } from "../helpers/corpus-images.ts";
 import type { TestRegistry } from "../helpers/registry.ts";
-import { freePort, outcomeOf, Runner, success, until, untilCatching } from "../helpers/runner.ts";
+import { freePort, outcomeOf, Runner, success, untilCatching } from "../helpers/runner.ts";
+import { until } from "../helpers/until.ts";
 
 /** Images as they are published, from Debian's registry, pulled by the command that runs them. */
 const images: readonly CorpusImage[] = [

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 
 import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
-import { containerCgroups, createRunner, outcomeOf, type Runner, success, until } from "../helpers/runner.ts";
+import { containerCgroups, createRunner, outcomeOf, type Runner, success } from "../helpers/runner.ts";
+import { until } from "../helpers/until.ts";
 
 describe.skipIf(!canRunCorpus)("the container's life", () => {
   let runner: Runner;

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 
 import { gockerBinary } from "../helpers/binary.ts";
 import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
-import { createRunner, type Runner, until } from "../helpers/runner.ts";
+import { createRunner, type Runner } from "../helpers/runner.ts";
+import { until } from "../helpers/until.ts";
 import { TerminalSession } from "../helpers/terminal-session.ts";
 
 describe.skipIf(!canRunCorpus)("a terminal", () => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import { syscallNumber } from "../../src/linux/syscalls.ts";
 import { gockerBinary, type Sandbox } from "./binary.ts";
-import { until } from "./runner.ts";
+import { until } from "./until.ts";
 import { isRoot } from "./temporary.ts";
 import { describeTree, type TreeOptions } from "./tree.ts";
 

@@ -5,6 +5,7 @@ import type { ContainerState } from "../../src/container/record.ts";
 import { createSandbox, gockerBinary, type GockerOptions, type GockerResult, type Sandbox } from "./binary.ts";
 import { type CorpusImage, startCorpusRegistry } from "./corpus-images.ts";
 import type { ImageContent, TestRegistry } from "./registry.ts";
+import { until } from "./until.ts";
 
 /** How a command ended. */
 export type Outcome = Pick<GockerResult, "stdout" | "stderr" | "exitCode">;
@@ -117,15 +118,6 @@ export function containerCgroups(ids?: ReadonlySet<string>): string[] {
       .filter((entry) => entry.isDirectory() && (ids?.has(entry.name) ?? true))
       .map((entry) => `${parent}/${entry.name}`),
   );
-}
-
-/** Waits until a condition holds; says what was waited for when it does not within the time. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, milliseconds = 10_000) {
-  const deadline = performance.now() + milliseconds;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`not within ${milliseconds} ms: ${what}`);
-    await Bun.sleep(2);
-  }
 }
 
 /** Waits for the end of a process that {@link Runner.start} started. */

@@ -1,4 +1,4 @@
-import { until } from "./runner.ts";
+import { until } from "./until.ts";
 
 /** A program on a terminal of its own, as a user has it: a pseudo-terminal that is the session's controlling one. */
 export class TerminalSession implements AsyncDisposable {

@@ -8,6 +8,7 @@ import { registryFailure, testClient } from "../helpers/registry-client.ts";
 import { hasRegistry, startRegistry, type TestRegistry } from "../helpers/registry.ts";
 import type { TokenServerOptions } from "../helpers/token-server.ts";
 import { TemporaryDirectory } from "../helpers/temporary.ts";
+import { until } from "../helpers/until.ts";
 
 const layer = new Uint8Array(2048);
 const named = (registry: TestRegistry, name: string) => parseReference(`${registry.address}/${name}`);
@@ -48,6 +49,7 @@ describe.skipIf(!hasRegistry)("tokens", () => {
       authorization: undefined,
     });
     // The challenge is remembered: one refused request in all.
+    await until("the registry tells of it", () => registry.log().includes('" 401 '));
     expect(registry.log().split('" 401 ')).toHaveLength(2);
   });
 
@@ -155,6 +157,7 @@ describe.skipIf(!hasRegistry)("passwords", () => {
     await registry.pushImage("some/image:1", { layers: [layer] });
     using tester = testClient({ login: { [registry.address]: password(registry.user, registry.password) } });
     await pull(tester, registry);
+    await until("the registry tells of it", () => registry.log().includes('" 401 '));
     expect(registry.log().split('" 401 ')).toHaveLength(2);
   });
 

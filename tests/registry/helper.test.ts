@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { corpusPath, hasCorpus } from "../helpers/corpus.ts";
 import { hasRegistry, startRegistry, type TestRegistry } from "../helpers/registry.ts";
+import { until } from "../helpers/until.ts";
 
 // The other tests stand on this helper: each of its ways is tried once with the registry's own eyes.
 describe.skipIf(!hasRegistry)("the registry helper", () => {
@@ -25,7 +26,7 @@ describe.skipIf(!hasRegistry)("the registry helper", () => {
       storage = registry.storage;
       await pushTiny(registry);
       expect((await fetch(`${registry.url}/v2/`)).status).toBe(200);
-      expect(registry.log()).toContain("/v2/tiny/image/manifests/1");
+      await until("the registry tells of it", () => registry.log().includes("/v2/tiny/image/manifests/1"));
     }
     expect(existsSync(storage)).toBe(false);
   });
