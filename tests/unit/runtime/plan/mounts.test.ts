@@ -108,7 +108,7 @@ describe("paths of the container", () => {
         readonlyPaths: ["/proc/sys"],
         devices: [{ type: "c", path: "/x/dev", major: 1, minor: 1 }],
       },
-      process: { cwd: "/work/../deep" },
+      process: { cwd: "/srv/../deep" },
     });
     const found = stepsFor(plan, /^openat2/);
     expect(found.length).toBeGreaterThan(5);
