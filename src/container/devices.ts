@@ -1,6 +1,6 @@
 import { type Dirent, lstatSync, readdirSync } from "node:fs";
 import { S_IFBLK, S_IFCHR, S_IFMT } from "../linux/constants.ts";
-import { splitDevice } from "../linux/device-split.ts";
+import { splitDevice } from "../linux/device-number.ts";
 import type { Device, DeviceCgroupRule } from "../oci/runtime-spec.ts";
 
 /** Directories of `/dev` that hold no devices, or only such as each container has of its own. */

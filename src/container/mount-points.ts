@@ -1,5 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { newContainerId } from "./ids.ts";
+import { chmodSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 
 const directories = ["dev", "etc", "proc", "sys"];
 const files = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
@@ -12,20 +11,20 @@ const files = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
  */
 export function mountPointLayer(containers: string): string {
   const layer = `${containers}/.mount-points`;
-  if (existsSync(layer)) return layer;
-  const unfinished = `${layer}-${newContainerId()}`;
-  mkdirSync(unfinished);
-  for (const name of directories) mkdirSync(`${unfinished}/${name}`);
-  for (const name of files) writeFileSync(`${unfinished}/${name}`, "");
-  // Afterwards: the umask of whoever happens to be the first narrows what is made.
-  for (const name of ["", ...directories]) chmodSync(`${unfinished}/${name}`, 0o755);
-  for (const name of files) chmodSync(`${unfinished}/${name}`, 0o644);
-  try {
-    renameSync(unfinished, layer);
-  } catch (error) {
-    rmSync(unfinished, { recursive: true });
-    // Another gocker was faster.
-    if (!existsSync(layer)) throw error;
+  const whole = 0o755;
+  const found = statSync(layer, { throwIfNoEntry: false });
+  if (found !== undefined && (found.mode & 0o777) === whole) return layer;
+  // The layer's own mode comes last and says that it is whole: a gocker that dies before leaves what the next one
+  // completes, and two at once make the same. Modes are set afterwards, as the umask narrows what is made.
+  mkdirSync(layer, { recursive: true, mode: 0o700 });
+  for (const name of directories) {
+    mkdirSync(`${layer}/${name}`, { recursive: true });
+    chmodSync(`${layer}/${name}`, 0o755);
   }
+  for (const name of files) {
+    writeFileSync(`${layer}/${name}`, "");
+    chmodSync(`${layer}/${name}`, 0o644);
+  }
+  chmodSync(layer, whole);
   return layer;
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-import { splitDevice } from "../../src/linux/device-split.ts";
+import { splitDevice } from "../../src/linux/device-number.ts";
 import { AttackGround, type Call, callResults, callWords, canAttack } from "../helpers/attack.ts";
 import { gockerBinary } from "../helpers/binary.ts";
 

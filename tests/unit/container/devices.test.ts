@@ -4,7 +4,7 @@ import { describeDevice, scanHostDevices } from "../../../src/container/devices.
 import { makeNodeAt, openDirectory } from "../../../src/linux/at.ts";
 import { S_IFBLK, S_IFCHR, S_IFIFO } from "../../../src/linux/constants.ts";
 import { makeDevice } from "../../../src/linux/device-number.ts";
-import { splitDevice } from "../../../src/linux/device-split.ts";
+import { splitDevice } from "../../../src/linux/device-number.ts";
 import { isRoot, TemporaryDirectory } from "../../helpers/temporary.ts";
 
 test.each([

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 
 import { mountPointLayer } from "../../../src/container/mount-points.ts";
 import { TemporaryDirectory } from "../../helpers/temporary.ts";
@@ -27,4 +27,12 @@ test("the layer of mount points can be entered by all, whatever the umask was wh
   } finally {
     process.umask(umask);
   }
+});
+
+test("what a gocker that died has left of it is completed", () => {
+  using containers = new TemporaryDirectory("mount-points");
+  mkdirSync(`${containers.path}/.mount-points/etc`, { recursive: true, mode: 0o700 });
+  const layer = mountPointLayer(containers.path);
+  for (const name of ["proc", "etc/resolv.conf"]) expect(existsSync(`${layer}/${name}`)).toBe(true);
+  expect(readdirSync(containers.path)).toEqual([".mount-points"]);
 });
