@@ -72,7 +72,8 @@ describe.skipIf(!hasCorpus || !isRoot)("in a terminal", () => {
     const { raw, screen, exitCode } = await inTerminal(other, ["load", "-i", corpusPath(image)]);
     expect(exitCode).toBe(0);
     expect(raw).toContain(`${escape}[J`);
-    expect(raw).toContain("━");
+    // How far the bars come depends on how fast the machine is.
+    expect(raw).toMatch(/[━╍·]{5}/);
     expect(screen).toEqual([
       expect.stringMatching(/^Loaded .*14layers\.tar \(\d+ layers, [\d.]+ [kM]B in [\d.]+ s\)$/),
       expect.stringMatching(/^Loaded image/),
