@@ -1,4 +1,3 @@
-import type { BigIntStats } from "node:fs";
 import {
   type ByteString,
   linkAt,
@@ -10,8 +9,6 @@ import {
   reopen,
 } from "../linux/at.ts";
 import {
-  AT_EMPTY_PATH,
-  AT_FDCWD,
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
@@ -27,12 +24,10 @@ import {
 import { errnos, systemCallError } from "../linux/errno.ts";
 import { type OwnedFd, readSome, writeAll } from "../linux/fd.ts";
 import { errno, libc } from "../linux/libc.ts";
+import { fileCalls } from "../linux/libc-files.ts";
 import { syscallNumber } from "../linux/syscalls.ts";
-import { getXattr, listXattrs, setXattr } from "../linux/xattr.ts";
+import { copyAttributes } from "./copy-attributes.ts";
 import { isType, type LayeredDirectory, type LayeredFile } from "./layered-root.ts";
-
-/** Overlayfs's own attributes belong to its layers, not to what they show. */
-const overlayAttribute = /^(trusted|user)\.overlay\./;
 
 /**
  * Copies what a directory of the merged view shows into an empty directory: names, content with its holes, owners,
@@ -105,7 +100,7 @@ class TreeCopier implements Disposable {
       this.#copyRange(from, to, end - data);
       offset = end;
     }
-    if (libc.ftruncate(to.number, size) < 0) throw systemCallError("ftruncate");
+    if (fileCalls.ftruncate(to.number, size) < 0) throw systemCallError("ftruncate");
   }
 
   /** Inside the kernel, which may share the blocks; by hand where file systems cannot. copy_file_range(2) */
@@ -150,34 +145,4 @@ function seek(fd: number, offset: number, whence: number): number | undefined {
   if (position >= 0) return position;
   if (errno() === errnos.ENXIO) return undefined;
   throw systemCallError("lseek");
-}
-
-/**
- * Owner, mode, extended attributes and times, in this order: changing the owner clears set-user-ID and file
- * capabilities, and everything changes the times. What the receiver has besides stays.
- * @param stat the model's, which may have been taken earlier
- * @throws SystemCallError
- */
-export function copyAttributes(from: OwnedFd, stat: BigIntStats, to: OwnedFd): void {
-  const fd = to.number;
-  if (libc.fchownat(fd, "", Number(stat.uid), Number(stat.gid), AT_EMPTY_PATH) < 0) throw systemCallError("fchownat");
-  // The magic link leads to the very file, of whatever type; a symbolic link has no mode of its own.
-  const itself = `/proc/self/fd/${fd}`;
-  if (!isType(stat, S_IFLNK) && libc.fchmodat(AT_FDCWD, itself, Number(stat.mode) & 0o7777, 0) < 0) {
-    throw systemCallError("fchmodat");
-  }
-  for (const name of listXattrs(from.number)) {
-    if (overlayAttribute.test(name)) continue;
-    const value = getXattr(from.number, name);
-    if (value !== undefined) setXattr(fd, name, value);
-  }
-  const times = new BigInt64Array([stat.atimeNs, stat.mtimeNs].flatMap(splitTime));
-  if (libc.utimensat(AT_FDCWD, itself, times, 0) < 0) throw systemCallError("utimensat");
-}
-
-/** Nanoseconds since 1970 as a `struct timespec`, whose second part is never negative. */
-function splitTime(nanoseconds: bigint): [seconds: bigint, rest: bigint] {
-  const second = 1_000_000_000n;
-  const rest = ((nanoseconds % second) + second) % second;
-  return [(nanoseconds - rest) / second, rest];
 }

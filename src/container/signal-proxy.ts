@@ -1,7 +1,16 @@
-import { constants } from "node:os";
+import { SIGKILL } from "../linux/constants.ts";
 
 /** What gocker passes on to the container's first process, as docker's --sig-proxy does. signal(7) */
-const proxied = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGCONT"] as const;
+const proxied = [
+  ["SIGHUP", 1],
+  ["SIGINT", 2],
+  ["SIGQUIT", 3],
+  ["SIGTERM", 15],
+  ["SIGUSR1", 10],
+  ["SIGUSR2", 12],
+  ["SIGALRM", 14],
+  ["SIGCONT", 18],
+] as const;
 const impatient: ReadonlySet<string> = new Set(["SIGINT", "SIGTERM"]);
 /** As docker has it, whose client leaves at the third. */
 const patience = 3;
@@ -13,10 +22,10 @@ const patience = 3;
  */
 export function proxySignals(send: (signal: number) => void): Disposable {
   let asked = 0;
-  const handlers = proxied.map((name) => {
+  const handlers = proxied.map(([name, number]) => {
     const handler = () => {
       if (impatient.has(name)) asked++;
-      send(asked >= patience ? constants.signals.SIGKILL : constants.signals[name]);
+      send(asked >= patience ? SIGKILL : number);
     };
     process.on(name, handler);
     return { name, handler };

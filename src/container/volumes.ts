@@ -7,7 +7,7 @@ import { FileLock } from "../linux/lock.ts";
 import { removeTreeAt } from "../linux/remove-tree.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
 import { ConflictError, InvalidDocumentError, NotFoundError } from "../util/errors.ts";
-import { copyAttributes, copyTree } from "./copy-tree.ts";
+import { copyAttributes } from "./copy-attributes.ts";
 import { newContainerId } from "./ids.ts";
 import type { LayeredDirectory, LayeredRoot } from "./layered-root.ts";
 import { parseName } from "./names.ts";
@@ -115,7 +115,7 @@ export class VolumeStore {
 
     using source = image.resolve(target);
     if (source?.kind !== "directory") return;
-    copyBeside(volume.number, source);
+    await copyBeside(volume.number, source);
     renameSync(`${place}/.filling`, `${place}/.filled`);
     moveFilled(volume.number, data);
   }
@@ -200,7 +200,8 @@ export function nameVolumes(requests: readonly VolumeRequest[]): string[] {
   return requests.map(({ name }) => (name === undefined ? newContainerId() : parseName(name, "volume")));
 }
 
-function copyBeside(volume: number, source: LayeredDirectory): void {
+async function copyBeside(volume: number, source: LayeredDirectory): Promise<void> {
+  const { copyTree } = await import("./copy-tree.ts");
   removeTreeAt(volume, filling);
   mkdirSync(`/proc/self/fd/${volume}/${filling}`, { mode: 0o700 });
   using copy = openAt(volume, filling, O_RDONLY | O_DIRECTORY);

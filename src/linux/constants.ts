@@ -95,8 +95,8 @@ export const PR_CAP_AMBIENT_RAISE = 2;
 export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
 /** ioctl_tty(2) */
-export const TCGETS = 0x5401;
 export const TIOCSCTTY = 0x540e;
+export const TCGETS = 0x5401;
 export const TIOCGPGRP = 0x540f;
 export const TIOCSPGRP = 0x5410;
 export const TIOCGWINSZ = 0x5413;

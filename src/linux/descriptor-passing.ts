@@ -2,6 +2,7 @@ import { ptr } from "bun:ffi";
 import { OwnedFd } from "./fd.ts";
 import { systemCallError } from "./errno.ts";
 import { libc } from "./libc.ts";
+import { syscallNumber } from "./syscalls.ts";
 import { InvalidDocumentError } from "../util/errors.ts";
 
 /**
@@ -15,7 +16,7 @@ export function receiveDescriptor(socket: number): OwnedFd | undefined {
   const control = new BigUint64Array(3);
   const iov = new BigUint64Array([BigInt(ptr(data)), 1n]);
   const message = new BigUint64Array([0n, 0n, BigInt(ptr(iov)), 1n, BigInt(ptr(control)), 24n, 0n]);
-  const count = Number(libc.recvmsg(socket, message, closeOnExec));
+  const count = Number(libc.syscall(syscallNumber("recvmsg"), socket, ptr(message), closeOnExec, 0, 0, 0));
   if (count < 0) throw systemCallError("recvmsg", { step: "take the terminal" });
   if (count === 0) return undefined;
   const received = new Int32Array(control.buffer);

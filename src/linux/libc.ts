@@ -1,11 +1,12 @@
-import { dlopen, FFIType, read, type Pointer } from "bun:ffi";
+import { dlopen, type FFIFunction, FFIType, read, type Pointer } from "bun:ffi";
 
 const { i64_fast: i64, u64_fast: u64 } = FFIType;
 
 /**
- * The C library's functions that gocker calls. `int` results of -1 leave their reason in {@link errno}; wrappers that
- * throw are in the files beside this one. Paths are `cstring`: a JavaScript string (sent as UTF-8) or, for names that
- * are not UTF-8, a NUL-terminated byte array.
+ * The C library's functions that every start of a container calls; what else is needed is bound where it is
+ * ({@link bindLibc}), as each function takes its microseconds. `int` results of -1 leave their reason in {@link errno};
+ * wrappers that throw are in the files beside this one. Paths are `cstring`: a JavaScript string (sent as UTF-8) or, for
+ * names that are not UTF-8, a NUL-terminated byte array.
  */
 const declarations = {
   __errno_location: { args: [], returns: "ptr" },
@@ -14,18 +15,10 @@ const declarations = {
     returns: i64,
   },
   mmap: { args: [u64, u64, "i32", "i32", "i32", i64], returns: "ptr" },
-  munmap: { args: [u64, u64], returns: "i32" },
   mprotect: { args: [u64, u64, "i32"], returns: "i32" },
 
-  unshare: { args: ["i32"], returns: "i32" },
-  setns: { args: ["i32", "i32"], returns: "i32" },
-  chroot: { args: ["cstring"], returns: "i32" },
-  mount: { args: ["cstring", "cstring", "cstring", u64, "cstring"], returns: "i32" },
-  umount2: { args: ["cstring", "i32"], returns: "i32" },
   prctl: { args: ["i32", u64, u64, u64, u64], returns: "i32" },
   waitpid: { args: ["i32", "buffer", "i32"], returns: "i32" },
-  kill: { args: ["i32", "i32"], returns: "i32" },
-  umask: { args: ["u32"], returns: "u32" },
   flock: { args: ["i32", "i32"], returns: "i32" },
   ioctl: { args: ["i32", u64, "buffer"], returns: "i32" },
   fcntl: { args: ["i32", "i32", i64], returns: "i32" },
@@ -39,28 +32,15 @@ const declarations = {
   read: { args: ["i32", "buffer", u64], returns: i64 },
   write: { args: ["i32", "buffer", u64], returns: i64 },
   pwrite: { args: ["i32", "buffer", u64, i64], returns: i64 },
-  fsync: { args: ["i32"], returns: "i32" },
-  ftruncate: { args: ["i32", i64], returns: "i32" },
-  fchown: { args: ["i32", "u32", "u32"], returns: "i32" },
-  fchmod: { args: ["i32", "u32"], returns: "i32" },
-  futimens: { args: ["i32", "buffer"], returns: "i32" },
   mkdirat: { args: ["i32", "cstring", "u32"], returns: "i32" },
   mknodat: { args: ["i32", "cstring", "u32", u64], returns: "i32" },
   symlinkat: { args: ["cstring", "i32", "cstring"], returns: "i32" },
   linkat: { args: ["i32", "cstring", "i32", "cstring", "i32"], returns: "i32" },
   unlinkat: { args: ["i32", "cstring", "i32"], returns: "i32" },
-  renameat: { args: ["i32", "cstring", "i32", "cstring"], returns: "i32" },
   readlinkat: { args: ["i32", "cstring", "buffer", u64], returns: i64 },
   fchownat: { args: ["i32", "cstring", "u32", "u32", "i32"], returns: "i32" },
   fchmodat: { args: ["i32", "cstring", "u32", "i32"], returns: "i32" },
   utimensat: { args: ["i32", "cstring", "buffer", "i32"], returns: "i32" },
-  fsetxattr: { args: ["i32", "cstring", "buffer", u64, "i32"], returns: "i32" },
-  lsetxattr: { args: ["cstring", "cstring", "buffer", u64, "i32"], returns: "i32" },
-
-  tcgetattr: { args: ["i32", "buffer"], returns: "i32" },
-  cfmakeraw: { args: ["buffer"], returns: "void" },
-  recvmsg: { args: ["i32", "buffer", "i32"], returns: i64 },
-  tcsetattr: { args: ["i32", "i32", "buffer"], returns: "i32" },
 } as const;
 
 /** glibc's and musl's names of the C library; the binary is built for one of them. */
@@ -69,11 +49,12 @@ function libraryNames(): string[] {
   return ["libc.so.6", `libc.musl-${architecture}.so.1`];
 }
 
-function openLibc() {
+/** Binds functions of the C library by their types, once per thread of JavaScript. */
+export function bindLibc<const Functions extends Record<string, FFIFunction>>(functions: Functions) {
   const failures: unknown[] = [];
   for (const name of libraryNames()) {
     try {
-      return dlopen(name, declarations).symbols;
+      return dlopen(name, functions).symbols;
     } catch (error) {
       failures.push(error);
     }
@@ -81,8 +62,7 @@ function openLibc() {
   throw new AggregateError(failures, `no C library found (tried ${libraryNames().join(", ")})`);
 }
 
-/** libc, bound once per thread of JavaScript. */
-export const libc = openLibc();
+export const libc = bindLibc(declarations);
 
 const errnoLocation = libc.__errno_location() as Pointer;
 

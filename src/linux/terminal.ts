@@ -1,6 +1,6 @@
-import { TIOCGPGRP, TIOCGWINSZ, TIOCSWINSZ } from "./constants.ts";
+import { TCGETS, TIOCGPGRP, TIOCGWINSZ, TIOCSWINSZ } from "./constants.ts";
 import { systemCallError } from "./errno.ts";
-import { libc } from "./libc.ts";
+import { bindLibc, libc } from "./libc.ts";
 import { syscallNumber } from "./syscalls.ts";
 
 /** A terminal's size in characters. */
@@ -11,12 +11,17 @@ export interface WindowSize {
 
 /** Room for glibc's and musl's `struct termios`, which are both 60 bytes. */
 const termiosSize = 64;
+const modeCalls = {
+  tcgetattr: { args: ["i32", "buffer"], returns: "i32" },
+  cfmakeraw: { args: ["buffer"], returns: "void" },
+  tcsetattr: { args: ["i32", "i32", "buffer"], returns: "i32" },
+} as const;
 const setNow = 0;
 const setAfterOutput = 1;
 
 /** Whether a descriptor is a terminal. isatty(3) */
 export function isTerminal(fd: number): boolean {
-  return libc.tcgetattr(fd, new Uint8Array(termiosSize)) === 0;
+  return libc.ioctl(fd, TCGETS, new Uint8Array(termiosSize)) === 0;
 }
 
 /** The size of a terminal; undefined when the descriptor is none, or one that does not know. */
@@ -39,27 +44,32 @@ function isInForeground(fd: number): boolean {
   return group[0] === Number(libc.syscall(syscallNumber("getpgid"), 0, 0, 0, 0, 0, 0));
 }
 
+type ModeCalls = ReturnType<typeof bindLibc<typeof modeCalls>>;
+
 /** The mode that a terminal was in; disposing puts it back. */
 export class TerminalMode implements Disposable {
   readonly #fd: number;
+  readonly #calls: ModeCalls;
   readonly #saved: Uint8Array;
 
-  private constructor(fd: number, saved: Uint8Array) {
+  private constructor(fd: number, calls: ModeCalls, saved: Uint8Array) {
     this.#fd = fd;
+    this.#calls = calls;
     this.#saved = saved;
   }
 
   /** Remembers the mode of a terminal; undefined when the descriptor is none. tcgetattr(3) */
   static save(fd: number): TerminalMode | undefined {
     const saved = new Uint8Array(termiosSize);
-    return libc.tcgetattr(fd, saved) === 0 ? new TerminalMode(fd, saved) : undefined;
+    const calls = bindLibc(modeCalls);
+    return calls.tcgetattr(fd, saved) === 0 ? new TerminalMode(fd, calls, saved) : undefined;
   }
 
   /** Hands every byte on as it is typed: no echo, no lines, no signals by keys. cfmakeraw(3) */
   makeRaw(): void {
     const raw = this.#saved.slice();
-    libc.cfmakeraw(raw);
-    if (libc.tcsetattr(this.#fd, setNow, raw) < 0) throw systemCallError("tcsetattr");
+    this.#calls.cfmakeraw(raw);
+    if (this.#calls.tcsetattr(this.#fd, setNow, raw) < 0) throw systemCallError("tcsetattr");
   }
 
   /**
@@ -68,8 +78,8 @@ export class TerminalMode implements Disposable {
    */
   restore(): void {
     const now = new Uint8Array(termiosSize);
-    if (libc.tcgetattr(this.#fd, now) < 0 || Buffer.compare(now, this.#saved) === 0) return;
-    if (isInForeground(this.#fd)) libc.tcsetattr(this.#fd, setAfterOutput, this.#saved);
+    if (this.#calls.tcgetattr(this.#fd, now) < 0 || Buffer.compare(now, this.#saved) === 0) return;
+    if (isInForeground(this.#fd)) this.#calls.tcsetattr(this.#fd, setAfterOutput, this.#saved);
   }
 
   [Symbol.dispose](): void {

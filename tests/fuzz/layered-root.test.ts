@@ -16,7 +16,7 @@ import {
 } from "../../src/linux/constants.ts";
 import { errnoName, errnos } from "../../src/linux/errno.ts";
 import { OwnedFd } from "../../src/linux/fd.ts";
-import { errno, libc } from "../../src/linux/libc.ts";
+import { bindLibc, errno, libc } from "../../src/linux/libc.ts";
 import { syscallNumber } from "../../src/linux/syscalls.ts";
 import { setXattr } from "../../src/linux/xattr.ts";
 import { isRoot, TemporaryDirectory } from "../helpers/temporary.ts";
@@ -26,6 +26,11 @@ import { isRoot, TemporaryDirectory } from "../helpers/temporary.ts";
  * random paths looked up both ways.
  */
 if (!isRoot) console.warn("fuzz of the layered root: skipped, it mounts overlays and needs root");
+
+const mounts = bindLibc({
+  mount: { args: ["cstring", "cstring", "cstring", "u64", "cstring"], returns: "i32" },
+  umount2: { args: ["cstring", "i32"], returns: "i32" },
+});
 
 /** Small, fast and good enough; a failing seed can be run again. */
 function generator(seed: number) {
@@ -134,13 +139,13 @@ describe.skipIf(!isRoot)("the layered root sees what overlayfs shows", () => {
     const target = `${directory.path}/merged`;
     mkdirSync(target);
     const options = `lowerdir=${layers.toReversed().join(":")}`;
-    if (libc.mount("overlay", target, "overlay", 1, options) < 0) {
+    if (mounts.mount("overlay", target, "overlay", 1, options) < 0) {
       throw new Error(`mount: ${errnoName(errno())}`);
     }
     using cleanup = new DisposableStack();
     cleanup.defer(() => {
       const detach = 2;
-      if (libc.umount2(target, detach) < 0 && errno() !== errnos.EINVAL) throw new Error("umount failed");
+      if (mounts.umount2(target, detach) < 0 && errno() !== errnos.EINVAL) throw new Error("umount failed");
     });
     using merged = openDirectory(target);
     using root = LayeredRoot.open(layers);

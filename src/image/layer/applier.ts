@@ -4,6 +4,7 @@ import { AT_SYMLINK_NOFOLLOW, S_IFBLK, S_IFCHR, S_IFIFO } from "../../linux/cons
 import { makeDevice } from "../../linux/device-number.ts";
 import { errnos } from "../../linux/errno.ts";
 import { errno, libc } from "../../linux/libc.ts";
+import { fileCalls } from "../../linux/libc-files.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { type LayerDirectory, LayerDirectories } from "./directories.ts";
 import { joinPath, layerPath, nameOf, parentOf, printable } from "./entry-path.ts";
@@ -113,16 +114,16 @@ export class LayerApplier implements TarHandler, Disposable {
     const fd = this.#file;
     if (fd < 0) return;
     const path = this.#filePath;
-    if (entry.sparse && libc.ftruncate(fd, entry.size) < 0) throw layerCallError("ftruncate", path);
+    if (entry.sparse && fileCalls.ftruncate(fd, entry.size) < 0) throw layerCallError("ftruncate", path);
     if (!this.#isBornWithOwner(entry, this.#fileParent as LayerDirectory)) {
-      if (libc.fchown(fd, entry.uid, entry.gid) < 0) throw layerCallError("fchown", path);
+      if (fileCalls.fchown(fd, entry.uid, entry.gid) < 0) throw layerCallError("fchown", path);
     }
-    if ((entry.mode & (specialBits | this.#umask)) !== 0 && libc.fchmod(fd, entry.mode) < 0) {
+    if ((entry.mode & (specialBits | this.#umask)) !== 0 && fileCalls.fchmod(fd, entry.mode) < 0) {
       throw layerCallError("fchmod", path);
     }
     if (entry.xattrs.length > 0) this.#droppedXattrs += setXattrs(fd, entry.xattrs, path);
     const times = timesOf(entry.accessed ?? entry.modified, entry.modified);
-    if (libc.futimens(fd, times) < 0) throw layerCallError("futimens", path);
+    if (fileCalls.futimens(fd, times) < 0) throw layerCallError("futimens", path);
     this.#file = -1;
     if (libc.close(fd) < 0) throw layerCallError("close", path);
   }
@@ -179,8 +180,8 @@ export class LayerApplier implements TarHandler, Disposable {
     const directory = path === "" ? this.#directories.get("") : this.#makeDirectory(entry, path);
     if (path === "") this.#namesRoot = true;
     const { fd } = directory;
-    if (libc.fchown(fd, entry.uid, entry.gid) < 0) throw layerCallError("fchown", path);
-    if (libc.fchmod(fd, entry.mode) < 0) throw layerCallError("fchmod", path);
+    if (fileCalls.fchown(fd, entry.uid, entry.gid) < 0) throw layerCallError("fchown", path);
+    if (fileCalls.fchmod(fd, entry.mode) < 0) throw layerCallError("fchmod", path);
     if (entry.xattrs.length > 0) this.#droppedXattrs += setXattrs(fd, entry.xattrs, path);
     directory.gid = entry.gid;
     directory.mode = entry.mode;

@@ -6,6 +6,7 @@ import { RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS } from "../
 import { errnos, systemCallError } from "../../linux/errno.ts";
 import { OwnedFd } from "../../linux/fd.ts";
 import { errno, libc } from "../../linux/libc.ts";
+import { fileCalls } from "../../linux/libc-files.ts";
 import { syscallNumber } from "../../linux/syscalls.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { joinPath, parentOf, printable } from "./entry-path.ts";
@@ -198,8 +199,8 @@ export class LayerDirectories {
     if (fd < 0) throw layerCallError("openat", joinPath(parent.path, name), errnos.ENOENT);
     const directory = this.adopt(describe(fd, joinPath(parent.path, name)));
     // Neither the umask of this process nor a set-group-ID directory around it decides.
-    if (libc.fchown(fd, 0, 0) < 0) throw layerCallError("fchown", directory.path);
-    if (libc.fchmod(fd, 0o755) < 0) throw layerCallError("fchmod", directory.path);
+    if (fileCalls.fchown(fd, 0, 0) < 0) throw layerCallError("fchown", directory.path);
+    if (fileCalls.fchmod(fd, 0o755) < 0) throw layerCallError("fchmod", directory.path);
     directory.gid = 0;
     directory.mode = 0o755;
     markImplied(fd, directory.path);
@@ -233,7 +234,7 @@ function describe(fd: number, path: ByteString): LayerDirectory {
 }
 
 function restoreTimes(directory: LayerDirectory): void {
-  if (libc.futimens(directory.fd, timesOf(directory.accessed, directory.modified)) < 0) {
+  if (fileCalls.futimens(directory.fd, timesOf(directory.accessed, directory.modified)) < 0) {
     throw layerCallError("futimens", directory.path);
   }
 }

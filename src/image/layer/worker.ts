@@ -1,4 +1,5 @@
-import { errno, libc } from "../../linux/libc.ts";
+import { errno } from "../../linux/libc.ts";
+import { fileCalls } from "../../linux/libc-files.ts";
 import { errnoName } from "../../linux/errno.ts";
 import { type FromWorker, recordError, type ToWorker } from "./messages.ts";
 import { LayerPipeline } from "./pipeline.ts";
@@ -52,8 +53,8 @@ async function take(message: ToWorker): Promise<void> {
 
 /** Modes are the image's: but the umask belongs to all threads, unless this one gets its own. unshare(2), CLONE_FS */
 function clearUmask(): void {
-  if (libc.unshare(CLONE_FS) < 0) throw new Error(`unshare(CLONE_FS): ${errnoName(errno())}`);
-  libc.umask(0);
+  if (fileCalls.unshare(CLONE_FS) < 0) throw new Error(`unshare(CLONE_FS): ${errnoName(errno())}`);
+  fileCalls.umask(0);
 }
 
 function fail(error: unknown): void {

@@ -2,6 +2,7 @@ import { ptr } from "bun:ffi";
 import type { ByteString } from "../../linux/at.ts";
 import { errnos } from "../../linux/errno.ts";
 import { cString, errno, libc } from "../../linux/libc.ts";
+import { fileCalls } from "../../linux/libc-files.ts";
 import { impliedAttribute, incompleteAttribute, opaqueAttribute, yes } from "../../linux/overlay.ts";
 import { syscallNumber } from "../../linux/syscalls.ts";
 import { layerCallError } from "./layer-error.ts";
@@ -42,7 +43,7 @@ export function unmarkImplied(directory: number, path: ByteString): void {
 }
 
 function mark(directory: number, attribute: Buffer, path: ByteString): void {
-  if (libc.fsetxattr(directory, attribute, yes, yes.length, 0) < 0) throw layerCallError("fsetxattr", path);
+  if (fileCalls.fsetxattr(directory, attribute, yes, yes.length, 0) < 0) throw layerCallError("fsetxattr", path);
 }
 
 /**
@@ -64,8 +65,8 @@ export function setXattrs(target: number | Buffer, xattrs: readonly TarXattr[], 
     const bytes = value.length === 0 ? yes : value;
     const result =
       typeof target === "number"
-        ? libc.fsetxattr(target, key, bytes, value.length, 0)
-        : libc.lsetxattr(target, key, bytes, value.length, 0);
+        ? fileCalls.fsetxattr(target, key, bytes, value.length, 0)
+        : fileCalls.lsetxattr(target, key, bytes, value.length, 0);
     if (result === 0) continue;
     const number = errno();
     const isKnown = number === errnos.EOPNOTSUPP || (number === errnos.EPERM && name.startsWith("user."));

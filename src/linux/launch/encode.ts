@@ -1,7 +1,15 @@
 import type { Architecture } from "../arch.ts";
-import { errnos } from "../errno.ts";
-import { syscallNumber } from "../syscalls.ts";
-import { type Argument, type Slot, statusDescriptor, type Step, type Words } from "./plan.ts";
+import { type ErrnoName, errnos } from "../errno.ts";
+import { type SyscallName, syscallTable } from "../syscalls.ts";
+import {
+  type Argument,
+  type OnError,
+  type OnSuccess,
+  type Slot,
+  statusDescriptor,
+  type Step,
+  type Words,
+} from "./plan.ts";
 
 const headerSize = 64;
 const stepSize = 64;
@@ -38,214 +46,210 @@ export const timeSize = 16;
  * @throws RangeError when a step has more than six arguments, three tolerated errors or 255 skipped steps
  */
 export function encodePlan(steps: readonly Step[], options: EncodeOptions): EncodedPlan {
-  const operations =
-    options.timed === true ? interleaveClock(steps) : steps.map((step) => ({ step, skip: skipOf(step) }));
-  return new Encoder(operations, options).encode();
+  return options.timed === true ? encodeTimed(steps, options) : encode(steps, options);
 }
 
-/** A step in its place: a clock reading, the report of all readings, or a step of the plan itself. */
-interface Operation {
-  readonly step: Step | "report times";
-  readonly skip: number;
-  /** The clock reading before the plan's step of this index. */
-  readonly clock?: number;
-}
-
-function skipOf(step: Step): number {
-  return step.onSuccess?.skip ?? step.onError?.skip ?? 0;
+function encode(steps: readonly Step[], { architecture, base, statusFd }: EncodeOptions): EncodedPlan {
+  const numbers = syscallTable(architecture);
+  const memory = new PlanMemory(base, statusFd, steps.length);
+  for (let index = 0; index < steps.length; index++) {
+    const step = steps[index] as Step;
+    writeStep(memory, headerSize + index * stepSize, step, numbers, 1);
+  }
+  return {
+    bytes: memory.finish(),
+    stepAt: (address) => steps[(Number(address) - base - headerSize) / stepSize],
+  };
 }
 
 /** The readings come before the steps, so that one that leaves others out still has its own. */
-function interleaveClock(steps: readonly Step[]): Operation[] {
-  const operations: Operation[] = [];
-  let reported = false;
+function encodeTimed(steps: readonly Step[], { architecture, base, statusFd }: EncodeOptions): EncodedPlan {
+  const numbers = syscallTable(architecture);
+  const number = (name: SyscallName) => numbers.get(name) as number;
+  const operations: (Step | undefined)[] = [];
+  const firstExecution = steps.findIndex(({ syscall }) => syscall === "execve" || syscall === "execveat");
+  const reports = firstExecution < 0 ? 0 : 1;
+  const memory = new PlanMemory(base, statusFd, steps.length * 2 + reports);
+  const times = memory.reserve(16 + steps.length * timeSize);
+  writeNumber(memory, times, Number(timesMarker));
+  writeNumber(memory, times + 8, steps.length * timeSize);
+  const place = (step: Step | undefined) => headerSize + (operations.push(step) - 1) * stepSize;
   steps.forEach((step, index) => {
-    operations.push({ step, skip: 0, clock: index });
-    if (!reported && (step.syscall === "execve" || step.syscall === "execveat")) {
-      operations.push({ step: "report times", skip: 0 });
-      reported = true;
+    const clockMonotonic = 1;
+    const reading = base + times + 16 + index * timeSize;
+    writeCall(memory, place(step), number("clock_gettime"), [clockMonotonic, reading]);
+    if (index === firstExecution) {
+      writeCall(memory, place(undefined), number("write"), [statusFd, base + times, 16 + steps.length * timeSize]);
     }
-    operations.push({ step, skip: skipOf(step) * 2 });
+    writeStep(memory, place(step), step, numbers, 2);
   });
-  return operations;
+  return {
+    bytes: memory.finish(),
+    stepAt: (address) => operations[(Number(address) - base - headerSize) / stepSize],
+  };
 }
 
 /**
- * Numbers are written as two halves of 32 bits and never as a BigInt: this runs once in a process that has just
- * started, where a thousand BigInts take milliseconds.
+ * The bytes of a plan while it is written, with what has a place already.
+ *
+ * This and what works on it run once, in a process that has just started, and are never compiled to machine code: so
+ * numbers are two halves of 32 bits instead of a BigInt, fields are not `#private` and loops make no closures. Written
+ * the usual way it takes four times as long, which is a millisecond.
  */
-class Encoder {
-  readonly #operations: readonly Operation[];
-  readonly #options: EncodeOptions;
-  readonly #slots = new Map<Slot, number>();
-  /** Addresses of arguments that several steps share, such as the environment of every attempt to execute. */
-  readonly #placed = new Map<Uint8Array | Words, number>();
-  readonly #readings: number;
-  #memory: Buffer;
-  #words: Uint32Array;
+class PlanMemory {
+  readonly base: number;
+  readonly statusFd: number;
+  bytes: Uint8Array;
+  words: Uint32Array;
   /** Where the next text or block goes: a multiple of 16. */
-  #end: number;
-  #timesOffset = 0;
+  end: number;
+  readonly slots = new Map<Slot, number>();
+  /** Addresses of arguments that several steps share, such as the environment of every attempt to execute. */
+  readonly placed = new Map<Uint8Array | Words, number>();
 
-  constructor(operations: readonly Operation[], options: EncodeOptions) {
-    this.#operations = operations;
-    this.#options = options;
-    this.#readings = options.timed === true ? operations.filter(({ clock }) => clock !== undefined).length : 0;
-    this.#end = headerSize + operations.length * stepSize;
-    this.#memory = Buffer.alloc(roundUp(this.#end * 2, 0x1_0000));
-    this.#words = wordsOf(this.#memory);
-  }
-
-  encode(): EncodedPlan {
-    const { base, statusFd } = this.#options;
-    this.#writeNumber(0, base + headerSize);
-    this.#writeNumber(8, base + this.#end);
-    this.#writeNumber(16, statusFd);
-    if (this.#readings > 0) this.#placeTimes();
-    this.#operations.forEach((operation, index) => {
-      const offset = headerSize + index * stepSize;
-      if (operation.step === "report times") this.#encodeTimesReport(offset);
-      else if (operation.clock !== undefined) this.#encodeClock(offset, operation.clock);
-      else this.#encodeStep(offset, operation.step, operation.skip);
-    });
-    return { bytes: this.#memory.subarray(0, this.#end), stepAt: (address) => this.#stepAt(Number(address)) };
-  }
-
-  #stepAt(address: number): Step | undefined {
-    const operation = this.#operations[(address - this.#options.base - headerSize) / stepSize];
-    return operation === undefined || operation.step === "report times" ? undefined : operation.step;
-  }
-
-  #encodeStep(offset: number, step: Step, skip: number): void {
-    const { args } = step;
-    if (args.length > 6) throw new RangeError(`${step.label}: more than six arguments`);
-    if (skip > 255) throw new RangeError(`${step.label}: skips more than 255 steps`);
-    let indirect = 0;
-    for (let index = 0; index < args.length; index++) {
-      const argument = args[index] as Argument;
-      if (isSlot(argument) && argument !== statusDescriptor) indirect |= 1 << index;
-      this.#writeValue(offset + 8 + index * 8, argument);
-    }
-    const [first = 0, second = 0, third = 0] = toleratedNumbers(step);
-    this.#words[offset / 4] =
-      (syscallNumber(step.syscall, this.#options.architecture) | (indirect << 16) | (flagsOf(step) << 24)) >>> 0;
-    this.#words[offset / 4 + 1] = (first | (second << 8) | (third << 16) | (skip << 24)) >>> 0;
-    if (step.result !== undefined) this.#writeNumber(offset + 56, this.#slotAddress(step.result));
-  }
-
-  #placeTimes(): void {
-    this.#timesOffset = this.#end;
-    const length = this.#readings * timeSize;
-    this.#reserve(16 + length);
-    this.#writeNumber(this.#timesOffset, Number(timesMarker));
-    this.#writeNumber(this.#timesOffset + 8, length);
-  }
-
-  #encodeClock(offset: number, index: number): void {
-    const clockMonotonic = 1;
-    this.#words[offset / 4] = syscallNumber("clock_gettime", this.#options.architecture);
-    this.#writeNumber(offset + 8, clockMonotonic);
-    this.#writeNumber(offset + 16, this.#options.base + this.#timesOffset + 16 + index * timeSize);
-  }
-
-  #encodeTimesReport(offset: number): void {
-    this.#words[offset / 4] = syscallNumber("write", this.#options.architecture);
-    this.#writeNumber(offset + 8, this.#options.statusFd);
-    this.#writeNumber(offset + 16, this.#options.base + this.#timesOffset);
-    this.#writeNumber(offset + 24, 16 + this.#readings * timeSize);
-  }
-
-  /** Writes the 64 bits that stand for an argument: the number itself, or the address of what it points to. */
-  #writeValue(offset: number, argument: Argument): void {
-    if (typeof argument === "number") return this.#writeNumber(offset, argument);
-    if (argument === statusDescriptor) return this.#writeNumber(offset, this.#options.statusFd);
-    if (typeof argument === "string") return this.#writeNumber(offset, this.#placeText(argument));
-    if (typeof argument === "bigint") {
-      this.#words[offset / 4] = Number(argument & 0xffff_ffffn);
-      this.#words[offset / 4 + 1] = Number((argument >> 32n) & 0xffff_ffffn);
-      return;
-    }
-    this.#writeNumber(offset, isSlot(argument) ? this.#slotAddress(argument) : this.#placeOnce(argument));
-  }
-
-  /** A whole number as 64 bits, in two's complement. */
-  #writeNumber(offset: number, value: number): void {
-    this.#words[offset / 4] = value;
-    this.#words[offset / 4 + 1] = Math.floor(value / 0x1_0000_0000);
-  }
-
-  #placeOnce(argument: Uint8Array | Words): number {
-    let address = this.#placed.get(argument);
-    if (address === undefined) {
-      address = argument instanceof Uint8Array ? this.#placeBytes(argument) : this.#placeWords(argument);
-      this.#placed.set(argument, address);
-    }
-    return address;
-  }
-
-  #placeWords({ words }: Words): number {
-    const offset = this.#reserve(words.length * 8);
-    words.forEach((word, index) => this.#writeValue(offset + index * 8, word));
-    return this.#options.base + offset;
-  }
-
-  #slotAddress(slot: Slot): number {
-    let address = this.#slots.get(slot);
-    if (address === undefined) {
-      address = this.#options.base + this.#reserve(8);
-      this.#slots.set(slot, address);
-    }
-    return address;
-  }
-
-  #placeBytes(bytes: Uint8Array): number {
-    const offset = this.#reserve(bytes.length);
-    this.#memory.set(bytes, offset);
-    return this.#options.base + offset;
-  }
-
-  #placeText(text: string): number {
-    if (text.includes("\0")) {
-      throw new RangeError(`text with a NUL cannot be given to the kernel: ${JSON.stringify(text)}`);
-    }
-    const offset = this.#reserve(Buffer.byteLength(text) + 1);
-    this.#memory.write(text, offset);
-    return this.#options.base + offset;
+  constructor(base: number, statusFd: number, count: number) {
+    this.base = base;
+    this.statusFd = statusFd;
+    this.end = headerSize + count * stepSize;
+    this.bytes = new Uint8Array(roundUp(this.end * 2, 0x1_0000));
+    this.words = new Uint32Array(this.bytes.buffer);
+    writeNumber(this, 0, base + headerSize);
+    writeNumber(this, 8, base + this.end);
+    writeNumber(this, 16, statusFd);
   }
 
   /** Room for so many bytes, all zero. */
-  #reserve(length: number): number {
-    const offset = this.#end;
-    this.#end = roundUp(offset + length, 16);
-    if (this.#end > this.#memory.length) {
-      const larger = Buffer.alloc(roundUp(this.#end * 2, 0x1_0000));
-      larger.set(this.#memory);
-      this.#memory = larger;
-      this.#words = wordsOf(larger);
+  reserve(length: number): number {
+    const offset = this.end;
+    this.end = roundUp(offset + length, 16);
+    if (this.end > this.bytes.length) {
+      const larger = new Uint8Array(roundUp(this.end * 2, 0x1_0000));
+      larger.set(this.bytes);
+      this.bytes = larger;
+      this.words = new Uint32Array(larger.buffer);
     }
     return offset;
   }
+
+  finish(): Uint8Array {
+    return this.bytes.subarray(0, this.end);
+  }
 }
 
-function roundUp(value: number, multiple: number): number {
-  return Math.ceil(value / multiple) * multiple;
+type Numbers = ReturnType<typeof syscallTable>;
+
+/** @param stride how many operations a step of the plan has become: what one that skips steps has to leave out */
+function writeStep(memory: PlanMemory, offset: number, step: Step, numbers: Numbers, stride: 1 | 2): void {
+  // Each once: to look for a property that is not there takes long in code that has just begun to run.
+  const { args, onError, onSuccess, result } = step;
+  const skip = (onSuccess?.skip ?? onError?.skip ?? 0) * stride;
+  if (args.length > 6) throw new RangeError(`${step.label}: more than six arguments`);
+  if (skip > 255) throw new RangeError(`${step.label}: skips more than 255 steps`);
+  let indirect = 0;
+  for (let index = 0; index < args.length; index++) {
+    const argument = args[index] as Argument;
+    const at = offset + 8 + index * 8;
+    // Most are small numbers, and a call costs more than all of this.
+    if (typeof argument === "number" && argument >= 0 && argument <= 0xffff_ffff) memory.words[at >> 2] = argument;
+    else writeValue(memory, at, argument);
+    if (isSlot(argument) && argument !== statusDescriptor) indirect |= 1 << index;
+  }
+  if (result !== undefined) writeNumber(memory, offset + 56, slotAddress(memory, result));
+  const flags = onError === undefined && onSuccess === undefined ? 0 : flagsOf(onError, onSuccess);
+  const { words } = memory;
+  words[offset >> 2] = (numbers.get(step.syscall) as number) | (indirect << 16) | (flags << 24);
+  words[(offset >> 2) + 1] = (onError === undefined ? 0 : toleratedNumbers(step, onError)) | (skip << 24);
 }
 
-function wordsOf(memory: Buffer): Uint32Array {
-  return new Uint32Array(memory.buffer, memory.byteOffset, memory.length / 4);
+function writeCall(memory: PlanMemory, offset: number, number: number, args: readonly number[]): void {
+  memory.words[offset >> 2] = number;
+  args.forEach((argument, index) => writeNumber(memory, offset + 8 + index * 8, argument));
 }
 
-function toleratedNumbers({ label, onError }: Step): number[] {
-  if (onError === undefined || onError.tolerate === "any") return [];
-  if (onError.tolerate.length > 3) throw new RangeError(`${label}: tolerates more than three errors`);
-  return onError.tolerate.map((name) => errnos[name]);
+/** Writes the 64 bits that stand for an argument: the number itself, or the address of what it points to. */
+function writeValue(memory: PlanMemory, offset: number, argument: Argument): void {
+  if (typeof argument === "number") writeNumber(memory, offset, argument);
+  else if (typeof argument === "string") writeNumber(memory, offset, placeText(memory, argument));
+  else if (typeof argument === "bigint") {
+    memory.words[offset >> 2] = Number(argument & 0xffff_ffffn);
+    memory.words[(offset >> 2) + 1] = Number((argument >> 32n) & 0xffff_ffffn);
+  } else if (argument === statusDescriptor) writeNumber(memory, offset, memory.statusFd);
+  else if (isSlot(argument)) writeNumber(memory, offset, slotAddress(memory, argument));
+  else writeNumber(memory, offset, placeOnce(memory, argument));
 }
 
 function isSlot(argument: Argument): argument is Slot {
-  return typeof argument === "object" && "kind" in argument && argument.kind === "slot";
+  return typeof argument === "object" && (argument as Partial<Slot>).kind === "slot";
 }
 
-function flagsOf({ onError, onSuccess }: Step): number {
+/** A whole number as 64 bits, in two's complement. */
+function writeNumber({ words }: PlanMemory, offset: number, value: number): void {
+  words[offset >> 2] = value;
+  // The upper half is zero already, and nearly always stays so.
+  if (value < 0 || value > 0xffff_ffff) words[(offset >> 2) + 1] = Math.floor(value / 0x1_0000_0000);
+}
+
+function slotAddress(memory: PlanMemory, slot: Slot): number {
+  let address = memory.slots.get(slot);
+  if (address === undefined) {
+    address = memory.base + memory.reserve(8);
+    memory.slots.set(slot, address);
+  }
+  return address;
+}
+
+function placeOnce(memory: PlanMemory, argument: Uint8Array | Words): number {
+  let address = memory.placed.get(argument);
+  if (address === undefined) {
+    address = argument instanceof Uint8Array ? placeBytes(memory, argument) : placeWords(memory, argument);
+    memory.placed.set(argument, address);
+  }
+  return address;
+}
+
+function placeWords(memory: PlanMemory, { words }: Words): number {
+  const offset = memory.reserve(words.length * 8);
+  for (let index = 0; index < words.length; index++) {
+    writeValue(memory, offset + index * 8, words[index] as Words["words"][number]);
+  }
+  return memory.base + offset;
+}
+
+function placeBytes(memory: PlanMemory, bytes: Uint8Array): number {
+  const offset = memory.reserve(bytes.length);
+  memory.bytes.set(bytes, offset);
+  return memory.base + offset;
+}
+
+const utf8 = new TextEncoder();
+
+function placeText(memory: PlanMemory, text: string): number {
+  if (text.includes("\0")) {
+    throw new RangeError(`text with a NUL cannot be given to the kernel: ${JSON.stringify(text)}`);
+  }
+  // A character is at most three bytes of UTF-8.
+  const most = text.length * 3 + 1;
+  const offset = memory.reserve(most);
+  const { written } = utf8.encodeInto(text, memory.bytes.subarray(offset, offset + most));
+  memory.end = roundUp(offset + written + 1, 16);
+  return memory.base + offset;
+}
+
+/** @param multiple a power of two */
+function roundUp(value: number, multiple: number): number {
+  return (value + multiple - 1) & -multiple;
+}
+
+/** Up to three error numbers, a byte each. */
+function toleratedNumbers({ label }: Step, { tolerate }: OnError): number {
+  if (tolerate === "any") return 0;
+  if (tolerate.length > 3) throw new RangeError(`${label}: tolerates more than three errors`);
+  let numbers = 0;
+  for (let index = 0; index < tolerate.length; index++) numbers |= errnos[tolerate[index] as ErrnoName] << (index * 8);
+  return numbers;
+}
+
+function flagsOf(onError: OnError | undefined, onSuccess: OnSuccess | undefined): number {
   let flags = 0;
   if (onError?.tolerate === "any") flags |= flag.tolerateAny;
   if (onError?.report === true) flags |= flag.report;
