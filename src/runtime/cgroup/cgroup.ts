@@ -1,5 +1,6 @@
 import type { Step } from "../../linux/launch/plan.ts";
 import type { DeviceCgroupRule, Resources } from "../../oci/runtime-spec.ts";
+import type { CgroupStatistics } from "./statistics/types.ts";
 
 /**
  * The cgroup of one container, in every hierarchy of the host. Nothing is made or looked up before the first call
@@ -27,10 +28,36 @@ export interface Cgroup extends Disposable {
   restrictDevices(rules: readonly DeviceCgroupRule[]): void;
 
   /**
-   * Sets the limits, apart from `devices`.
-   * @throws CgroupError a limit that is asked for needs a controller that this host does not have
+   * Sets the limits of a new cgroup, apart from `devices`. Nothing is read or written where there are none.
+   * @returns what is asked for and has no effect, a sentence each: kernel memory, and properties that are not known
+   * @throws InvalidDocumentError a value is not of its type or range
+   * @throws CgroupError a limit needs a controller that this host does not have, or the kernel refuses it
    */
-  applyResources(resources: Resources): void;
+  applyResources(resources: Resources): Promise<string[]>;
+
+  /**
+   * Changes the limits that are given, of a cgroup in use, frozen or not; the others stay, and so do the rules for
+   * devices, whatever `resources` says of them. When one of them fails, all are as they were before.
+   * @returns as {@link Cgroup.applyResources}
+   * @throws as {@link Cgroup.applyResources}; AggregateError with what could not be put back beside the error
+   */
+  updateResources(resources: Resources): Promise<string[]>;
+
+  /** What the cgroup uses and has used, as `runc events --stats` tells it. */
+  statistics(): Promise<CgroupStatistics>;
+
+  /**
+   * Tells when processes are killed for lack of memory, here or below.
+   * @throws CgroupError this host has no memory controller
+   */
+  watchOom(onOom: () => void): Promise<OomWatch>;
+
+  /**
+   * Where a controller's files of this cgroup are: below {@link ControllerPlace.mountPoint} at the cgroup's path. In
+   * version 2 that does not tell whether the controller is enabled there. `cgroup` stands for version 2 itself, whose
+   * files need no controller. Undefined when it is in no hierarchy of this host.
+   */
+  place(controller: string): ControllerPlace | undefined;
 
   /**
    * What a new process does to join, while it has a single thread; see {@link Cgroup.cloneInto} for the rest. The
@@ -55,6 +82,12 @@ export interface Cgroup extends Disposable {
   /** Stops every process until {@link Cgroup.thaw}; returns when all of them stand still. */
   freeze(): void;
 
+  /** Whether the processes stand still by {@link Cgroup.freeze}; false where there is no such cgroup. */
+  isFrozen(): boolean;
+
+  /** Whether the cgroup is there, in any hierarchy. */
+  exists(): boolean;
+
   /** Undoes {@link Cgroup.freeze}. */
   thaw(): void;
 
@@ -67,6 +100,18 @@ export interface Cgroup extends Disposable {
    * @throws CgroupError processes in it do not end
    */
   remove(timeout?: number): void;
+}
+
+/** In which hierarchy a controller is. */
+export interface ControllerPlace {
+  readonly version: 1 | 2;
+  readonly mountPoint: string;
+}
+
+/** A watch for out-of-memory kills, until it is disposed of. */
+export interface OomWatch extends Disposable {
+  /** Resolves when there is nothing more to come: the cgroup has ended, or the watch. */
+  readonly ended: Promise<void>;
 }
 
 /** How to show a container its own cgroup at /sys/fs/cgroup, read-only unless it is privileged. */

@@ -1,10 +1,9 @@
 import type { Step } from "../../linux/launch/plan.ts";
-import type { DeviceCgroupRule, Resources } from "../../oci/runtime-spec.ts";
-import type { Cgroup, CgroupView } from "./cgroup.ts";
+import type { DeviceCgroupRule } from "../../oci/runtime-spec.ts";
+import { BaseCgroup } from "./base.ts";
+import type { Cgroup, CgroupView, ControllerPlace } from "./cgroup.ts";
 import type { V1Hierarchy } from "./detect.ts";
 import { exists } from "./files.ts";
-import { readLimits } from "./limits.ts";
-import { refuseV1Only, v1Settings, v2Settings } from "./resources.ts";
 import { makeWhole } from "./tree.ts";
 import { CgroupV1 } from "./v1.ts";
 import { CgroupV2 } from "./v2.ts";
@@ -13,7 +12,7 @@ import { CgroupV2 } from "./v2.ts";
  * A cgroup in hierarchies of both versions. A controller is in one of them; what belongs to the hierarchy itself
  * (stopping, killing, listing, news of the end) is asked of version 2, which does it better.
  */
-export class HybridCgroup implements Cgroup {
+export class HybridCgroup extends BaseCgroup {
   readonly path: string;
   readonly #v1: CgroupV1;
   readonly #v2: CgroupV2;
@@ -22,6 +21,7 @@ export class HybridCgroup implements Cgroup {
 
   /** @param path absolute, see {@link Cgroup.path} */
   constructor(v1: readonly V1Hierarchy[], v2: string, path: string) {
+    super();
     this.path = path;
     this.#v1 = new CgroupV1(v1, path);
     this.#v2 = new CgroupV2(v2, path);
@@ -40,12 +40,8 @@ export class HybridCgroup implements Cgroup {
     (this.#v1Controllers.has("devices") ? this.#v1 : this.#v2).restrictDevices(rules);
   }
 
-  applyResources(resources: Resources): void {
-    const isV1 = ({ controller }: { controller: string }): boolean => this.#v1Controllers.has(controller);
-    const limits = readLimits(resources);
-    if (!this.#v1Controllers.has("memory")) refuseV1Only(limits);
-    this.#v2.applySettings(v2Settings(limits).filter((setting) => !isV1(setting)));
-    this.#v1.applySettings(v1Settings(limits).filter(isV1));
+  place(controller: string): ControllerPlace {
+    return this.#v1.place(controller) ?? this.#v2.place();
   }
 
   joinSteps(): Step[] {
@@ -66,6 +62,14 @@ export class HybridCgroup implements Cgroup {
 
   freeze(): void {
     this.#freezer().freeze();
+  }
+
+  isFrozen(): boolean {
+    return this.#freezer().isFrozen();
+  }
+
+  exists(): boolean {
+    return this.#v2.exists() || this.#v1.exists();
   }
 
   thaw(): void {
