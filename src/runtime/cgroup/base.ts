@@ -1,6 +1,8 @@
+import { SIGKILL } from "../../linux/constants.ts";
 import type { Step } from "../../linux/launch/plan.ts";
 import type { DeviceCgroupRule, Resources } from "../../oci/runtime-spec.ts";
 import type { Cgroup, CgroupView, ControllerPlace, OomWatch } from "./cgroup.ts";
+import { signalListed } from "./kill.ts";
 import type { CgroupStatistics } from "./statistics/types.ts";
 
 /** What is the same in all versions: limits, statistics and events, which are loaded when somebody asks for them. */
@@ -21,6 +23,11 @@ export abstract class BaseCgroup implements Cgroup {
   abstract kill(): void;
   abstract remove(timeout?: number): void;
   abstract [Symbol.dispose](): void;
+
+  signal(signal: number): void {
+    if (signal === SIGKILL) this.kill();
+    else signalListed(() => this.processes(), signal);
+  }
 
   async applyResources(resources: Resources): Promise<string[]> {
     // Most containers have rules for devices, and no limits.

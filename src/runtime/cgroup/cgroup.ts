@@ -95,6 +95,12 @@ export interface Cgroup extends Disposable {
   kill(): void;
 
   /**
+   * Sends a signal to every process that is in it at this moment, here and below; SIGKILL as {@link Cgroup.kill} does.
+   * Frozen ones get others when they are thawed.
+   */
+  signal(signal: number): void;
+
+  /**
    * Removes the cgroup and those that the container made below it; one that does not exist is no error. Blocks while
    * processes in it are still ending, at most `timeout` milliseconds (2,000 unless told).
    * @throws CgroupError processes in it do not end
