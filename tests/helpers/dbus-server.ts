@@ -92,10 +92,13 @@ export class DbusServer implements Disposable {
       ...later.map((signal) => send({ ...signal, type: messageTypes.signal })),
     ]);
     // In two pieces, neither of which ends with a message, and one answer after the other.
-    this.#sending = this.#sending.then(async () => {
-      socket.write(bytes.subarray(0, 21));
-      await Bun.sleep(1);
-      socket.write(bytes.subarray(21));
-    });
+    this.#sending = this.#sendAfter(this.#sending, socket, bytes);
+  }
+
+  async #sendAfter(before: Promise<void>, socket: Bun.Socket, bytes: Uint8Array): Promise<void> {
+    await before;
+    socket.write(bytes.subarray(0, 21));
+    await Bun.sleep(1);
+    socket.write(bytes.subarray(21));
   }
 }

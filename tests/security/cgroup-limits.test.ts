@@ -350,6 +350,22 @@ describe.skipIf(!root || directories.length === 0)("any host", () => {
     await child.exited;
   });
 
+  test("a cgroup that somebody else has made is taken with what is in it", async () => {
+    using cgroup = made();
+    const controllers = ["freezer", "pids", "cgroup"].filter((name) => cgroup.place(name));
+    const child = startIn(cgroup, controllers, "exec sleep 20");
+    await until(() => cgroup.processes().length === 1);
+    const missing = directories.find((directory) => isEmptyIn(directory, cgroup));
+    if (missing !== undefined) rmdirSync(missing + cgroup.path.slice(parent.length));
+    using second = openCgroup(cgroup.path);
+    expect(() => second.create()).toThrow("container's cgroup is not empty");
+    second.adopt();
+    expect(directories.filter((directory) => !existsSync(directory + cgroup.path.slice(parent.length)))).toEqual([]);
+    expect(second.processes()).toEqual([child.pid]);
+    second.kill();
+    await child.exited;
+  });
+
   test("a signal reaches every process, also of cgroups below, and nobody else", async () => {
     using cgroup = made();
     const controllers = ["freezer", "pids", "cgroup"].filter((name) => cgroup.place(name));
@@ -403,3 +419,7 @@ describe.skipIf(!root || directories.length === 0)("any host", () => {
     expect(cgroup.isFrozen()).toBeFalse();
   });
 });
+
+function isEmptyIn(directory: string, cgroup: Cgroup): boolean {
+  return readFileSync(`${directory}${cgroup.path.slice(parent.length)}/cgroup.procs`, "utf8") === "";
+}

@@ -14,8 +14,8 @@ const missing: DbusAnswer = {
   body: ["Unit a.scope not loaded."],
 };
 
-function removed(result: string, job = "/job/1"): Omit<DbusMessage, "type" | "serial"> {
-  return { ...object, member: "JobRemoved", signature: "uoss", body: [1, job, "a.scope", result] };
+function removed(result: string, path = "/job/1"): Omit<DbusMessage, "type" | "serial"> {
+  return { ...object, member: "JobRemoved", signature: "uoss", body: [1, path, "a.scope", result] };
 }
 
 /** A job's answer, and the news of its end before or after it. */
