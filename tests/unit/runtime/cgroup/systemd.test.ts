@@ -1,8 +1,10 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
 import type { DbusMessage } from "../../../../src/linux/dbus/message.ts";
 import { CgroupError } from "../../../../src/runtime/cgroup/errors.ts";
 import { readLimits } from "../../../../src/runtime/cgroup/limits/limits.ts";
 import { systemdProperties } from "../../../../src/runtime/cgroup/limits/systemd.ts";
+import { startScope } from "../../../../src/runtime/cgroup/scope.ts";
 import { SystemdManager, unitProperties } from "../../../../src/runtime/cgroup/systemd.ts";
 import { parseSystemdCgroupsPath } from "../../../../src/runtime/cgroup/systemd-path.ts";
 import { type DbusAnswer, DbusServer } from "../../../helpers/dbus-server.ts";
@@ -128,6 +130,35 @@ test("the version is a number", async () => {
   using server = systemd({ Get: { signature: "v", body: [{ signature: "s", value: "252.17-1~deb12u1" }] } });
   using manager = await SystemdManager.connect({ direct: server.path });
   expect(await manager.version()).toBe(252);
+});
+
+describe("a scope for a container that does not run yet", () => {
+  const path = parseSystemdCgroupsPath("machine.slice:gocker:1");
+  const options = { description: "container 1", limits: systemdProperties(readLimits({ pids: { limit: 5 } })) };
+  const pidIn = (server: DbusServer): number => {
+    const properties = server.calls[0]?.body[2] as [string, { value: number[] }][];
+    return properties.find(([name]) => name === "PIDs")?.[1].value[0] ?? 0;
+  };
+  const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
+
+  test("has a process that holds its place", async () => {
+    using server = systemd({ StartTransientUnit: job("done") });
+    using manager = await SystemdManager.connect({ direct: server.path });
+    const holder = await startScope(manager, path, options);
+    const pid = pidIn(server);
+    expect(readFileSync(`/proc/${pid}/stat`, "utf8").split(" ")[3]).toBe(String(process.pid));
+    expect(server.calls[0]?.body[2]).toContainEqual(["TasksMax", { signature: "t", value: 5n }]);
+    holder[Symbol.dispose]();
+    expect(isAlive(pid)).toBeFalse();
+  });
+
+  test("leaves no process when systemd refuses", async () => {
+    using server = systemd({ StartTransientUnit: job("failed") });
+    using manager = await SystemdManager.connect({ direct: server.path });
+    await expect(startScope(manager, path, options)).rejects.toThrow(CgroupError);
+    expect(pidIn(server)).toBeGreaterThan(0);
+    expect(isAlive(pidIn(server))).toBeFalse();
+  });
 });
 
 test("a host without systemd is told so", async () => {
