@@ -47,6 +47,7 @@ export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
+export const MS_MOVE = 0x2000;
 export const MS_REC = 0x4000;
 export const MS_UNBINDABLE = 1 << 17;
 export const MS_PRIVATE = 1 << 18;
@@ -97,6 +98,7 @@ export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 /** ioctl_tty(2) */
 export const TIOCSCTTY = 0x540e;
 export const TCGETS = 0x5401;
+export const TCSETS = 0x5402;
 export const TIOCGPGRP = 0x540f;
 export const TIOCSPGRP = 0x5410;
 export const TIOCGWINSZ = 0x5413;

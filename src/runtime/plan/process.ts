@@ -46,6 +46,16 @@ const rlimits = [
 ] as const;
 const rlimitNumbers = new Map<string, number>(rlimits);
 
+/** Until the user changes, which forgets it: prctl(2), PR_SET_PDEATHSIG. */
+export function addEarlyDeathSignal(builder: PlanBuilder): void {
+  builder.add({
+    label: "Die when gocker dies, while being set up",
+    group: "process",
+    syscall: "prctl",
+    args: [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0],
+  });
+}
+
 /** A keyring of the container's own, so that it sees no key of the caller's session. keyctl(2) */
 export function addKeyring(builder: PlanBuilder, name: string): void {
   builder.add({
@@ -164,6 +174,8 @@ export interface IdentityInput {
   readonly lastCapability: number;
   /** The container is killed when the thread that made it ends. */
   readonly diesWithParent: boolean;
+  /** Adds what comes after the change of user and before the filter, which need not permit it. */
+  readonly beforeFilter?: (builder: PlanBuilder) => void;
 }
 
 /**
@@ -242,23 +254,27 @@ function addFilterAndCapabilities(builder: PlanBuilder, masks: CapabilityMasks, 
     for (let number = 0; number <= input.lastCapability; number++) {
       if ((masks.ambient & (1n << BigInt(number))) === 0n) continue;
       builder.add({
-        label: `Hand on ${capabilityName(number) ?? `capability ${number}`} to programs`,
+        label: `Raise ambient capability ${capabilityName(number) ?? number}`,
         group: "security",
         syscall: "prctl",
         args: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0],
+        // One that is not permitted and inheritable too cannot be: runc, whose own specification asks for such, goes on.
+        onError: { tolerate: ["EPERM"], report: true },
       });
     }
   };
-  if (input.seccomp === undefined) return setFinal();
-  if (input.process.noNewPrivileges === true) {
+  if (input.seccomp === undefined || input.process.noNewPrivileges === true) {
     setFinal();
-    return addSeccomp(builder, input.seccomp);
+    input.beforeFilter?.(builder);
+    if (input.seccomp !== undefined) addSeccomp(builder, input.seccomp);
+    return;
   }
   if (input.process.user.uid !== 0) {
     // Without no_new_privs a filter takes CAP_SYS_ADMIN, which the change of user took out of the effective set.
     const admin = masks.permitted | masks.inheritable | (1n << BigInt(capabilityNumber("CAP_SYS_ADMIN") as number));
     addCapset(builder, "Take back what setting a filter needs", { ...masks, effective: admin, permitted: admin });
   }
+  input.beforeFilter?.(builder);
   addSeccomp(builder, input.seccomp);
   setFinal();
 }
@@ -292,15 +308,54 @@ export function addReaper(builder: PlanBuilder, terminal: boolean): void {
   addSignalMask(builder, "Block no signals", 0);
 }
 
-/** Descriptors that are not the program's close as it starts. CVE-2024-21626: none is left to leave the root by. */
-export function addCloseOnExec(builder: PlanBuilder): void {
+/**
+ * Descriptors that are not the program's close as it starts. CVE-2024-21626: none is left to leave the root by.
+ * @param preserved how many after the standard ones are the program's too
+ */
+export function addCloseOnExec(builder: PlanBuilder, preserved = 0): void {
   builder.add({
     label: "Close every other file when the program starts",
     group: "security",
     syscall: "close_range",
-    args: [3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC],
+    args: [3 + preserved, 0xffff_ffff, CLOSE_RANGE_CLOEXEC],
   });
 }
+
+/**
+ * The container is made: its maker may leave. It waits until somebody opens the FIFO for writing, and holds nothing
+ * meanwhile but its program's own descriptors: what the plan used is closed, and nothing of gocker's was ever here.
+ * poll(2): a FIFO that nobody has had open for writing yet is not at its end.
+ * @param fifo the reading end
+ * @param preserved how many descriptors after the standard ones are the program's
+ */
+export function addWaitForStart(builder: PlanBuilder, fifo: number, preserved: number): void {
+  const pollIn = 1;
+  const kept = waitDescriptor;
+  builder.add({
+    label: "Live on when gocker leaves",
+    group,
+    syscall: "prctl",
+    args: [PR_SET_PDEATHSIG, 0, 0, 0, 0],
+  });
+  builder.add({ label: "Keep what is waited for", group, syscall: "dup3", args: [fifo, kept, O_CLOEXEC] });
+  builder.add({ label: "Close what is above it", group, syscall: "close_range", args: [kept + 1, 0xffff_ffff, 0] });
+  // The status descriptor is among these: that it closes tells that all is ready.
+  builder.add({
+    label: "Close what the plan has used, and tell that all is ready",
+    group,
+    syscall: "close_range",
+    args: [3 + preserved, kept - 1, 0],
+  });
+  builder.add({
+    label: "Wait to be started",
+    group,
+    syscall: "ppoll",
+    args: [new Uint8Array(new Uint32Array([kept, pollIn]).buffer), 1, 0, 0, signalSetSize],
+  });
+}
+
+/** Above all that a plan opens, and above those that a caller may hand on. */
+const waitDescriptor = 1023;
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

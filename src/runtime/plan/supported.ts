@@ -7,7 +7,7 @@ import type { CgroupView } from "../cgroup/cgroup.ts";
  * not start as if it had it.
  * @throws InvalidDocumentError
  */
-export function refuseUnsupported({ process, linux = {}, hooks, mounts }: RuntimeSpec): void {
+export function refuseUnsupported({ process, linux = {}, mounts }: RuntimeSpec): void {
   const asked: Record<string, unknown> = {
     "process.apparmorProfile": process?.apparmorProfile,
     "process.selinuxLabel": process?.selinuxLabel,
@@ -22,7 +22,6 @@ export function refuseUnsupported({ process, linux = {}, hooks, mounts }: Runtim
     "linux.intelRdt": linux.intelRdt,
     "linux.personality": linux.personality,
   };
-  for (const [name, list] of Object.entries(hooks ?? {})) asked[`hooks.${name}`] = list;
   mounts?.forEach(({ uidMappings, gidMappings }, index) => {
     asked[`mounts[${index}].uidMappings`] = uidMappings;
     asked[`mounts[${index}].gidMappings`] = gidMappings;
