@@ -62,7 +62,7 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   const container = options.store.reserve(options.id);
   cleanup.defer(() => container.forget());
   const cgroupsPath = cgroupPathOf(spec, options.id);
-  container.writeSpec(bundle.text);
+  container.writeSpec(bundle.text, spec);
   container.writeState(firstState(options.id, bundle, cgroupsPath));
 
   const cgroup = openCgroup(cgroupsPath);

@@ -138,6 +138,7 @@ export class RuntimeContainer implements Disposable {
   readonly id: string;
   readonly #lock: FileLock | undefined;
   #state: ContainerState | undefined;
+  #spec: RuntimeSpec | undefined;
 
   /** For {@link StateStore}, which makes these. */
   constructor(directory: string, id: string, lock: FileLock | undefined) {
@@ -169,16 +170,21 @@ export class RuntimeContainer implements Disposable {
     this.#state = state;
   }
 
-  /** Keeps the specification: what the bundle says later does not count. runtime.md, "Lifecycle" */
-  writeSpec(text: string): void {
+  /**
+   * Keeps the specification: what the bundle says later does not count. runtime.md, "Lifecycle"
+   * @param spec what was read of it
+   */
+  writeSpec(text: string, spec: RuntimeSpec): void {
     writeFileAtomic(`${this.directory}/config.json`, text);
+    this.#spec = spec;
   }
 
   /** The specification that the container was created by. @throws NotFoundError */
   readSpec(): RuntimeSpec {
+    if (this.#spec !== undefined) return this.#spec;
     const text = readIfThere(`${this.directory}/config.json`);
     if (text === undefined) throw new NotFoundError(`the specification of the container ${this.id} is missing`);
-    return parseRuntimeSpec(Buffer.from(text));
+    return (this.#spec = parseRuntimeSpec(Buffer.from(text)));
   }
 
   /** The container's cgroup. The caller disposes of it. */

@@ -3,7 +3,8 @@ import { readBundle } from "../../../runtime/bundle.ts";
 import { createContainer } from "../../../runtime/create.ts";
 import { deleteContainer } from "../../../runtime/delete.ts";
 import { startContainer } from "../../../runtime/start.ts";
-import { ContainerStateError } from "../../../runtime/state-store.ts";
+import { ContainerStateError, type RuntimeContainer, type StateStore } from "../../../runtime/state-store.ts";
+import { NotFoundError } from "../../../util/errors.ts";
 import { creationFlags, ociCommand } from "../command.ts";
 import { processStdio, waitInForeground } from "../foreground.ts";
 import { preservedDescriptors } from "../numbers.ts";
@@ -57,10 +58,21 @@ export const runCommand = ociCommand({
     const code = await waitInForeground({ pid, pidfd });
     await stdio.drain();
     cleanup.move();
-    if (!flags.keep) {
-      using ended = await store.lock(container.id);
-      await deleteContainer(ended, { force: true, warn });
-    }
+    if (!flags.keep) await deleteEnded(store, container, warn);
     return code;
   },
 });
+
+async function deleteEnded(
+  store: StateStore,
+  { id }: RuntimeContainer,
+  warn: (message: string) => void,
+): Promise<void> {
+  try {
+    using ended = await store.lock(id);
+    await deleteContainer(ended, { force: true, warn });
+  } catch (error) {
+    // Somebody else has deleted it.
+    if (!(error instanceof NotFoundError)) throw error;
+  }
+}
