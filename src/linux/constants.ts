@@ -34,6 +34,7 @@ export const O_NOFOLLOW = arm ? 0o100000 : 0o400000;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 export const AT_FDCWD = -100;
+export const AT_EACCESS = 0x200;
 export const AT_EMPTY_PATH = 0x1000;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_RECURSIVE = 0x8000;
@@ -129,3 +130,7 @@ export const F_SEAL_WRITE = 8;
 /** signal(7): the numbers are those of x86-64 and arm64. */
 export const SIGKILL = 9;
 export const SIGCHLD = 17;
+
+/** access(2) */
+export const F_OK = 0;
+export const X_OK = 1;

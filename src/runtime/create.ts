@@ -16,12 +16,11 @@ import { launchContainer, planContainer } from "./container-process.ts";
 import { deviceRules } from "./default-devices.ts";
 import { knownCapabilities, unknownCapabilities } from "./known-capabilities.ts";
 import { withEnvironment } from "./environment.ts";
-import { launchError, lowerFirst } from "./errors.ts";
+import { isAttempt, launchError, lowerFirst } from "./errors.ts";
 import { runHooks } from "./hooks.ts";
 import { openJoinTarget } from "./join-target.ts";
 import { ociState } from "./oci-state.ts";
 import { beforePivot } from "./plan/launch-plan.ts";
-import { isExecution } from "./plan/process.ts";
 import { type PlannedProcess, processOfPlan } from "./planned-process.ts";
 import type { RuntimeContainer, StateStore } from "./state-store.ts";
 
@@ -187,8 +186,8 @@ class Made {
     const outcome = await launched.status.outcome();
     const error = launchError(outcome, spec.process?.args?.[0] ?? "");
     if (error !== undefined) throw error;
-    for (const { step, errno } of outcome.reported) {
-      if (!isExecution(step)) this.#options.warn(`cannot ${lowerFirst(step.label)}: ${errnoReason(errno)}`);
+    for (const failed of outcome.reported.filter((one) => !isAttempt(one))) {
+      this.#options.warn(`cannot ${lowerFirst(failed.step.label)}: ${errnoReason(failed.errno)}`);
     }
     abandoned.move();
     return process.pid;

@@ -170,6 +170,38 @@ describe.skipIf(!canRunBundles)("what goes wrong", () => {
   });
 
   test.each([
+    ["nosuch", "executable file not found in the container's PATH"],
+    ["/no/such", "no such file or directory"],
+    ["/etc/not-executable", "permission denied"],
+    ["/etc", "is a directory"],
+  ])("create fails already when %p cannot be executed", async (program, reason) => {
+    const bundle = sandbox.bundle({ process: { args: [program] } });
+    expect(await sandbox.oci(["create", "--bundle", bundle, "missing"])).toEqual({
+      stdout: "",
+      stderr: `gocker: cannot run ${program}: ${reason}\n`,
+      exitCode: 1,
+    });
+    expect(existsSync(join(sandbox.stateRoot, "missing"))).toBe(false);
+  });
+
+  test("a time namespace has its offsets", async () => {
+    const uptime = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
+    const linux = {
+      namespaces: [
+        { type: "mount" as const },
+        { type: "uts" as const },
+        { type: "pid" as const },
+        { type: "time" as const },
+      ],
+      timeOffsets: { boottime: { secs: 1_000_000 } },
+    };
+    const bundle = sandbox.bundle({ process: { args: ["cat", "/proc/uptime"] }, linux });
+    const { stdout, exitCode } = await sandbox.oci(["run", "--bundle", bundle, "later"]);
+    expect(exitCode).toBe(0);
+    expect(Number(stdout.split(" ")[0])).toBeGreaterThan(uptime + 999_999);
+  });
+
+  test.each([
     [["state"], "gocker: oci state got 0 arguments\n  hint: usage: gocker oci state ID\n"],
     [["nonsense"], 'gocker: there is no command "nonsense"\n  hint: gocker oci --help lists the commands\n'],
     [

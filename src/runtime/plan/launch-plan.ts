@@ -89,7 +89,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   if (input.diesWithParent) addEarlyDeathSignal(builder);
   // First, so that everything that follows is counted and the cgroup namespace has the container's cgroup as its root.
   input.joinCgroup.forEach((step) => builder.add(step));
-  const namespaces = addNamespaces(builder, spec.linux?.namespaces ?? []);
+  const namespaces = addNamespaces(builder, linux.namespaces ?? [], linux.timeOffsets);
   if (namespaces.tellsChild && input.diesWithParent) addEarlyDeathSignal(builder);
   if ((namespaces.flags & CLONE_NEWNET) !== 0) addLoopback(builder);
   if (input.newKeyring !== false) addKeyring(builder, `gocker.${input.id}`);

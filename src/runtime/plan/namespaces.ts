@@ -5,15 +5,17 @@ import {
   CLONE_NEWNET,
   CLONE_NEWNS,
   CLONE_NEWPID,
+  CLONE_NEWTIME,
   CLONE_NEWUTS,
   CLONE_PARENT,
   O_CLOEXEC,
   O_RDONLY,
   SIGCHLD,
 } from "../../linux/constants.ts";
-import type { Namespace, NamespaceType } from "../../oci/runtime-spec.ts";
+import type { Linux, Namespace, NamespaceType } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { PlanBuilder } from "./builder.ts";
+import { addTimeNamespace, refuseTimeOffsets } from "./time-namespace.ts";
 
 const group = "namespaces";
 
@@ -23,6 +25,7 @@ const flags: Partial<Record<NamespaceType, number>> = {
   network: CLONE_NEWNET,
   pid: CLONE_NEWPID,
   cgroup: CLONE_NEWCGROUP,
+  time: CLONE_NEWTIME,
   mount: CLONE_NEWNS,
 };
 
@@ -36,10 +39,14 @@ export interface PlannedNamespaces {
 
 /**
  * The namespaces of a container: new ones come with its first process, but for that of cgroups, which takes the cgroup that
- * its maker is in by then; others are joined by their paths, that of mounts last, since paths are others from there on.
+ * its maker is in by then, and that of clocks, which gets its offsets before anybody is in it; others are joined by their paths, that of mounts last, since paths are others from there on.
  * @throws InvalidDocumentError
  */
-export function addNamespaces(builder: PlanBuilder, namespaces: readonly Namespace[]): PlannedNamespaces {
+export function addNamespaces(
+  builder: PlanBuilder,
+  namespaces: readonly Namespace[],
+  timeOffsets: Linux["timeOffsets"] = {},
+): PlannedNamespaces {
   let cloned = 0;
   const joined = new Map<NamespaceType, { readonly path: string; readonly where: string }>();
   const seen = new Set<NamespaceType>();
@@ -68,7 +75,9 @@ export function addNamespaces(builder: PlanBuilder, namespaces: readonly Namespa
       args: [CLONE_NEWCGROUP],
     });
   }
-  return { flags: cloned & ~CLONE_NEWCGROUP, tellsChild };
+  if ((cloned & CLONE_NEWTIME) !== 0) addTimeNamespace(builder, timeOffsets);
+  else refuseTimeOffsets(timeOffsets, { isJoined: joined.has("time") });
+  return { flags: cloned & ~(CLONE_NEWCGROUP | CLONE_NEWTIME), tellsChild };
 }
 
 /** setns(2) refuses a namespace of another type with EINVAL. */

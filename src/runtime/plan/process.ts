@@ -20,6 +20,7 @@ import { signOfLife, statusDescriptor, words, type Slot } from "../../linux/laun
 import type { Capabilities, Process, Rlimit } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { PlanBuilder } from "./builder.ts";
+import { programCandidates } from "./exec-lookup.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
 import { addSeccomp } from "./security.ts";
 
@@ -357,17 +358,13 @@ export function addWaitForStart(builder: PlanBuilder, fifo: number, preserved: n
 /** Above all that a plan opens, and above those that a caller may hand on. */
 const waitDescriptor = 1023;
 
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 /**
  * Executes `process.args`. A name without a slash is tried in each directory of the container's PATH: what fails is
  * reported, and the launcher says which failure matters. execve(2), execvp(3)
  * @throws InvalidDocumentError when there is nothing to execute
  */
 export function addExecution(builder: PlanBuilder, process: Process): void {
-  const [program] = process.args ?? [];
-  if (program === undefined) throw new InvalidDocumentError("process.args: nothing to execute");
-  const candidates = program === "" || program.includes("/") ? [program] : searchPath(process.env ?? [], program);
+  const candidates = programCandidates(process);
   const argv = words(...(process.args ?? []), 0);
   const envp = words(...(process.env ?? []), 0);
   candidates.forEach((path, index) => {
@@ -380,14 +377,6 @@ export function addExecution(builder: PlanBuilder, process: Process): void {
       ...(index < candidates.length - 1 && { onError: { tolerate: "any", report: true } }),
     });
   });
-}
-
-function searchPath(env: readonly string[], program: string): string[] {
-  const path = env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) ?? defaultPath;
-  const directories = new Set(path.split(":").filter((directory) => directory.startsWith("/")));
-  const candidates = [...directories].map((directory) => `${directory.replace(/\/+$/, "")}/${program}`);
-  // Something must fail, and be reported, where no directory is left to look in.
-  return candidates.length > 0 ? candidates : [`${defaultPath.split(":")[0]}/${program}`];
 }
 
 /** Whether a failed step was the attempt to execute the container's program. */

@@ -2,6 +2,7 @@ import type { Slot } from "../../linux/launch/plan.ts";
 import type { Process } from "../../oci/runtime-spec.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
 import type { PlanBuilder } from "./builder.ts";
+import { addExecutableCheck } from "./exec-lookup.ts";
 import {
   addCloseOnExec,
   addExecution,
@@ -53,7 +54,10 @@ export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
     lastCapability: input.lastCapability,
     diesWithParent: input.diesWithParent,
     ...(startFifo !== undefined && {
-      beforeFilter: () => addWaitForStart(builder, startFifo, input.preservedDescriptors),
+      beforeFilter: () => {
+        addExecutableCheck(builder, process);
+        addWaitForStart(builder, startFifo, input.preservedDescriptors);
+      },
     }),
   });
   if (input.reaper) addReaper(builder, process.terminal === true);

@@ -16,7 +16,6 @@ export function refuseUnsupported({ process, linux = {}, mounts }: RuntimeSpec):
     "process.execCPUAffinity": process?.execCPUAffinity,
     "linux.uidMappings": linux.uidMappings,
     "linux.gidMappings": linux.gidMappings,
-    "linux.timeOffsets": linux.timeOffsets,
     "linux.netDevices": linux.netDevices,
     "linux.mountLabel": linux.mountLabel,
     "linux.intelRdt": linux.intelRdt,

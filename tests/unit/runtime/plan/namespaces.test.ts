@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID } from "../../../../src/linux/constants.ts";
 import type { Namespace } from "../../../../src/oci/runtime-spec.ts";
 import { PlanBuilder } from "../../../../src/runtime/plan/builder.ts";
@@ -41,4 +41,37 @@ test("in a pid namespace that is joined the plan goes on in a child, which dies 
   expect(plan.tellsChild).toBe(true);
   const clone = plan.steps.findIndex(({ syscall }) => syscall === "clone");
   expect(plan.steps[clone + 1]?.label).toBe("Die when gocker dies, while being set up");
+});
+
+describe("a time namespace", () => {
+  const labels = (namespaces: readonly Namespace[], offsets: Parameters<typeof addNamespaces>[2]) => {
+    const builder = new PlanBuilder();
+    expect(addNamespaces(builder, namespaces, offsets).flags).toBe(CLONE_NEWNS);
+    return builder.steps.map(({ label }) => label);
+  };
+  const fresh: Namespace[] = [{ type: "mount" }, { type: "time" }];
+
+  test("gets its offsets before it is entered", () => {
+    expect(labels(fresh, { monotonic: { secs: 5 }, boottime: { secs: -7, nanosecs: 8 } })).toEqual([
+      "Make a time namespace",
+      "Open the offsets of its clocks",
+      "Set them: monotonic 5 0, boottime -7 8",
+      "Open the time namespace",
+      "Enter it",
+    ]);
+    expect(labels(fresh, {})).not.toContain("Open the offsets of its clocks");
+  });
+
+  test("offsets that nobody has are refused", () => {
+    const refused = (namespaces: readonly Namespace[], offsets: object) => () =>
+      addNamespaces(new PlanBuilder(), namespaces, offsets as Parameters<typeof addNamespaces>[2]);
+    const offsets = { monotonic: { secs: 5 } };
+    expect(refused([{ type: "mount" }], offsets)).toThrow("linux.timeOffsets: only a time namespace has offsets");
+    const joined: Namespace[] = [{ type: "mount" }, { type: "time", path: "/t" }];
+    expect(refused(joined, offsets)).toThrow("linux.timeOffsets: the offsets of a namespace that is joined");
+    expect(refused(fresh, { realtime: { secs: 1 } })).toThrow(
+      "linux.timeOffsets.realtime: no clock that can be offset",
+    );
+    expect(refused(fresh, { boottime: { nanosecs: -1 } })).toThrow("linux.timeOffsets.boottime.nanosecs: -1");
+  });
 });

@@ -171,7 +171,6 @@ const unsupported: Refusal[] = [
     [
       { uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] },
       { gidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] },
-      { timeOffsets: { boottime: { secs: 1 } } },
       { netDevices: { eth0: {} } },
       { mountLabel: "system_u:object_r:container_file_t:s0" },
       { intelRdt: { closID: "a" } },
