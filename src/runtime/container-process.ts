@@ -30,7 +30,6 @@ export interface ContainerProcessOptions {
     readonly release?: number | undefined;
     readonly startFifo: number;
     readonly newKeyring: boolean;
-    readonly pivot: boolean;
     readonly preservedDescriptors: number;
   };
 }

@@ -35,7 +35,6 @@ export interface CreateOptions {
   /** How many of the caller's descriptors after the standard ones the container gets. */
   readonly preservedDescriptors: number;
   readonly newKeyring: boolean;
-  readonly pivot: boolean;
   /** Told of what does not keep the container from being made. */
   readonly warn: (message: string) => void;
 }
@@ -156,7 +155,7 @@ class Made {
     using cleanup = new DisposableStack();
     const fifo = cleanup.use(makeFifo(this.#container.startFifo));
     const release = hasEarlyHooks(spec) ? cleanup.use(createPipe()) : undefined;
-    const { stdio, terminalSocket, newKeyring, pivot, preservedDescriptors } = this.#options;
+    const { stdio, terminalSocket, newKeyring, preservedDescriptors } = this.#options;
     if (spec.process?.terminal !== true) giveStdio(stdio, spec.process?.user.uid ?? 0);
     const options = {
       id: this.#container.id,
@@ -168,7 +167,7 @@ class Made {
       stdio,
       reaper: false,
       diesWithParent: true,
-      created: { startFifo: fifo.number, release: release?.reader.number, newKeyring, pivot, preservedDescriptors },
+      created: { startFifo: fifo.number, release: release?.reader.number, newKeyring, preservedDescriptors },
     } as const;
     const plan = planContainer(options);
     using launched = launchContainer(plan, options, { timed: false });

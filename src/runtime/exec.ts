@@ -41,7 +41,7 @@ export async function execInContainer(container: RuntimeContainer, options: Exec
     throw new ContainerStateError(container.id, status, "nothing can be executed in it");
   }
   if (status === "paused" && !options.ignorePaused) {
-    throw new ContainerStateError(container.id, status, "nothing can be executed in it before it is resumed");
+    throw new ContainerStateError(container.id, status, "cannot exec in a paused container");
   }
   using target = openJoinTarget(container);
   if (target === undefined) throw new ContainerStateError(container.id, "stopped", "nothing can be executed in it");

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { canRunBundles, OciSandbox } from "../helpers/bundle.ts";
+import { type BundleChange, canRunBundles, OciSandbox } from "../helpers/bundle.ts";
 import { gockerBinary } from "../helpers/binary.ts";
 import { until } from "../helpers/until.ts";
 
@@ -242,6 +242,51 @@ describe.skipIf(!canRunBundles)("what goes wrong", () => {
       expect(stdout).toMatch(new RegExp(`^  ${name} {3,}\\S`, "m"));
     }
     expect((await sandbox.oci(["create", "--help"])).stdout).toContain("--console-socket PATH");
+  });
+
+  test("features tells of what there is, and of what there is not", async () => {
+    const { stdout, exitCode } = await sandbox.oci(["features"]);
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ociVersionMin: "1.0.0",
+      mountOptions: expect.arrayContaining(["ro", "rro", "rbind", "rprivate", "nosymfollow"]),
+      linux: {
+        namespaces: expect.arrayContaining(["pid", "time"]),
+        seccomp: {
+          actions: expect.not.arrayContaining(["SCMP_ACT_NOTIFY"]),
+          archs: expect.arrayContaining(["SCMP_ARCH_X86"]),
+        },
+        mountExtensions: { idmap: { enabled: false } },
+      },
+    });
+  });
+
+  test("what is not carried out is refused, by its name", async () => {
+    const notifying = { names: ["mkdir"], action: "SCMP_ACT_NOTIFY" as const };
+    const cases: readonly (readonly [BundleChange, string])[] = [
+      [{ linux: { uidMappings: [{ containerID: 0, hostID: 0, size: 1 }] } }, "linux.uidMappings is not supported yet"],
+      [{ process: { apparmorProfile: "x" } }, "process.apparmorProfile is not supported yet"],
+      [
+        { linux: { seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [notifying] } } },
+        "linux.seccomp.syscalls: SCMP_ACT_NOTIFY is not supported yet",
+      ],
+    ];
+    for (const [change, message] of cases) {
+      const process = { args: ["true"], ...change.process };
+      const { stderr, exitCode } = await sandbox.oci([
+        "run",
+        "--bundle",
+        sandbox.bundle({ ...change, process }),
+        "refused",
+      ]);
+      expect({ message: stderr.split("\n")[0], exitCode }).toEqual({ message: `gocker: ${message}`, exitCode: 1 });
+    }
+    expect(await sandbox.oci(["--systemd-cgroup", "run", "--bundle", sandbox.bundle(), "x"])).toMatchObject({
+      exitCode: 1,
+    });
+    expect(await sandbox.oci(["create", "--no-pivot", "--bundle", sandbox.bundle(), "x"])).toMatchObject({
+      exitCode: 1,
+    });
   });
 
   test("spec writes a bundle's beginning, once", async () => {

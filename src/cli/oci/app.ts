@@ -41,6 +41,7 @@ const runtime = defineCommand({
     events: async () => (await import("./commands/events.ts")).eventsCommand,
     list: async () => (await import("./commands/list.ts")).listCommand,
     ps: async () => (await import("./commands/ps.ts")).psCommand,
+    features: async () => (await import("./commands/features.ts")).featuresCommand,
     spec: async () => (await import("./commands/spec.ts")).specCommand,
     checkpoint: async () => (await import("./commands/checkpoint.ts")).checkpointCommand,
     restore: async () => (await import("./commands/checkpoint.ts")).restoreCommand,

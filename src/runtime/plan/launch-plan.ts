@@ -18,13 +18,7 @@ import { addNamespaces } from "./namespaces.ts";
 import { addLoopback } from "./network.ts";
 import { addEarlyDeathSignal, addKeyring, addOomScore, openWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
-import {
-  addMoveSteps,
-  addPivotSteps,
-  addPropagationStep,
-  addRootPropagation,
-  addRootSteps,
-} from "./root-file-system.ts";
+import { addPivotSteps, addPropagationStep, addRootPropagation, addRootSteps } from "./root-file-system.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
 import { addMaskedPaths, addReadonlyPaths, addSysctls, type PathKinds } from "./security.ts";
 import { refuseChangesOfHost, refuseUnsupported } from "./supported.ts";
@@ -64,8 +58,6 @@ export interface LaunchPlanInput {
   readonly startFifo?: number | undefined;
   /** False: the container's processes have the caller's keyring. */
   readonly newKeyring?: boolean;
-  /** False: the root changes without pivot_root, for callers whose root is the initial RAM disk. */
-  readonly pivot?: boolean;
   /** How many descriptors after the standard ones the program gets. */
   readonly preservedDescriptors?: number;
 }
@@ -106,8 +98,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   if (input.release !== undefined) {
     for (const step of pauseSteps("Let hooks do their part", beforePivot, input.release)) builder.add(step);
   }
-  if (input.pivot === false) addMoveSteps(builder);
-  else addPivotSteps(builder);
+  addPivotSteps(builder);
   addRootPropagation(builder, linux.rootfsPropagation);
   addNames(builder, spec);
   // After hostname and before the read-only paths, which cover the settings.

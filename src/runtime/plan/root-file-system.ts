@@ -3,7 +3,6 @@ import {
   AT_RECURSIVE,
   MNT_DETACH,
   MOVE_MOUNT_F_EMPTY_PATH,
-  MS_MOVE,
   MS_PRIVATE,
   MS_REC,
   MS_SHARED,
@@ -176,22 +175,5 @@ export function addPivotSteps(builder: PlanBuilder): void {
   builder.add({ label: "Go to the new root", group, syscall: "fchdir", args: [root] });
   builder.add({ label: "Make it the root of all paths", group, syscall: "pivot_root", args: [".", "."] });
   builder.add({ label: "Let go of the host's files", group, syscall: "umount2", args: [".", MNT_DETACH] });
-  builder.add({ label: "Start at /", group, syscall: "chdir", args: ["/"] });
-}
-
-/**
- * The same where pivot_root(2) refuses because the root is the initial RAM disk: the container's root is moved over it.
- * Less is out of reach this way: what chroot(2) hides, a process with CAP_SYS_CHROOT can find.
- */
-export function addMoveSteps(builder: PlanBuilder): void {
-  const { root } = builder;
-  builder.add({ label: "Go to the new root", group, syscall: "fchdir", args: [root] });
-  builder.add({
-    label: "Move it over the root of all paths",
-    group,
-    syscall: "mount",
-    args: [".", "/", 0, MS_MOVE, 0],
-  });
-  builder.add({ label: "Make it the root of this process's paths", group, syscall: "chroot", args: ["."] });
   builder.add({ label: "Start at /", group, syscall: "chdir", args: ["/"] });
 }

@@ -14,6 +14,7 @@ export function refuseUnsupported({ process, linux = {}, mounts }: RuntimeSpec):
     "process.ioPriority": process?.ioPriority,
     "process.scheduler": process?.scheduler,
     "process.execCPUAffinity": process?.execCPUAffinity,
+    "linux.seccomp.listenerPath": linux.seccomp?.listenerPath,
     "linux.uidMappings": linux.uidMappings,
     "linux.gidMappings": linux.gidMappings,
     "linux.netDevices": linux.netDevices,

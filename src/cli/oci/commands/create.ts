@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { connectUnix } from "../../../linux/unix-socket.ts";
 import { readBundle } from "../../../runtime/bundle.ts";
 import { createContainer } from "../../../runtime/create.ts";
-import { creationFlags, ociCommand } from "../command.ts";
+import { creationFlags, ociCommand, refuseNoPivot } from "../command.ts";
 import { preservedDescriptors } from "../numbers.ts";
 import { writePidFile } from "../pid-file.ts";
 
@@ -15,6 +15,7 @@ export const createCommand = ociCommand({
   },
   flags: creationFlags,
   async run({ flags, operands, store, warn }) {
+    refuseNoPivot(flags["no-pivot"]);
     const [id = ""] = operands;
     const path = flags["console-socket"];
     using socket = path === undefined ? undefined : connectUnix(path);
@@ -26,7 +27,6 @@ export const createCommand = ociCommand({
       terminalSocket: socket?.number,
       preservedDescriptors: preservedDescriptors(flags["preserve-fds"]),
       newKeyring: !flags["no-new-keyring"],
-      pivot: !flags["no-pivot"],
       warn,
     });
     writePidFile(flags["pid-file"], created.pid);

@@ -5,7 +5,7 @@ import { deleteContainer } from "../../../runtime/delete.ts";
 import { startContainer } from "../../../runtime/start.ts";
 import { ContainerStateError, type RuntimeContainer, type StateStore } from "../../../runtime/state-store.ts";
 import { NotFoundError } from "../../../util/errors.ts";
-import { creationFlags, ociCommand } from "../command.ts";
+import { creationFlags, ociCommand, refuseNoPivot } from "../command.ts";
 import { processStdio, waitInForeground } from "../foreground.ts";
 import { preservedDescriptors } from "../numbers.ts";
 import { writePidFile } from "../pid-file.ts";
@@ -23,6 +23,7 @@ export const runCommand = ociCommand({
     keep: { type: "boolean", description: "Do not delete the container when it has ended" },
   },
   async run({ flags, operands, store, warn }) {
+    refuseNoPivot(flags["no-pivot"]);
     const bundle = readBundle(resolve(flags.bundle ?? "."));
     using stdio = processStdio({
       terminal: bundle.spec.process?.terminal === true,
@@ -37,7 +38,6 @@ export const runCommand = ociCommand({
       terminalSocket: stdio.terminalSocket,
       preservedDescriptors: preservedDescriptors(flags["preserve-fds"]),
       newKeyring: !flags["no-new-keyring"],
-      pivot: !flags["no-pivot"],
       warn,
     });
     const { container, pid } = created;
