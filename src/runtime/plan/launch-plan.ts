@@ -1,5 +1,6 @@
 import { CLONE_NEWNET, MOUNT_ATTR_RDONLY } from "../../linux/constants.ts";
 import { pauseSteps, type Slot, type Step } from "../../linux/launch/plan.ts";
+import type { LsmSupport } from "../../linux/lsm.ts";
 import type { RuntimeSpec } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
@@ -14,9 +15,10 @@ import {
   type MountFacts,
   takeSharedSources,
 } from "./mounts.ts";
+import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
 import { addNamespaces } from "./namespaces.ts";
 import { addLoopback } from "./network.ts";
-import { addEarlyDeathSignal, addKeyring, addOomScore, openWorkingDirectory } from "./process.ts";
+import { addEarlyDeathSignal, addOomScore, openWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
 import { addPivotSteps, addPropagationStep, addRootPropagation, addRootSteps } from "./root-file-system.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
@@ -40,7 +42,7 @@ export interface LaunchPlanInput {
   readonly root: RootFileSystem;
   /** How the child joins its cgroup, before anything else. */
   readonly joinCgroup: readonly Step[];
-  readonly facts: MountFacts & { readonly lastCapability: number };
+  readonly facts: MountFacts & { readonly lastCapability: number; lsm(): LsmSupport };
   readonly seccomp: SeccompFilter | undefined;
   /** Where the terminal's master side goes; needed when `process.terminal` is set. */
   readonly terminalSocket?: number | undefined;
@@ -81,10 +83,12 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   if (input.diesWithParent) addEarlyDeathSignal(builder);
   // First, so that everything that follows is counted and the cgroup namespace has the container's cgroup as its root.
   input.joinCgroup.forEach((step) => builder.add(step));
+  const proc = hasLabels(process) ? openHostProc(builder) : undefined;
   const namespaces = addNamespaces(builder, linux.namespaces ?? [], linux.timeOffsets);
   if (namespaces.tellsChild && input.diesWithParent) addEarlyDeathSignal(builder);
   if ((namespaces.flags & CLONE_NEWNET) !== 0) addLoopback(builder);
-  if (input.newKeyring !== false) addKeyring(builder, `gocker.${input.id}`);
+  const labels = proc === undefined ? undefined : { proc, lsm: facts.lsm() };
+  if (input.newKeyring !== false) addLabelledKeyring(builder, `gocker.${input.id}`, process.selinuxLabel, labels);
   if (process.oomScoreAdj !== undefined) addOomScore(builder, process.oomScoreAdj);
   // Device nodes and mount points get exactly the modes that are asked for.
   builder.add({ label: "Let modes be as given", group: "file system", syscall: "umask", args: [0] });
@@ -123,6 +127,8 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     reaper: input.reaper,
     startFifo: input.startFifo,
     preservedDescriptors: input.preservedDescriptors ?? 0,
+    personality: linux.personality,
+    labels,
   });
   return { namespaces: namespaces.flags, tellsChild: namespaces.tellsChild, steps: builder.steps };
 }
