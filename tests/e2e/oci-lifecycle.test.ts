@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BundleChange, canRunBundles, OciSandbox } from "../helpers/bundle.ts";
 import { gockerBinary } from "../helpers/binary.ts";
@@ -202,6 +202,26 @@ describe.skipIf(!canRunBundles)("what goes wrong", () => {
       stderr: expect.stringContaining("process.selinuxLabel: SELinux is not in force on this host"),
       exitCode: 1,
     });
+  });
+
+  test("a mount at a link that leads nowhere is made where it leads, below the root, and /dev can be read-only", async () => {
+    const rootfs = join(sandbox.directory, "linked");
+    Bun.spawnSync(["cp", "-a", join(sandbox.directory, "rootfs"), rootfs]);
+    symlinkSync("/there/dir", join(rootfs, "link"));
+    symlinkSync("../../../../outside", join(rootfs, "escape"));
+    const mounts = [
+      { destination: "/proc", type: "proc", source: "proc" },
+      { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "ro", "mode=755"] },
+      { destination: "/link/below", type: "tmpfs", source: "tmpfs" },
+      { destination: "/escape", type: "tmpfs", source: "tmpfs" },
+    ];
+    const script = "grep -c tmpfs /proc/mounts; test -c /dev/null && ! touch /dev/x; ls /there/dir; ls -d /outside";
+    const spec = { root: { path: rootfs }, mounts };
+    const bundle = sandbox.bundle({ process: { args: ["sh", "-c", `${script} 2>&1`] }, spec });
+    const { stdout, exitCode } = await sandbox.oci(["run", "--bundle", bundle, "linked"]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toEndWith("below\n/outside\n");
+    expect(existsSync("/outside")).toBe(false);
   });
 
   test("a time namespace has its offsets", async () => {

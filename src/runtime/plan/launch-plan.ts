@@ -150,6 +150,11 @@ function addFileSystems(builder: PlanBuilder, input: LaunchPlanInput, sources: B
   const made: MadeMounts = new Map();
   // Devices come right after /dev, so that a mount over one of them finds it.
   const devIndex = mounts.findLastIndex((mount) => mount.destination === "/dev");
+  const devMount = mounts[devIndex];
+  // One that is to be read-only becomes so when its devices are there.
+  const isReadOnly = devMount?.type === "tmpfs" && devMount.options?.includes("ro") === true;
+  if (isReadOnly)
+    mounts[devIndex] = { ...devMount, options: devMount.options?.filter((option) => option !== "ro") ?? [] };
   addMounts(builder, mounts.slice(0, devIndex + 1), { facts, made, sources });
   const dev = made.get("/dev")?.mount;
   if (dev !== undefined) addDefaultDevices(builder, dev, own);
@@ -160,6 +165,9 @@ function addFileSystems(builder: PlanBuilder, input: LaunchPlanInput, sources: B
   addMounts(builder, all.filter(isInProc), { facts, made, sources });
   if (input.nullStdio.length > 0) addNullStdio(builder, directoryOfNull(builder, dev), input.nullStdio);
   if (process.terminal === true) addTerminalSteps(builder, input, dev, made.get("/dev/pts")?.mount);
+  if (isReadOnly && dev !== undefined) {
+    builder.setMountAttributes({ label: "Make /dev read-only", group: "devices", mount: dev, set: MOUNT_ATTR_RDONLY });
+  }
   const directory = openWorkingDirectory(builder, process.cwd, (path) => facts.resolveTarget(path));
   return { directory, made };
 }
