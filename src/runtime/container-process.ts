@@ -1,16 +1,16 @@
-import { fstatSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { lastCapability } from "../linux/capabilities.ts";
-import { makeDevice } from "../linux/device-number.ts";
 import { lsmSupport } from "../linux/lsm.ts";
 import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
 import type { Step } from "../linux/launch/plan.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
-import { NotFoundError, UsageError } from "../util/errors.ts";
+import { NotFoundError } from "../util/errors.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { TargetKind } from "./plan/builder.ts";
 import { buildLaunchPlan, type LaunchPlan } from "./plan/launch-plan.ts";
 import type { RootFileSystem } from "./root.ts";
 import { compileSeccomp } from "./seccomp/compile.ts";
+import { nullDescriptors } from "./stdio.ts";
 
 /** What a container's first process is started from. */
 export interface ContainerProcessOptions {
@@ -89,23 +89,6 @@ function descriptorsOf(created: NonNullable<ContainerProcessOptions["created"]>)
   const { release, startFifo, preservedDescriptors } = created;
   const preserved = Array.from({ length: preservedDescriptors }, (_, index) => 3 + index);
   return [startFifo, ...preserved, ...(release === undefined ? [] : [release])];
-}
-
-/**
- * Which of the descriptors 0, 1 and 2 would be the host's null device. null(4)
- * @throws UsageError one of them is a directory: `..` leads from there to all of the host (CVE-2024-21626)
- */
-export function nullDescriptors(stdio: readonly number[]): number[] {
-  const device = makeDevice(1, 3);
-  return [...stdio.keys()].filter((target) => {
-    const stat = fstatSync(stdio[target] as number, { bigint: true });
-    if (stat.isDirectory()) {
-      throw new UsageError(`descriptor ${target} (${["stdin", "stdout", "stderr"][target]}) is a directory`, {
-        hint: "a container could leave its root by it; to give it a directory use -v",
-      });
-    }
-    return stat.isCharacterDevice() && stat.rdev === device;
-  });
 }
 
 /** As gocker's own procfs and sysfs have it: what is covered there is the same for all processes. */

@@ -1,4 +1,4 @@
-import { fchownSync, fstatSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { posix } from "node:path";
 import { openDirectory } from "../linux/at.ts";
 import { AT_FDCWD, O_CLOEXEC, O_NONBLOCK, O_RDONLY, SIGKILL, S_IFIFO } from "../linux/constants.ts";
@@ -23,6 +23,7 @@ import { ociState } from "./oci-state.ts";
 import { beforePivot } from "./plan/launch-plan.ts";
 import { type PlannedProcess, processOfPlan } from "./planned-process.ts";
 import type { RuntimeContainer, StateStore } from "./state-store.ts";
+import { giveStdio } from "./stdio.ts";
 
 /** What `create` is told on its command line. */
 export interface CreateOptions {
@@ -229,15 +230,4 @@ function makeFifo(path: string): OwnedFd {
   const number = libc.openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
   if (number < 0) throw systemCallError("open", { path });
   return new OwnedFd(number);
-}
-
-/** The program may open /dev/stdout and its like anew, which asks for permission on what lies behind. */
-function giveStdio(stdio: readonly number[], owner: number): void {
-  if (owner === 0) return;
-  for (const descriptor of stdio) {
-    const stat = fstatSync(descriptor);
-    if (!stat.isFIFO() && !stat.isSocket()) continue;
-    const keepGroup = -1;
-    fchownSync(descriptor, owner, keepGroup);
-  }
 }

@@ -8,7 +8,7 @@ import { execCgroupPath } from "./cgroup/exec-path.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import { openCgroup } from "./cgroup/open.ts";
 import { UsageError } from "../util/errors.ts";
-import { joinedDescriptors, nullDescriptors } from "./container-process.ts";
+import { joinedDescriptors } from "./container-process.ts";
 import { withEnvironment } from "./environment.ts";
 import { knownCapabilities } from "./known-capabilities.ts";
 import { launchError } from "./errors.ts";
@@ -17,6 +17,7 @@ import { buildExecPlan } from "./plan/exec-plan.ts";
 import { compileSeccomp } from "./seccomp/compile.ts";
 import { type PlannedProcess, processOfPlan } from "./planned-process.ts";
 import { ContainerStateError, type RuntimeContainer } from "./state-store.ts";
+import { giveStdio, nullDescriptors } from "./stdio.ts";
 
 /** What a further process in a container is started with. */
 export interface ExecOptions {
@@ -54,6 +55,7 @@ export async function execInContainer(container: RuntimeContainer, options: Exec
   const affinity = spec.process?.execCPUAffinity;
   const { stdio, terminalSocket, newKeyring, preservedDescriptors } = options;
   const process = withEnvironment(knownCapabilities(options.process), target.root);
+  if (process.terminal !== true) giveStdio(stdio, process.user.uid);
   const joinCgroup = cgroup.joinSteps();
   const steps = buildExecPlan({
     id: container.id,

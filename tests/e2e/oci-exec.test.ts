@@ -51,6 +51,24 @@ describe.skipIf(!canRunBundles)("exec", () => {
     );
   });
 
+  test("another user can open its outputs anew", async () => {
+    const { gockerBinary } = await import("../helpers/binary.ts");
+    const words = [
+      "oci",
+      "--root",
+      sandbox.stateRoot,
+      "exec",
+      "--user",
+      "1000",
+      "c",
+      "sh",
+      "-c",
+      "echo anew > /dev/stdout",
+    ];
+    const child = Bun.spawn([gockerBinary(), ...words], { stdout: "pipe", stderr: "pipe", env: {} });
+    expect({ out: await child.stdout.text(), err: await child.stderr.text() }).toEqual({ out: "anew\n", err: "" });
+  });
+
   test("the process as JSON, with a pid file, detached", async () => {
     const file = join(sandbox.directory, "process.json");
     const pidFile = join(sandbox.directory, "exec-pid");
