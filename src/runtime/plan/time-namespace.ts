@@ -1,0 +1,72 @@
+import { AT_FDCWD, CLONE_NEWTIME, O_CLOEXEC, O_RDONLY, O_WRONLY } from "../../linux/constants.ts";
+import type { Slot, Step } from "../../linux/launch/plan.ts";
+import type { Linux } from "../../oci/runtime-spec.ts";
+import { InvalidDocumentError } from "../../util/errors.ts";
+import type { PlanBuilder } from "./builder.ts";
+import type { NamespacePlan } from "./namespaces.ts";
+
+const group = "namespaces";
+
+/**
+ * A time namespace, with the offsets of `linux.timeOffsets`, which can only be set while nobody is in it. The process
+ * itself enters it (children would anyhow, and since Linux 6.1 who executes): else a created container would not be in
+ * it. By gocker's /proc, and before the process becomes another user. time_namespaces(7), Linux 5.6
+ * @param proc what `addNamespaces` returned
+ */
+export function addTimeNamespace(builder: PlanBuilder, offsets: NonNullable<Linux["timeOffsets"]>, proc?: Slot): void {
+  const self = (name: string, flags: number): Step["args"] =>
+    proc === undefined
+      ? [AT_FDCWD, `/proc/self/${name}`, flags | O_CLOEXEC]
+      : [proc, `self/${name}`, flags | O_CLOEXEC];
+  builder.add({ label: "Make a time namespace", group, syscall: "unshare", args: [CLONE_NEWTIME] });
+  const text = timeOffsetsText(offsets);
+  if (text !== "") {
+    const path = "/proc/self/timens_offsets";
+    const file = builder.addFor("time offsets", {
+      label: "Open the offsets of its clocks",
+      group,
+      syscall: "openat",
+      args: self("timens_offsets", O_WRONLY),
+      path,
+    });
+    const bytes = Buffer.from(text);
+    const shown = text.trim().replaceAll("\n", ", ");
+    builder.add({ label: `Set them: ${shown}`, group, syscall: "write", args: [file, bytes, bytes.length], path });
+  }
+  const namespace = builder.addFor("time namespace", {
+    label: "Open the time namespace",
+    group,
+    syscall: "openat",
+    args: self("ns/time_for_children", O_RDONLY),
+    path: "/proc/self/ns/time_for_children",
+  });
+  builder.add({ label: "Enter it", group, syscall: "setns", args: [namespace, CLONE_NEWTIME] });
+}
+
+const clocks = ["monotonic", "boottime"];
+
+/** As /proc/PID/timens_offsets takes it: a line for each clock. @throws InvalidDocumentError */
+function timeOffsetsText(offsets: NonNullable<Linux["timeOffsets"]>): string {
+  return Object.entries(offsets)
+    .map(([clock, { secs = 0, nanosecs = 0 }]) => {
+      const property = `linux.timeOffsets.${clock}`;
+      if (!clocks.includes(clock)) {
+        throw new InvalidDocumentError(`${property}: no clock that can be offset`, { hint: clocks.join(" and ") });
+      }
+      if (!Number.isSafeInteger(secs)) throw new InvalidDocumentError(`${property}.secs: ${secs} is no whole number`);
+      if (!Number.isInteger(nanosecs) || nanosecs < 0 || nanosecs >= 1_000_000_000) {
+        throw new InvalidDocumentError(`${property}.nanosecs: ${nanosecs} is not from 0 to 999999999`);
+      }
+      return `${clock} ${secs} ${nanosecs}\n`;
+    })
+    .join("");
+}
+
+/** @throws InvalidDocumentError for offsets without a time namespace that is new */
+export function checkTimeOffsets(offsets: Linux["timeOffsets"], plan: NamespacePlan): void {
+  if (offsets === undefined || Object.keys(offsets).length === 0 || plan.makesTime) return;
+  const reason = plan.own.has("time")
+    ? "the offsets of a namespace that is joined cannot be set"
+    : "only a time namespace has offsets, and linux.namespaces has none";
+  throw new InvalidDocumentError(`linux.timeOffsets: ${reason}`);
+}
