@@ -1,6 +1,7 @@
 import { errnos, errnoReason, systemCallError } from "../linux/errno.ts";
 import type { FailedStep, LaunchOutcome } from "../linux/launch/status.ts";
 import { GockerError, type GockerErrorOptions } from "../util/errors.ts";
+import { isExecutableCheck } from "./plan/exec-lookup.ts";
 import { isExecution } from "./plan/process.ts";
 
 /** The container's program could not be executed: not found, or found and not fit for it. */
@@ -32,13 +33,18 @@ const missing: ReadonlySet<number> = new Set([errnos.ENOENT, errnos.ENOTDIR]);
 export function launchError(outcome: LaunchOutcome, program: string): GockerError | undefined {
   const { fatal } = outcome;
   if (fatal === undefined) return undefined;
-  if (!isExecution(fatal.step)) return stepError(fatal);
-  const attempts = [...outcome.reported, fatal].filter(({ step }) => isExecution(step));
+  if (!isAttempt(fatal)) return stepError(fatal);
+  const attempts = [...outcome.reported, fatal].filter(isAttempt);
   // As execvp has it: a place where something was found says more than the places where nothing was.
   const telling = attempts.find(({ errno }) => !missing.has(errno));
   if (telling !== undefined) return new ExecutionError(program, errnoReason(telling.errno), 126);
   const reason = program.includes("/") ? errnoReason(fatal.errno) : "not found in the container's PATH";
   return new ExecutionError(program, reason, 127);
+}
+
+/** The program was executed, or looked for before the container is started. */
+function isAttempt({ step }: FailedStep): boolean {
+  return isExecution(step) || isExecutableCheck(step);
 }
 
 function stepError({ step, errno }: FailedStep): GockerError {
