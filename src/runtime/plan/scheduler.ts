@@ -1,0 +1,200 @@
+import type { Process } from "../../oci/runtime-spec.ts";
+import { InvalidDocumentError } from "../../util/errors.ts";
+import type { PlanBuilder } from "./builder.ts";
+
+const group = "process";
+
+/** sched(7), linux/sched.h. SCHED_ISO has a number there and has never been made. */
+const policies = new Map([
+  ["SCHED_OTHER", 0],
+  ["SCHED_FIFO", 1],
+  ["SCHED_RR", 2],
+  ["SCHED_BATCH", 3],
+  ["SCHED_IDLE", 5],
+  ["SCHED_DEADLINE", 6],
+]);
+
+/** sched_setattr(2), linux/sched.h */
+const schedulerFlags = new Map([
+  ["SCHED_FLAG_RESET_ON_FORK", 0x01],
+  ["SCHED_FLAG_RECLAIM", 0x02],
+  ["SCHED_FLAG_DL_OVERRUN", 0x04],
+  ["SCHED_FLAG_KEEP_POLICY", 0x08],
+  ["SCHED_FLAG_KEEP_PARAMS", 0x10],
+  ["SCHED_FLAG_UTIL_CLAMP_MIN", 0x20],
+  ["SCHED_FLAG_UTIL_CLAMP_MAX", 0x40],
+]);
+const utilClampFlags = 0x60;
+
+/** `struct sched_attr`, as it was at first and with the two numbers that go with the flags for clamping. */
+const attributesSize = 48;
+const attributesSizeWithClamps = 56;
+
+type Scheduler = NonNullable<Process["scheduler"]>;
+
+/**
+ * `process.scheduler`. While the process may still raise its priority: before it gives up CAP_SYS_NICE. sched_setattr(2)
+ * @throws InvalidDocumentError
+ */
+export function addScheduler(builder: PlanBuilder, scheduler: Scheduler | undefined): void {
+  if (scheduler === undefined) return;
+  const { policy } = scheduler;
+  const number = policies.get(policy);
+  if (number === undefined) {
+    const reason = policy === "SCHED_ISO" ? "Linux has no such policy yet" : "no policy of the scheduler";
+    throw new InvalidDocumentError(`process.scheduler.policy: ${policy}: ${reason}`, {
+      hint: [...policies.keys()].join(", "),
+    });
+  }
+  const flags = flagsOf(scheduler["flags"]);
+  const nice = numberOf(scheduler, "nice", -20, 19);
+  const priority = numberOf(scheduler, "priority", 0, 99);
+  const isRealTime = policy === "SCHED_FIFO" || policy === "SCHED_RR";
+  if (priority !== 0 && !isRealTime) {
+    throw new InvalidDocumentError(`process.scheduler.priority: only SCHED_FIFO and SCHED_RR have one, not ${policy}`);
+  }
+  if (priority === 0 && isRealTime) {
+    throw new InvalidDocumentError(`process.scheduler.priority: ${policy} needs one from 1 to 99`);
+  }
+  const attributes = new DataView(
+    new ArrayBuffer((flags & utilClampFlags) === 0 ? attributesSize : attributesSizeWithClamps),
+  );
+  attributes.setUint32(0, attributes.byteLength, true);
+  attributes.setUint32(4, number, true);
+  attributes.setBigUint64(8, BigInt(flags), true);
+  attributes.setInt32(16, nice, true);
+  attributes.setUint32(20, priority, true);
+  deadlineTimes(scheduler).forEach((time, index) => attributes.setBigUint64(24 + index * 8, BigInt(time), true));
+  builder.add({
+    label: `Be scheduled by ${policy}, as process.scheduler has it`,
+    group,
+    syscall: "sched_setattr",
+    args: [0, new Uint8Array(attributes.buffer), 0],
+  });
+}
+
+function flagsOf(flags: unknown): number {
+  if (flags === undefined || flags === null) return 0;
+  if (!Array.isArray(flags)) throw new InvalidDocumentError("process.scheduler.flags: no list");
+  let bits = 0;
+  for (const [index, flag] of (flags as unknown[]).entries()) {
+    const bit = schedulerFlags.get(String(flag));
+    if (bit === undefined) {
+      throw new InvalidDocumentError(`process.scheduler.flags[${index}]: unknown flag ${String(flag)}`);
+    }
+    bits |= bit;
+  }
+  return bits;
+}
+
+/** A number of the scheduler, 0 when it is not given. */
+function numberOf(scheduler: Scheduler, name: string, least: number, most: number): number {
+  const value: unknown = scheduler[name] ?? 0;
+  if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new InvalidDocumentError(`process.scheduler.${name}: ${JSON.stringify(value)} is not from ${least} to ${most}`);
+}
+
+/** Runtime, deadline and period in nanoseconds. sched(7): they grow in this order, and no period means the deadline */
+function deadlineTimes(scheduler: Scheduler): number[] {
+  const most = Number.MAX_SAFE_INTEGER;
+  const times = ["runtime", "deadline", "period"].map((name) => ({ name, value: numberOf(scheduler, name, 0, most) }));
+  const given = times.find(({ value }) => value !== 0);
+  if (scheduler.policy !== "SCHED_DEADLINE") {
+    if (given === undefined) return [0, 0, 0];
+    throw new InvalidDocumentError(`process.scheduler.${given.name}: only SCHED_DEADLINE has one`);
+  }
+  const [runtime = 0, deadline = 0, period = 0] = times.map(({ value }) => value);
+  if (runtime === 0 || deadline < runtime) {
+    throw new InvalidDocumentError(
+      "process.scheduler: SCHED_DEADLINE needs a runtime, and a deadline not before its end",
+    );
+  }
+  if (period !== 0 && period < deadline) {
+    throw new InvalidDocumentError("process.scheduler.period: shorter than the deadline");
+  }
+  return [runtime, deadline, period];
+}
+
+/** ioprio_set(2) */
+const ioClasses = new Map([
+  ["IOPRIO_CLASS_RT", 1],
+  ["IOPRIO_CLASS_BE", 2],
+  ["IOPRIO_CLASS_IDLE", 3],
+]);
+const ioClassShift = 13;
+
+/** `process.ioPriority`. While the process may still raise it. ioprio_set(2) @throws InvalidDocumentError */
+export function addIoPriority(builder: PlanBuilder, ioPriority: Process["ioPriority"]): void {
+  if (ioPriority === undefined) return;
+  const { class: name } = ioPriority;
+  // Where it is 0, callers leave it out.
+  const priority = (ioPriority.priority as number | undefined) ?? 0;
+  const number = ioClasses.get(name);
+  if (number === undefined) {
+    throw new InvalidDocumentError(`process.ioPriority.class: unknown class ${name}`, {
+      hint: [...ioClasses.keys()].join(", "),
+    });
+  }
+  if (!Number.isInteger(priority) || priority < 0 || priority > 7) {
+    throw new InvalidDocumentError(`process.ioPriority.priority: ${priority} is not from 0 to 7`);
+  }
+  const whoProcess = 1;
+  builder.add({
+    label: `Read and write by ${name}, priority ${priority}`,
+    group,
+    syscall: "ioprio_set",
+    args: [whoProcess, 0, (number << ioClassShift) | priority],
+  });
+}
+
+type Affinity = Process["execCPUAffinity"];
+
+/** The CPUs that an `exec` runs on until it has joined the container's cgroup. @throws InvalidDocumentError */
+export function addInitialAffinity(builder: PlanBuilder, affinity: Affinity): void {
+  addAffinity(builder, affinity?.initial, "initial");
+}
+
+/** The CPUs that an `exec` runs on from then on. @throws InvalidDocumentError */
+export function addFinalAffinity(builder: PlanBuilder, affinity: Affinity): void {
+  addAffinity(builder, affinity?.final, "final");
+}
+
+/** sched_setaffinity(2): EINVAL when the process may run on none of them. An empty list stands for none given. */
+function addAffinity(builder: PlanBuilder, list: string | undefined, name: "initial" | "final"): void {
+  if (list === undefined || list === "") return;
+  const property = `process.execCPUAffinity.${name}`;
+  const mask = cpuMask(list, property);
+  builder.add({
+    label: `Run on the CPUs ${list} of ${property}`,
+    group,
+    syscall: "sched_setaffinity",
+    args: [0, mask.length, mask],
+  });
+}
+
+/** What the kernel can be built for at most on x86-64, arm64 has less. */
+const mostCpus = 8192;
+
+/**
+ * A list such as `0-3,7` as a bit for each CPU, in whole words of 64 bits. cpuset(7), "List format"
+ * @param property where the list stands, for messages
+ * @throws InvalidDocumentError
+ */
+export function cpuMask(list: string, property: string): Uint8Array {
+  const mask = new Uint8Array(mostCpus / 8);
+  let last = -1;
+  for (const element of list.split(",")) {
+    const range = element.trim();
+    if (range === "") continue;
+    const match = /^(\d+)(?:-(\d+))?$/.exec(range);
+    const from = Number(match?.[1] ?? Number.NaN);
+    const to = match?.[2] === undefined ? from : Number(match[2]);
+    if (!(from <= to)) throw new InvalidDocumentError(`${property}: ${range} is no CPU or range of CPUs`);
+    if (to >= mostCpus)
+      throw new InvalidDocumentError(`${property}: there is no CPU ${to}, the last is ${mostCpus - 1}`);
+    for (let cpu = from; cpu <= to; cpu++) (mask[cpu >> 3] as number) |= 1 << (cpu & 7);
+    if (to > last) last = to;
+  }
+  if (last < 0) throw new InvalidDocumentError(`${property}: names no CPU`);
+  return mask.slice(0, ((last >> 6) + 1) * 8);
+}
