@@ -137,8 +137,9 @@ export interface AddNamespacesInput {
 /**
  * Joins and makes the namespaces that the process is not born into. To come first in a plan: paths are the host's. What
  * belongs to a process and not to its children (a death signal) must come after it. setns(2), unshare(2), clone(2)
- * @returns the directory of gocker's own /proc, for what later steps must write there about the process; undefined when
- * nothing was opened as nothing was to be done
+ * @returns the directory of gocker's own /proc, for what later steps must write there about the process, and to be closed
+ * by {@link closeHostProc} before the container's program or anything of it runs; undefined when nothing was opened as
+ * nothing was to be done
  */
 export function addNamespaces(builder: PlanBuilder, input: AddNamespacesInput): Slot | undefined {
   const { plan } = input;
@@ -175,6 +176,11 @@ export function openHostProc(builder: PlanBuilder): Slot {
   });
 }
 
+/** Whoever can look into the process, which waits for its start, would come to the host's files by it. */
+export function closeHostProc(builder: PlanBuilder, proc: Slot): void {
+  builder.add({ label: "Close the host's /proc", group, syscall: "close", args: [proc] });
+}
+
 /** The process knows its number in its own pid namespace only; gocker's procfs has the one that gocker knows it by. */
 function addPidReport(builder: PlanBuilder, proc: Slot, descriptor: number): void {
   const number = new Uint8Array(16);
@@ -206,11 +212,22 @@ function addJoins(builder: PlanBuilder, joins: readonly JoinedNamespace[]): void
     // What tells the second attempt that the first was successful.
     builder.add({ label: "It is done", group, syscall: "close", args: [join.file] });
   }
-  if (user === undefined) return;
-  builder.add(joinStep(user, user.file));
-  for (const join of others) {
-    const step = joinStep(join, join.file);
-    builder.add({ ...step, label: `${step.label}, unless it is done`, onError: { tolerate: ["EBADF"] } });
+  if (user !== undefined) {
+    builder.add(joinStep(user, user.file));
+    for (const join of others) {
+      const step = joinStep(join, join.file);
+      builder.add({ ...step, label: `${step.label}, unless it is done`, onError: { tolerate: ["EBADF"] } });
+    }
+  }
+  // A process that waits for its start must not hold a way to the host's.
+  for (const { type, file } of opened) {
+    builder.add({
+      label: `Close the ${type} namespace's file`,
+      group,
+      syscall: "close",
+      args: [file],
+      ...(user !== undefined && { onError: { tolerate: ["EBADF"] } }),
+    });
   }
 }
 

@@ -137,6 +137,8 @@ describe("the steps", () => {
       'openat(AT_FDCWD, "/ns/mount", O_RDONLY|O_CLOEXEC) → mount namespace',
       "setns(‹network namespace›, CLONE_NEWNET)",
       "setns(‹mount namespace›, CLONE_NEWNS)",
+      "close(‹network namespace›)",
+      "close(‹mount namespace›)",
     ]);
   });
 
@@ -146,6 +148,8 @@ describe("the steps", () => {
       "close(‹network namespace›)",
       "setns(‹user namespace›, CLONE_NEWUSER)",
       "setns(‹network namespace›, CLONE_NEWNET) tolerates EBADF",
+      "close(‹user namespace›) tolerates EBADF",
+      "close(‹network namespace›) tolerates EBADF",
       "clone(SIGCHLD|CLONE_NEWNS|CLONE_NEWPID|CLONE_PARENT)",
       'readlinkat(‹proc of the host›, "self", {16 bytes}, 16) → length of the number',
       "write(9, {16 bytes}, ‹length of the number›)",
@@ -350,10 +354,12 @@ describe("offsets of clocks", () => {
       "unshare(CLONE_NEWTIME)",
       'openat(AT_FDCWD, "/proc/self/timens_offsets", O_WRONLY|O_CLOEXEC) → time offsets',
       'write(‹time offsets›, "boottime -5 7\n", 14)'.replace("\n", "\\n"),
+      "close(‹time offsets›)",
       'openat(AT_FDCWD, "/proc/self/ns/time_for_children", O_RDONLY|O_CLOEXEC) → time namespace',
       "setns(‹time namespace›, CLONE_NEWTIME)",
+      "close(‹time namespace›)",
     ]);
-    expect(steps({})).toHaveLength(3);
+    expect(steps({})).toHaveLength(4);
   });
 
   test.each([
