@@ -12,11 +12,12 @@ import { provideImage, recipes } from "./bench/images.ts";
 import { describeMachine, loadAverage } from "./bench/machine.ts";
 import { type Report, reportAsJson, reportAsText, type Section } from "./bench/report.ts";
 import { prepareSetting, type Setting } from "./bench/setting.ts";
+import { burstContenders, runtimeContenders } from "./bench/runtime.ts";
 import { startUpContenders } from "./bench/start-up.ts";
 import { type Network, prepareWarmImage, warmContenders } from "./bench/warm.ts";
 
 const repository = resolve(import.meta.dir, "..");
-const allSections = ["start-up", "run-none", "run-host", "pull-debian", "pull-node"] as const;
+const allSections = ["start-up", "run-none", "run-host", "oci-run", "oci-burst", "pull-debian", "pull-node"] as const;
 type SectionName = (typeof allSections)[number];
 
 const usage = `usage: bun scripts/bench.ts [OPTIONS] [SECTION...]
@@ -65,11 +66,16 @@ async function measureAll(setting: Setting): Promise<void> {
     await measure("Start-up: the time until a program that does nothing has ended", await startUpContenders(setting));
   }
   const networks = (["none", "host"] as const satisfies Network[]).filter((network) => chosen(`run-${network}`));
-  if (networks.length > 0) {
+  const runtimes = (["oci-run", "oci-burst"] as const).filter(chosen);
+  if (networks.length > 0 || runtimes.length > 0) {
     const image = await prepareWarmImage(setting);
     for (const network of networks) {
       const contenders = await warmContenders(setting, image, network);
       await measure(`Warm start: run --rm --network ${network} IMAGE true`, contenders);
+    }
+    if (chosen("oci-run")) await measure("OCI runtimes: run of one bundle", await runtimeContenders(setting, image));
+    if (chosen("oci-burst")) {
+      await measure("OCI runtimes: 20 containers at once", await burstContenders(setting, image));
     }
   }
   for (const name of ["debian", "node"] as const) if (chosen(`pull-${name}`)) await measurePulls(setting, name);

@@ -4,10 +4,16 @@
  */
 const words = process.argv.slice(2);
 
+/** Called by a link of this name, gocker is an OCI runtime: callers such as containerd name one program, without words. */
+const isRuntime = process.argv0.split("/").at(-1) === "gocker-oci";
+
 /** Milliseconds after which this process does more than start a container. */
 const startUp = 500;
 
-if (words.length === 1 && (words[0] === "--version" || words[0] === "-v")) {
+if (isRuntime || words[0] === "oci") {
+  const { main } = await import("./cli/oci/app.ts");
+  process.exit(await main(isRuntime ? words : words.slice(1)));
+} else if (words.length === 1 && (words[0] === "--version" || words[0] === "-v")) {
   const { version } = await import("./util/version.ts");
   console.log(`gocker version ${version}`);
 } else {

@@ -76,7 +76,11 @@ export async function warmContenders(setting: Setting, image: WarmImage, network
 }
 
 /** A bundle as `crun spec` makes it: no seccomp filter, few mounts, no image, no layers. */
-async function bareBundle(setting: Setting, image: WarmImage, network: Network): Promise<string> {
+export async function bareBundle(
+  setting: Setting,
+  image: Pick<WarmImage, "rootDirectory">,
+  network: Network,
+): Promise<string> {
   const bundle = ownDirectory(setting, `bundle-bare-${network}`);
   const generator = ["crun", "runc"].find((name) => Bun.which(name) !== null);
   if (generator === undefined) throw new Error("neither crun nor runc is installed");

@@ -161,22 +161,31 @@ async function showVersion(): Promise<number> {
 }
 
 async function showGeneralHelp(): Promise<number> {
-  const [{ generalHelp }, layout] = await Promise.all([import("./help.ts"), helpLayout()]);
-  const all = await Promise.all(Object.values(commands).map((load) => load()));
-  writeOutput(generalHelp(all, globalFlags, layout));
+  const [{ programHelp }, layout] = await Promise.all([
+    import("./help.ts"),
+    import("./help-layout.ts").then((module) => module.helpLayout()),
+  ]);
+  const described = {
+    name: "gocker",
+    about: "containers from scratch: one file, no daemon, no helper programs",
+    commands: await Promise.all(Object.values(commands).map((load) => load())),
+    flags: globalFlags,
+    examples: [
+      { words: "gocker run -it alpine sh", does: "A shell in Alpine Linux" },
+      { words: "gocker run --explain=only alpine", does: "Every system call that would make that container" },
+      { words: "gocker COMMAND --help", does: "All about one command" },
+      { words: "gocker oci --help", does: "gocker as the OCI runtime of containerd, CRI-O and podman" },
+    ],
+  };
+  writeOutput(programHelp(described, layout));
   return 0;
 }
 
 async function showCommandHelp(command: Command, common: FlagDefinitions): Promise<number> {
-  const [{ commandHelp }, layout] = await Promise.all([import("./help.ts"), helpLayout()]);
+  const [{ commandHelp }, layout] = await Promise.all([
+    import("./help.ts"),
+    import("./help-layout.ts").then((module) => module.helpLayout()),
+  ]);
   writeOutput(commandHelp(command, common, layout));
   return 0;
-}
-
-async function helpLayout() {
-  const [{ outputWidth, wantsColour }, { style }] = await Promise.all([
-    import("./output/terminal.ts"),
-    import("./output/style.ts"),
-  ]);
-  return { style: style(wantsColour(1)), width: Math.min(outputWidth(1, 100), 120) };
 }

@@ -52,6 +52,11 @@ export function reportError(
   return { text: `${lines.join("\n")}\n`, exitCode: exitCodeOf(main) };
 }
 
+/** The error that matters in one sentence, without a hint and without colours: for logs. */
+export function errorSentence(error: unknown): string {
+  return messageOf(unpack(error).main);
+}
+
 function exitCodeOf(error: unknown): number {
   return (error instanceof GockerError ? exitCodes.get(error.code) : undefined) ?? failed;
 }

@@ -1,4 +1,4 @@
-import type { Command } from "./command.ts";
+import type { CommandMeta } from "./command.ts";
 import { aliases, type FlagDefinition, type FlagDefinitions, valueHint } from "./flags.ts";
 import type { Style } from "./output/style.ts";
 import { padEnd } from "./output/table.ts";
@@ -9,18 +9,32 @@ export interface HelpLayout {
   readonly width: number;
 }
 
+/** What the help tells of a command. */
+interface HelpedCommand {
+  readonly meta: Pick<CommandMeta, "name" | "description" | "usage" | "notes" | "examples">;
+  readonly args: FlagDefinitions;
+}
+
 /** Descriptions of flags begin no further right than this. */
 const widestFlag = 34;
 
 const repetition = "Flags with ... may come several times.";
 
-/** The help of one command: `gocker run --help`. */
-export function commandHelp(command: Command, common: FlagDefinitions, layout: HelpLayout): string {
+/**
+ * The help of one command: `gocker run --help`.
+ * @param program the words before the command's name
+ */
+export function commandHelp(
+  command: HelpedCommand,
+  common: FlagDefinitions,
+  layout: HelpLayout,
+  program = "gocker",
+): string {
   const { meta, args } = command;
   const { style } = layout;
   const sections = [
-    `${style.bold(`gocker ${meta.name}`)}: ${meta.description}\n`,
-    section("Usage", [`gocker ${meta.name} ${meta.usage}`.trimEnd(), "", repetition], style),
+    `${style.bold(`${program} ${meta.name}`)}: ${meta.description}\n`,
+    section("Usage", [`${program} ${meta.name} ${meta.usage}`.trimEnd(), "", repetition], style),
     ...flagSections(args, layout),
     ...(meta.notes ?? []).map((note) => section(note.heading, wrap(note.text, layout.width - 2), style)),
     ...flagSections(common, layout, "Everywhere"),
@@ -31,13 +45,23 @@ export function commandHelp(command: Command, common: FlagDefinitions, layout: H
   return sections.join("\n");
 }
 
-/** The help of gocker itself. */
-export function generalHelp(commands: readonly Command[], flags: FlagDefinitions, layout: HelpLayout): string {
+/** What {@link programHelp} tells of a command line with commands. */
+export interface HelpedProgram {
+  /** The words before a command's name. */
+  readonly name: string;
+  readonly about: string;
+  readonly commands: readonly HelpedCommand[];
+  readonly flags: FlagDefinitions;
+  readonly examples: readonly { readonly words: string; readonly does: string }[];
+}
+
+/** The help of gocker itself, or of a command line within it. */
+export function programHelp({ name, about, commands, flags, examples }: HelpedProgram, layout: HelpLayout): string {
   const { style } = layout;
   const widest = Math.max(...commands.map(({ meta }) => meta.name.length));
   return [
-    `${style.bold("gocker")}: containers from scratch: one file, no daemon, no helper programs\n`,
-    section("Usage", ["gocker [OPTIONS] COMMAND [ARG...]", "", repetition], style),
+    `${style.bold(name)}: ${about}\n`,
+    section("Usage", [`${name} [OPTIONS] COMMAND [ARG...]`, "", repetition], style),
     section(
       "Commands",
       commands.map(({ meta }) => `${style.cyan(padEnd(meta.name, widest))}   ${meta.description}`),
@@ -46,14 +70,7 @@ export function generalHelp(commands: readonly Command[], flags: FlagDefinitions
     ...flagSections(flags, layout, "Options"),
     section(
       "Examples",
-      [
-        style.cyan("gocker run -it alpine sh"),
-        "    A shell in Alpine Linux",
-        style.cyan("gocker run --explain=only alpine"),
-        "    Every system call that would make that container",
-        style.cyan("gocker COMMAND --help"),
-        "    All about one command",
-      ],
+      examples.flatMap(({ words, does }) => [style.cyan(words), `    ${does}`]),
       style,
     ),
   ].join("\n");

@@ -1,5 +1,5 @@
 import type { FileLock } from "../linux/lock.ts";
-import { processStartTime } from "../linux/process-start.ts";
+import { processState } from "../linux/process-state.ts";
 import { GockerError } from "../util/errors.ts";
 import type { ContainerRecord, ContainerState } from "./record.ts";
 
@@ -52,7 +52,7 @@ export class ClaimedContainer implements Disposable {
 
   /** The first process was started. */
   markRunning(pid: number): void {
-    const pidStartTime = processStartTime(pid);
+    const pidStartTime = processState(pid)?.startTime;
     this.#setState({
       status: "running",
       pid,

@@ -4,7 +4,7 @@ import type { ContainerStore } from "../container/records.ts";
 import { removeContainer as remove } from "../container/remove.ts";
 import { OwnedFd } from "../linux/fd.ts";
 import { openPidfd, sendSignal } from "../linux/process.ts";
-import { processStartTime } from "../linux/process-start.ts";
+import { processState } from "../linux/process-state.ts";
 import { ConflictError, NotFoundError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 import { openContainers } from "./reconcile.ts";
@@ -93,5 +93,5 @@ function killFirstProcess({ state }: ContainerRecord): void {
   if (number === undefined) return;
   using pidfd = new OwnedFd(number);
   // Compared after opening: from now on the descriptor cannot come to mean another process.
-  if (processStartTime(state.pid) === state.pidStartTime) sendSignal(pidfd, sigkill);
+  if (processState(state.pid)?.startTime === state.pidStartTime) sendSignal(pidfd, sigkill);
 }

@@ -1,9 +1,17 @@
 import { ptr } from "bun:ffi";
 import { readdirSync } from "node:fs";
-import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "./constants.ts";
+import {
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+} from "./constants.ts";
 import { errnos, systemCallError } from "./errno.ts";
 import { OwnedFd } from "./fd.ts";
-import { errno, libc } from "./libc.ts";
+import { cString, errno, libc } from "./libc.ts";
 import { syscallNumber } from "./syscalls.ts";
 
 /**
@@ -53,6 +61,35 @@ export function openAt(directory: number, name: ByteString, flags: number, mode 
   if (file === undefined) throw systemCallError("openat", { path: fromByteString(name) }, errnos.ENOENT);
   return file;
 }
+
+/**
+ * Opens a path below a directory as if that were the root of all paths: links lead nowhere else, and magic links of a
+ * procfs are refused. openat2(2), Linux 5.6
+ * @returns undefined when there is nothing, or nothing that may be opened
+ * @throws SystemCallError
+ */
+export function openInDirectory(directory: number, path: string, flags: number): OwnedFd | undefined {
+  const how = new BigUint64Array([BigInt(flags), 0n, BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)]);
+  const name = cString(path);
+  for (;;) {
+    const openat2 = syscallNumber("openat2");
+    const fd = Number(libc.syscall(openat2, directory, ptr(name), ptr(how), how.byteLength, 0, 0));
+    if (fd >= 0) return new OwnedFd(fd);
+    const number = errno();
+    // Something was renamed meanwhile, anywhere: ask again.
+    if (number === errnos.EAGAIN || number === errnos.EINTR) continue;
+    if (notThere.has(number)) return undefined;
+    throw systemCallError("openat2", { path }, number);
+  }
+}
+
+const notThere: ReadonlySet<number> = new Set([
+  errnos.ENOENT,
+  errnos.ENOTDIR,
+  errnos.ELOOP,
+  errnos.EACCES,
+  errnos.ENXIO,
+]);
 
 /** Opens a directory by a host path that gocker itself made. @throws SystemCallError */
 export function openDirectory(path: string): OwnedFd {

@@ -90,9 +90,11 @@ export function capabilitiesIn(mask: bigint): CapabilityName[] {
   return capabilityNames.filter((_, number) => (mask >> BigInt(number)) & 1n);
 }
 
+let last: number | undefined;
+
 /** The highest capability that the running kernel knows. proc_sys_kernel(5), cap_last_cap */
 export function lastCapability(): number {
-  return Number(readFileSync("/proc/sys/kernel/cap_last_cap", "latin1"));
+  return (last ??= Number(readFileSync("/proc/sys/kernel/cap_last_cap", "latin1")));
 }
 
 /**

@@ -34,12 +34,10 @@ export const O_NOFOLLOW = arm ? 0o100000 : 0o400000;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 export const AT_FDCWD = -100;
+export const AT_EACCESS = 0x200;
 export const AT_EMPTY_PATH = 0x1000;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_RECURSIVE = 0x8000;
-export const AT_EACCESS = 0x200;
-export const F_OK = 0;
-export const X_OK = 1;
 export const RESOLVE_NO_XDEV = 0x1;
 export const RESOLVE_NO_MAGICLINKS = 0x2;
 export const RESOLVE_NO_SYMLINKS = 0x4;
@@ -104,6 +102,7 @@ export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 /** ioctl_tty(2) */
 export const TIOCSCTTY = 0x540e;
 export const TCGETS = 0x5401;
+export const TCSETS = 0x5402;
 export const TIOCGPGRP = 0x540f;
 export const TIOCSPGRP = 0x5410;
 export const TIOCGWINSZ = 0x5413;
@@ -118,6 +117,7 @@ export const F_SETFL = 4;
 export const F_DUPFD_CLOEXEC = 1030;
 export const F_SETPIPE_SZ = 1031;
 export const FIONREAD = 0x541b;
+export const SECCOMP_FILTER_FLAG_NEW_LISTENER = 1 << 3;
 export const SECCOMP_SET_MODE_FILTER = 1;
 export const KEYCTL_JOIN_SESSION_KEYRING = 1;
 
@@ -134,3 +134,7 @@ export const F_SEAL_WRITE = 8;
 /** signal(7): the numbers are those of x86-64 and arm64. */
 export const SIGKILL = 9;
 export const SIGCHLD = 17;
+
+/** access(2) */
+export const F_OK = 0;
+export const X_OK = 1;

@@ -115,6 +115,20 @@ export function createSealedMemfd(name: string, parts: readonly { offset: number
   }
 }
 
+/** A file in memory with these bytes, read and written from its beginning. memfd_create(2) @throws SystemCallError */
+export function createMemfd(name: string, bytes: Uint8Array): OwnedFd {
+  const number = libc.memfd_create(name, MFD_CLOEXEC);
+  if (number < 0) throw systemCallError("memfd_create");
+  const file = new OwnedFd(number);
+  try {
+    writeAllAt(number, bytes, 0);
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
 function writeAllAt(fd: number, bytes: Uint8Array, offset: number): void {
   let written = 0;
   while (written < bytes.length) {

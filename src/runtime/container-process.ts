@@ -2,6 +2,7 @@ import { fstatSync, statSync } from "node:fs";
 import { lastCapability } from "../linux/capabilities.ts";
 import { makeDevice } from "../linux/device-number.ts";
 import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
+import type { Step } from "../linux/launch/plan.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { NotFoundError, UsageError } from "../util/errors.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
@@ -24,6 +25,13 @@ export interface ContainerProcessOptions {
   readonly stdio: readonly [number, number, number];
   readonly reaper: boolean;
   readonly diesWithParent: boolean;
+  /** What only containers have that are created and started by two calls: see `LaunchPlanInput`. */
+  readonly created?: {
+    readonly release?: number | undefined;
+    readonly startFifo: number;
+    readonly newKeyring: boolean;
+    readonly preservedDescriptors: number;
+  };
 }
 
 /** The launch plan for this host, now: looks up what the plan depends on and changes nothing. */
@@ -46,6 +54,7 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
     nullStdio: nullDescriptors(options.stdio),
     reaper: options.reaper,
     diesWithParent: options.diesWithParent,
+    ...options.created,
   });
 }
 
@@ -55,9 +64,9 @@ export function launchContainer(
   options: ContainerProcessOptions,
   process: { readonly timed: boolean },
 ): LaunchedProcess {
-  const joined = plan.steps.flatMap((step) => (step.group === "cgroup" ? step.args.slice(0, 1) : []));
-  const descriptors = joined.filter((argument) => typeof argument === "number");
+  const descriptors = joinedDescriptors(plan.steps);
   if (options.terminalSocket !== undefined) descriptors.push(options.terminalSocket);
+  if (options.created !== undefined) descriptors.push(...descriptorsOf(options.created));
   return launch({
     namespaces: plan.namespaces,
     intoCgroup: options.cgroup.cloneInto,
@@ -68,11 +77,23 @@ export function launchContainer(
   });
 }
 
+/** The descriptors by which steps join a cgroup. */
+export function joinedDescriptors(steps: readonly Step[]): number[] {
+  const joined = steps.flatMap((step) => (step.group === "cgroup" ? step.args.slice(0, 1) : []));
+  return joined.filter((argument) => typeof argument === "number");
+}
+
+function descriptorsOf(created: NonNullable<ContainerProcessOptions["created"]>): number[] {
+  const { release, startFifo, preservedDescriptors } = created;
+  const preserved = Array.from({ length: preservedDescriptors }, (_, index) => 3 + index);
+  return [startFifo, ...preserved, ...(release === undefined ? [] : [release])];
+}
+
 /**
  * Which of the descriptors 0, 1 and 2 would be the host's null device. null(4)
  * @throws UsageError one of them is a directory: `..` leads from there to all of the host (CVE-2024-21626)
  */
-function nullDescriptors(stdio: readonly number[]): number[] {
+export function nullDescriptors(stdio: readonly number[]): number[] {
   const device = makeDevice(1, 3);
   return [...stdio.keys()].filter((target) => {
     const stat = fstatSync(stdio[target] as number, { bigint: true });

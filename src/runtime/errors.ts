@@ -38,12 +38,12 @@ export function launchError(outcome: LaunchOutcome, program: string): GockerErro
   // As execvp has it: a place where something was found says more than the places where nothing was.
   const telling = attempts.find(({ errno }) => !missing.has(errno));
   if (telling !== undefined) return new ExecutionError(program, errnoReason(telling.errno), 126);
-  const reason = program.includes("/") ? errnoReason(fatal.errno) : "not found in the container's PATH";
+  const reason = program.includes("/") ? errnoReason(fatal.errno) : "executable file not found in the container's PATH";
   return new ExecutionError(program, reason, 127);
 }
 
 /** The program was executed, or looked for before the container is started. */
-function isAttempt({ step }: FailedStep): boolean {
+export function isAttempt({ step }: FailedStep): boolean {
   return isExecution(step) || isExecutableCheck(step);
 }
 
@@ -51,6 +51,7 @@ function stepError({ step, errno }: FailedStep): GockerError {
   return systemCallError(step.syscall, { step: lowerFirst(step.label), path: step.path }, errno);
 }
 
-function lowerFirst(text: string): string {
+/** A label in the middle of a sentence. */
+export function lowerFirst(text: string): string {
   return text.slice(0, 1).toLowerCase() + text.slice(1);
 }

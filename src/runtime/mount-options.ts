@@ -69,6 +69,13 @@ const empty = new Set(
 /** Options of the specification that are no mount's, but work that the runtime is to do. */
 const unsupported = new Set(["idmap", "ridmap", "remount", "tmpcopyup"]);
 
+/** The option words that are the mount's, and not the file system's: for `features`. */
+export function mountOptionNames(): string[] {
+  const recursive = Object.keys(attributes).map((name) => `r${name}`);
+  const spread = Object.keys(propagations).flatMap((name) => [name, `r${name}`]);
+  return [...new Set([...Object.keys(attributes), ...recursive, ...spread, ...empty, "bind", "rbind"])].sort();
+}
+
 /**
  * Sorts the option words of an OCI mount. Words that are not Linux's or the specification's own are the file system's.
  * @throws InvalidDocumentError for one of the specification's that is not supported yet

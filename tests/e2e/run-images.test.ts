@@ -65,7 +65,7 @@ describe.skipIf(!canRunCorpus)("images of the field", () => {
   test("an image without a shell says that there is none", async () => {
     expect(await runner.run(["-q", runner.image("library/hello-world:latest"), "sh"])).toEqual({
       stdout: "",
-      stderr: "gocker: cannot run sh: not found in the container's PATH\n",
+      stderr: "gocker: cannot run sh: executable file not found in the container's PATH\n",
       exitCode: 127,
     });
   });

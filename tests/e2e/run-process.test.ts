@@ -220,7 +220,7 @@ describe.skipIf(!canRunCorpus)("the container's process", () => {
       expect(await shell(["--init"], "sleep 1000 & exit 7")).toEqual({ stdout: "", stderr: "", exitCode: 7 });
       expect(await runner.run(["--init", image, "no-such-command"])).toEqual({
         stdout: "",
-        stderr: "gocker: cannot run no-such-command: not found in the container's PATH\n",
+        stderr: "gocker: cannot run no-such-command: executable file not found in the container's PATH\n",
         exitCode: 127,
       });
     });

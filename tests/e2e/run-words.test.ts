@@ -73,14 +73,14 @@ describe.skipIf(!canRunCorpus)("the words after the image", () => {
       expect(await runner.run(["--entrypoint", "", both])).toEqual(refused);
       expect(await runner.run([plain, "gte", "pods"])).toEqual({
         stdout: "",
-        stderr: "gocker: cannot run gte: not found in the container's PATH\n",
+        stderr: "gocker: cannot run gte: executable file not found in the container's PATH\n",
         exitCode: 127,
       });
       const example = `gocker run ${both} -- gte 'two words'`;
       expect(await runner.run([both, "gte", "two words"])).toEqual({
         stdout: "",
         stderr:
-          "gocker: cannot run gte: not found in the container's PATH\n" +
+          "gocker: cannot run gte: executable file not found in the container's PATH\n" +
           `  hint: the image has ENTRYPOINT ["echo","by ENTRYPOINT"]; to pass arguments to it write: ${example}\n`,
         exitCode: 127,
       });

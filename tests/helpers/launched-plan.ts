@@ -1,11 +1,11 @@
 import { closeSync, openSync } from "node:fs";
 import { CLOSE_RANGE_CLOEXEC } from "../../src/linux/constants.ts";
-import { createPipe, readSome, type OwnedFd } from "../../src/linux/fd.ts";
-import { adoptChild } from "../../src/linux/launch/child.ts";
+import { createPipe, readSome } from "../../src/linux/fd.ts";
 import { launch } from "../../src/linux/launch/launch.ts";
 import { type Step, words } from "../../src/linux/launch/plan.ts";
 import type { LaunchOutcome } from "../../src/linux/launch/status.ts";
 import { exitCodeOf, processEnded, reap } from "../../src/linux/process.ts";
+import { processOfPlan } from "../../src/runtime/planned-process.ts";
 
 /** The steps that make a shell of the process. */
 export function shellSteps(script: string): Step[] {
@@ -21,47 +21,41 @@ export function shellSteps(script: string): Step[] {
   ];
 }
 
-export interface RunOptions {
-  /** CLONE_NEW… flags. */
-  readonly namespaces?: number;
-  /** Steps that are given the writing end of the pipe for the child's number, and the reading end of the pipe to wait at. */
-  readonly steps: (descriptors: { readonly pid: number; readonly go: number }) => readonly Step[];
-  /** What is done about the process, by its number, before it may go on. */
-  readonly prepare?: (pid: number) => void;
-  readonly makesChild?: boolean;
-}
-
 export interface RunResult {
   readonly stdout: string;
   readonly exitCode: number;
   readonly outcome: LaunchOutcome;
-  readonly pid: number;
 }
 
-/** Runs a plan to its end as a launcher does: adopts its child, prepares, lets it go on. */
-export async function runPlan(options: RunOptions): Promise<RunResult> {
+/** Runs a plan to its end. */
+export async function runPlan(request: {
+  readonly steps: readonly Step[];
+  /** CLONE_NEW… flags. */
+  readonly namespaces?: number;
+  /** The plan goes on in a child that its first process tells of. */
+  readonly tellsChild?: boolean;
+  /** Descriptors that the steps name. */
+  readonly descriptors?: readonly number[];
+  /** What is done while the plan runs, about the process that it goes on in. */
+  readonly meanwhile?: (pid: number) => void;
+}): Promise<RunResult> {
   using output = createPipe();
-  using told = createPipe();
-  using go = createPipe();
   const nothing = openSync("/dev/null", "r");
-  const descriptors = { pid: told.writer.number, go: go.reader.number };
   using launched = launch({
-    namespaces: options.namespaces ?? 0,
-    steps: options.steps(descriptors),
+    namespaces: request.namespaces ?? 0,
+    steps: request.steps,
     stdio: [nothing, output.writer.number, 2],
-    descriptors: [descriptors.pid, descriptors.go],
+    descriptors: request.descriptors ?? [],
   });
   closeSync(nothing);
-  for (const end of [output.writer, told.writer, go.reader]) end.close();
-  const child = options.makesChild === true ? await adoptChild(launched.pid, told.reader) : undefined;
-  using pidfd: OwnedFd | undefined = child?.pidfd;
-  const pid = child?.pid ?? launched.pid;
-  options.prepare?.(pid);
-  go.writer.close();
+  output.writer.close();
+  const child = request.tellsChild === true ? await launched.status.childTold() : undefined;
+  using process = processOfPlan(launched, child);
+  request.meanwhile?.(process.pid);
   const stdout = readAll(output.reader.number);
   const outcome = await launched.status.outcome();
-  await processEnded(pidfd ?? launched.pidfd);
-  return { stdout, exitCode: exitCodeOf(reap(pid)), outcome, pid };
+  await processEnded(process.pidfd);
+  return { stdout, exitCode: exitCodeOf(reap(process.pid)), outcome };
 }
 
 function readAll(fd: number): string {

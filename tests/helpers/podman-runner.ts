@@ -1,8 +1,9 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, symlinkSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { gockerBinary } from "./binary.ts";
 import { tool } from "./corpus-images.ts";
 import type { Outcome } from "./runner.ts";
 
@@ -43,7 +44,14 @@ export class PodmanRunner implements AsyncDisposable {
     return await this.#run(["run", "--rm", "--pull", "never", ...words], runtime);
   }
 
-  async #run(words: readonly string[], runtime: string): Promise<Outcome> {
+  /** `podman` with these words, and gocker as its runtime. */
+  async withGocker(words: readonly string[], options: { readonly stdin?: string } = {}): Promise<Outcome> {
+    const link = join(this.#directory, "gocker-oci");
+    if (!existsSync(link)) symlinkSync(gockerBinary(), link);
+    return await this.#run(words, link, options.stdin);
+  }
+
+  async #run(words: readonly string[], runtime: string, stdin?: string): Promise<Outcome> {
     const at = (name: string) => join(this.#directory, name);
     const places = ["--root", at("root"), "--runroot", at("run"), "--tmpdir", at("tmp")];
     const storage = ["--storage-driver", "overlay", "--storage-opt", "overlay.skip_mount_home=true"];
@@ -56,7 +64,7 @@ export class PodmanRunner implements AsyncDisposable {
         HOME: this.#directory,
         CONTAINERS_CONF: at("containers.conf"),
       },
-      stdin: "ignore",
+      stdin: stdin === undefined ? "ignore" : Buffer.from(stdin),
       stdout: "pipe",
       stderr: "pipe",
     });
@@ -66,6 +74,9 @@ export class PodmanRunner implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Containers that a test left are mounted below the directory.
+    const link = join(this.#directory, "gocker-oci");
+    if (existsSync(link)) await this.#run(["rm", "--force", "--all", "--time", "0"], link);
     await rm(this.#directory, { recursive: true, force: true });
     for (const path of parentCgroups()) {
       if (!this.#cgroups.has(path)) await tool("find", path, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";");

@@ -255,10 +255,10 @@ describe.skipIf(!usable).each(hosts)("%s", (_, host) => {
       host.v1.some(({ controllers }) => controllers.includes("pids")) ||
       (host.v2 !== undefined && readFileSync(`${host.v2}/cgroup.controllers`, "utf8").split(/\s/).includes("pids"));
     if (!hasPids) {
-      expect(() => cgroup.applyResources({ pids: { limit: 3 } })).toThrow("needs the pids controller");
+      await expect(cgroup.applyResources({ pids: { limit: 3 } })).rejects.toThrow("needs the pids controller");
       return;
     }
-    cgroup.applyResources({ pids: { limit: 3 } });
+    await cgroup.applyResources({ pids: { limit: 3 } });
     const { output } = await runIn(cgroup, "sleep 0.1 & sleep 0.1 & sleep 0.1 & wait; echo not reached");
     expect(output).toMatch(/fork/i);
   });

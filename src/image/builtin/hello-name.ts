@@ -10,8 +10,8 @@ export const helloReference: Reference = { domain: "docker.io", repository: "goc
  * They change with the program, and with the interpreter that runs it; a test compares.
  */
 export const helloManifests: Record<Architecture, Digest> = {
-  x86_64: "sha256:ddbd69244547bc8956ea94ae4ca8e2befc83b93d1881c494637911c122ef98cf",
-  aarch64: "sha256:bbd8de04de1bf23b0327184f5771186eab726fdabfee4a61c3e4bd91f1d588cb",
+  x86_64: "sha256:5a85a07d64facc5aa5ef71cd2d143a5e3ff66e8fb22438c85498b0783bbd7173",
+  aarch64: "sha256:7b81e38fb97e218bfa12ecb170803a7a32d08804ab45f462413b7e68968a30f8",
 };
 
 /**

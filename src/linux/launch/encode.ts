@@ -255,6 +255,7 @@ function flagsOf(onError: OnError | undefined, onSuccess: OnSuccess | undefined)
   if (onError?.report === true) flags |= flag.report;
   if (onSuccess?.skip !== undefined) flags |= flag.skipOnSuccess;
   if (onSuccess?.parent === "leaves") flags |= flag.leave;
+  if (onSuccess?.parent === "tells") flags |= flag.leave | flag.report;
   if (onSuccess?.parent === "reaps") flags |= flag.reap;
   return flags;
 }

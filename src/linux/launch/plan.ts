@@ -38,10 +38,11 @@ export interface OnSuccess {
   /** How many of the steps after this one are left out. */
   readonly skip?: number;
   /**
-   * For a step that makes a child, which goes on with the plan. The parent `leaves` (ends with 0), or `reaps`: it is
-   * the container's process 1 from then on, passes signals on and ends as the child ends.
+   * For a step that makes a child, which goes on with the plan. The parent `leaves` (ends with 0), `tells` the launcher
+   * the child's number and leaves, or `reaps`: it is the container's process 1 from then on, passes signals on and ends
+   * as the child ends.
    */
-  readonly parent?: "leaves" | "reaps";
+  readonly parent?: "leaves" | "tells" | "reaps";
 }
 
 /** One system call of a launch plan. */
@@ -74,6 +75,26 @@ export const statusDescriptor: Slot = slot("status");
  * when nobody is there to read: gocker has died.
  */
 export const signOfLife = new Uint8Array(new BigUint64Array([2n, 0n]).buffer);
+
+/** What marks a {@link pauseSteps}' message, in place of a step's address. */
+export const pauseMarker = 3n;
+
+/**
+ * Two steps: tell the launcher that the plan has come this far, and wait until it writes a byte (see
+ * `LaunchStatus.reaches`). Whoever waits must die with the launcher: to read from a pipe that nobody can write to any
+ * more is no error.
+ * @param pause tells one from the others of a plan
+ * @param release the reading end of a pipe, open in the process
+ */
+export function pauseSteps(label: string, pause: number, release: number): Step[] {
+  const message = new Uint8Array(new BigUint64Array([pauseMarker, BigInt(pause)]).buffer);
+  const answer = new Uint8Array(1);
+  const group = "process";
+  return [
+    { label, group, syscall: "write", args: [statusDescriptor, message, message.length] },
+    { label: "Wait until it is done", group, syscall: "read", args: [release, answer, answer.length] },
+  ];
+}
 
 /** An array of words, see {@link Words}. A null pointer at its end, as argv wants it, is the caller's to add (0). */
 export function words(...list: Words["words"]): Words {

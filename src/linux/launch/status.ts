@@ -1,7 +1,7 @@
 import { errnos } from "../errno.ts";
 import { readSome, waitReadable, type OwnedFd } from "../fd.ts";
 import { timesMarker, timeSize, type EncodedPlan } from "./encode.ts";
-import type { Step } from "./plan.ts";
+import { pauseMarker, type Step } from "./plan.ts";
 
 /** A step whose system call failed. */
 export interface FailedStep {
@@ -20,6 +20,8 @@ export interface LaunchOutcome {
    * Only of a timed launch.
    */
   readonly times?: readonly bigint[];
+  /** The number of the child that went on with the plan, of a plan whose first process `tells` it. */
+  readonly child?: number;
 }
 
 const recordSize = 16;
@@ -30,6 +32,13 @@ const lifeMarker = 2n;
 export class LaunchStatus implements Disposable {
   readonly #reader: OwnedFd;
   readonly #plans: readonly EncodedPlan[];
+  #unread: Buffer = Buffer.alloc(0);
+  #ended = false;
+  readonly #reported: FailedStep[] = [];
+  #fatal: FailedStep | undefined;
+  #times: bigint[] | undefined;
+  #child: number | undefined;
+  readonly #pauses = new Set<number>();
 
   constructor(reader: OwnedFd, plans: readonly EncodedPlan[]) {
     this.#reader = reader;
@@ -38,35 +47,67 @@ export class LaunchStatus implements Disposable {
 
   /** Waits until the process executes the program or gives up. */
   async outcome(): Promise<LaunchOutcome> {
-    const chunks: Uint8Array[] = [];
-    for (;;) {
-      await waitReadable(this.#reader.number);
-      const chunk = readSome(this.#reader.number, new Uint8Array(4096));
-      if (chunk.length === 0) return this.#decode(Buffer.concat(chunks));
-      chunks.push(chunk);
-    }
+    while (!this.#ended) await this.#readMore();
+    const [fatal, times, child] = [this.#fatal, this.#times, this.#child];
+    return {
+      reported: this.#reported,
+      ...(fatal !== undefined && { fatal }),
+      ...(times !== undefined && { times }),
+      ...(child !== undefined && { child }),
+    };
   }
 
-  #decode(bytes: Buffer): LaunchOutcome {
-    const reported: FailedStep[] = [];
-    let fatal: FailedStep | undefined;
-    let times: bigint[] | undefined;
+  /**
+   * Waits until the plan has come to a pause (see `pauseSteps`).
+   * @returns false when the launch has ended before
+   */
+  async reaches(pause: number): Promise<boolean> {
+    while (!this.#pauses.has(pause) && !this.#ended) await this.#readMore();
+    return this.#pauses.has(pause);
+  }
+
+  /**
+   * Waits for the number of the child that goes on with a plan whose first process `tells` it.
+   * @returns undefined when the launch has ended before
+   */
+  async childTold(): Promise<number | undefined> {
+    while (this.#child === undefined && !this.#ended) await this.#readMore();
+    return this.#child;
+  }
+
+  async #readMore(): Promise<void> {
+    await waitReadable(this.#reader.number);
+    const chunk = readSome(this.#reader.number, new Uint8Array(4096));
+    this.#ended = chunk.length === 0;
+    this.#unread = Buffer.concat([this.#unread, chunk]);
     let offset = 0;
-    while (offset + recordSize <= bytes.length) {
-      const address = bytes.readBigUInt64LE(offset);
-      const result = bytes.readBigInt64LE(offset + 8);
-      offset += recordSize;
-      if (address === timesMarker) {
-        times = endsOf(decodeTimes(bytes.subarray(offset, offset + Number(result))));
-        offset += Number(result);
-        continue;
-      }
-      if (address === lifeMarker) continue;
-      const failed = { step: this.#stepAt(address), errno: Number(-result) };
-      if (isTolerated(failed)) reported.push(failed);
-      else fatal = failed;
+    while (offset + recordSize <= this.#unread.length) {
+      const length = this.#lengthOf(offset);
+      if (offset + length > this.#unread.length) break;
+      this.#decode(this.#unread.subarray(offset, offset + length));
+      offset += length;
     }
-    return { reported, ...(fatal !== undefined && { fatal }), ...(times !== undefined && { times }) };
+    this.#unread = this.#unread.subarray(offset);
+  }
+
+  #lengthOf(offset: number): number {
+    if (this.#unread.readBigUInt64LE(offset) !== timesMarker) return recordSize;
+    return recordSize + Number(this.#unread.readBigUInt64LE(offset + 8));
+  }
+
+  #decode(record: Buffer): void {
+    const address = record.readBigUInt64LE(0);
+    const result = record.readBigInt64LE(8);
+    if (address === lifeMarker) return;
+    if (address === timesMarker) this.#times = endsOf(decodeTimes(record.subarray(recordSize)));
+    else if (address === pauseMarker) this.#pauses.add(Number(result));
+    // Only a parent that leaves reports a success.
+    else if (result > 0n) this.#child = Number(result);
+    else {
+      const failed = { step: this.#stepAt(address), errno: Number(-result) };
+      if (isTolerated(failed)) this.#reported.push(failed);
+      else this.#fatal = failed;
+    }
   }
 
   #stepAt(address: bigint): Step {

@@ -1,5 +1,6 @@
 import type { Step } from "../../linux/launch/plan.ts";
 import type { DeviceCgroupRule, Resources } from "../../oci/runtime-spec.ts";
+import type { CgroupStatistics } from "./statistics/types.ts";
 
 /**
  * The cgroup of one container, in every hierarchy of the host. Nothing is made or looked up before the first call
@@ -20,6 +21,13 @@ export interface Cgroup extends Disposable {
   create(): void;
 
   /**
+   * Instead of {@link Cgroup.create}, where somebody else has made the cgroup, as systemd makes those of its scopes:
+   * it is taken as it is, with what is in it, and made in the hierarchies in which it is missing.
+   * @throws CgroupError it may not be made here
+   */
+  adopt(): void;
+
+  /**
    * Lets the container's processes use only the devices that the rules allow: the last rule that fits decides, and
    * where none fits the answer is no. Once, before anything joins.
    * @throws CgroupError the host's cgroups cannot do that; for version 1 also a rule that it cannot express
@@ -27,10 +35,36 @@ export interface Cgroup extends Disposable {
   restrictDevices(rules: readonly DeviceCgroupRule[]): void;
 
   /**
-   * Sets the limits, apart from `devices`.
-   * @throws CgroupError a limit that is asked for needs a controller that this host does not have
+   * Sets the limits of a new cgroup, apart from `devices`. Nothing is read or written where there are none.
+   * @returns what is asked for and has no effect, a sentence each: kernel memory, and properties that are not known
+   * @throws InvalidDocumentError a value is not of its type or range
+   * @throws CgroupError a limit needs a controller that this host does not have, or the kernel refuses it
    */
-  applyResources(resources: Resources): void;
+  applyResources(resources: Resources): Promise<string[]>;
+
+  /**
+   * Changes the limits that are given, of a cgroup in use, frozen or not; the others stay, and so do the rules for
+   * devices, whatever `resources` says of them. When one of them fails, all are as they were before.
+   * @returns as {@link Cgroup.applyResources}
+   * @throws as {@link Cgroup.applyResources}; AggregateError with what could not be put back beside the error
+   */
+  updateResources(resources: Resources): Promise<string[]>;
+
+  /** What the cgroup uses and has used, as `runc events --stats` tells it. */
+  statistics(): Promise<CgroupStatistics>;
+
+  /**
+   * Tells when processes are killed for lack of memory, here or below.
+   * @throws CgroupError this host has no memory controller
+   */
+  watchOom(onOom: () => void): Promise<OomWatch>;
+
+  /**
+   * Where a controller's files of this cgroup are: below {@link ControllerPlace.mountPoint} at the cgroup's path. In
+   * version 2 that does not tell whether the controller is enabled there. `cgroup` stands for version 2 itself, whose
+   * files need no controller. Undefined when it is in no hierarchy of this host.
+   */
+  place(controller: string): ControllerPlace | undefined;
 
   /**
    * What a new process does to join, while it has a single thread; see {@link Cgroup.cloneInto} for the rest. The
@@ -55,6 +89,12 @@ export interface Cgroup extends Disposable {
   /** Stops every process until {@link Cgroup.thaw}; returns when all of them stand still. */
   freeze(): void;
 
+  /** Whether the processes stand still by {@link Cgroup.freeze}; false where there is no such cgroup. */
+  isFrozen(): boolean;
+
+  /** Whether the cgroup is there, in any hierarchy. */
+  exists(): boolean;
+
   /** Undoes {@link Cgroup.freeze}. */
   thaw(): void;
 
@@ -62,11 +102,29 @@ export interface Cgroup extends Disposable {
   kill(): void;
 
   /**
+   * Sends a signal to every process that is in it at this moment, here and below; SIGKILL as {@link Cgroup.kill} does.
+   * Frozen ones get others when they are thawed.
+   */
+  signal(signal: number): void;
+
+  /**
    * Removes the cgroup and those that the container made below it; one that does not exist is no error. Blocks while
    * processes in it are still ending, at most `timeout` milliseconds (2,000 unless told).
    * @throws CgroupError processes in it do not end
    */
   remove(timeout?: number): void;
+}
+
+/** In which hierarchy a controller is. */
+export interface ControllerPlace {
+  readonly version: 1 | 2;
+  readonly mountPoint: string;
+}
+
+/** A watch for out-of-memory kills, until it is disposed of. */
+export interface OomWatch extends Disposable {
+  /** Resolves when there is nothing more to come: the cgroup has ended, or the watch. */
+  readonly ended: Promise<void>;
 }
 
 /** How to show a container its own cgroup at /sys/fs/cgroup, read-only unless it is privileged. */

@@ -26,14 +26,16 @@ export function delegateDefaults(mountPoint: string, path: string): void {
 
 /**
  * Makes sure that the cgroup at `path` has a controller.
+ * @param property the path of the property that needs it, for errors
  * @throws CgroupError the host does not have it in the unified hierarchy, or cannot hand it down
  */
-export function requireController(mountPoint: string, path: string, controller: string): void {
+export function requireController(mountPoint: string, path: string, controller: string, property: string): void {
   if (words(`${mountPoint}${path}/cgroup.controllers`).includes(controller)) return;
   if (!words(`${mountPoint}/cgroup.controllers`).includes(controller)) {
     throw new CgroupError(
       "CGROUPS_UNABLE",
-      `this limit needs the ${controller} controller, which this host does not offer`,
+      `${property} needs the ${controller} controller, which this host does not offer: ` +
+        `the requested cgroup controller \`${controller}\` is not available`,
       {
         hint: `see ${mountPoint}/cgroup.controllers; the kernel may have it switched off (cgroup_disable=)`,
       },
@@ -46,7 +48,8 @@ export function requireController(mountPoint: string, path: string, controller: 
       failure = enable(directory, [controller])[0];
     }
     if (failure === undefined) continue;
-    throw new CgroupError("CGROUPS_UNABLE", `the ${controller} controller cannot be handed down from ${directory}`, {
+    const deed = `the ${controller} controller cannot be handed down from ${directory}`;
+    throw new CgroupError("CGROUPS_UNABLE", `${property} cannot be set: ${deed}`, {
       hint: isBusy(failure)
         ? `processes are in ${directory} itself, which the kernel forbids then: move them to a cgroup below it`
         : undefined,

@@ -1,11 +1,10 @@
 import type { Step } from "../../linux/launch/plan.ts";
-import type { DeviceCgroupRule, Resources } from "../../oci/runtime-spec.ts";
-import type { Cgroup, CgroupView } from "./cgroup.ts";
+import type { DeviceCgroupRule } from "../../oci/runtime-spec.ts";
+import { BaseCgroup } from "./base.ts";
+import type { Cgroup, CgroupView, ControllerPlace } from "./cgroup.ts";
 import type { V1Hierarchy } from "./detect.ts";
 import { exists } from "./files.ts";
-import { readLimits } from "./limits.ts";
-import { refuseV1Only, v1Settings, v2Settings } from "./resources.ts";
-import { makeWhole } from "./tree.ts";
+import { makeCgroup, type MakeCgroup, makeFreshCgroup, makeWhole } from "./tree.ts";
 import { CgroupV1 } from "./v1.ts";
 import { CgroupV2 } from "./v2.ts";
 
@@ -13,7 +12,7 @@ import { CgroupV2 } from "./v2.ts";
  * A cgroup in hierarchies of both versions. A controller is in one of them; what belongs to the hierarchy itself
  * (stopping, killing, listing, news of the end) is asked of version 2, which does it better.
  */
-export class HybridCgroup implements Cgroup {
+export class HybridCgroup extends BaseCgroup {
   readonly path: string;
   readonly #v1: CgroupV1;
   readonly #v2: CgroupV2;
@@ -22,6 +21,7 @@ export class HybridCgroup implements Cgroup {
 
   /** @param path absolute, see {@link Cgroup.path} */
   constructor(v1: readonly V1Hierarchy[], v2: string, path: string) {
+    super();
     this.path = path;
     this.#v1 = new CgroupV1(v1, path);
     this.#v2 = new CgroupV2(v2, path);
@@ -30,22 +30,19 @@ export class HybridCgroup implements Cgroup {
   }
 
   create(): void {
-    makeWhole((made) => {
-      this.#v2.make(made);
-      this.#v1.make(made);
-    });
+    this.#make(makeFreshCgroup);
+  }
+
+  adopt(): void {
+    this.#make(makeCgroup);
   }
 
   restrictDevices(rules: readonly DeviceCgroupRule[]): void {
     (this.#v1Controllers.has("devices") ? this.#v1 : this.#v2).restrictDevices(rules);
   }
 
-  applyResources(resources: Resources): void {
-    const isV1 = ({ controller }: { controller: string }): boolean => this.#v1Controllers.has(controller);
-    const limits = readLimits(resources);
-    if (!this.#v1Controllers.has("memory")) refuseV1Only(limits);
-    this.#v2.applySettings(v2Settings(limits).filter((setting) => !isV1(setting)));
-    this.#v1.applySettings(v1Settings(limits).filter(isV1));
+  place(controller: string): ControllerPlace {
+    return this.#v1.place(controller) ?? this.#v2.place();
   }
 
   joinSteps(): Step[] {
@@ -68,6 +65,14 @@ export class HybridCgroup implements Cgroup {
     this.#freezer().freeze();
   }
 
+  isFrozen(): boolean {
+    return this.#freezer().isFrozen();
+  }
+
+  exists(): boolean {
+    return this.#v2.exists() || this.#v1.exists();
+  }
+
   thaw(): void {
     this.#freezer().thaw();
   }
@@ -87,6 +92,13 @@ export class HybridCgroup implements Cgroup {
   [Symbol.dispose](): void {
     this.#v1[Symbol.dispose]();
     this.#v2[Symbol.dispose]();
+  }
+
+  #make(makeIn: MakeCgroup): void {
+    makeWhole((made) => {
+      this.#v2.make(made, makeIn);
+      this.#v1.make(made, makeIn);
+    });
   }
 
   /** Version 1 where its freezer is mounted on a kernel whose version 2 has none yet. */

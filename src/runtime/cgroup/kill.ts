@@ -18,20 +18,32 @@ export function killListed(list: () => number[]): void {
   do {
     const fresh = list().filter((pid) => !killed.has(pid));
     if (fresh.length === 0) return;
-    const opened = new Map<number, OwnedFd>();
-    try {
-      for (const pid of fresh) {
-        const fd = openPidfd(pid);
-        if (fd !== undefined) opened.set(pid, new OwnedFd(fd));
-      }
-      for (const pid of list()) {
-        const fd = opened.get(pid);
-        if (fd === undefined) continue;
-        sendSignal(fd, SIGKILL);
-        killed.add(pid);
-      }
-    } finally {
-      for (const fd of opened.values()) fd.close();
-    }
+    for (const pid of signalOnce(fresh, list, SIGKILL)) killed.add(pid);
   } while (performance.now() < deadline);
+}
+
+/** Sends a signal to every process that `list` names, once; with the care of {@link killListed}. */
+export function signalListed(list: () => number[], signal: number): void {
+  signalOnce(list(), list, signal);
+}
+
+/** @returns the processes of `pids` that are still listed, which have got the signal */
+function signalOnce(pids: readonly number[], list: () => number[], signal: number): number[] {
+  const opened = new Map<number, OwnedFd>();
+  const reached: number[] = [];
+  try {
+    for (const pid of pids) {
+      const fd = openPidfd(pid);
+      if (fd !== undefined) opened.set(pid, new OwnedFd(fd));
+    }
+    for (const pid of list()) {
+      const fd = opened.get(pid);
+      if (fd === undefined) continue;
+      sendSignal(fd, signal);
+      reached.push(pid);
+    }
+    return reached;
+  } finally {
+    for (const fd of opened.values()) fd.close();
+  }
 }

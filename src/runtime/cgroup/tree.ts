@@ -5,12 +5,15 @@ import { errnos, systemCallError } from "../../linux/errno.ts";
 import type { OwnedFd } from "../../linux/fd.ts";
 import { errno, libc } from "../../linux/libc.ts";
 import { CgroupError, hintFor } from "./errors.ts";
-import { readText } from "./files.ts";
+import { readControl, readText } from "./files.ts";
 
 /*
  * A container that may write to its cgroup makes others below it, as deep and by such names as it likes. Those are
  * only reached from open directories, by names of bytes.
  */
+
+/** {@link makeCgroup} or {@link makeFreshCgroup}. */
+export type MakeCgroup = (mountPoint: string, path: string, made: string[]) => unknown;
 
 /**
  * Makes a cgroup with the parents that are missing.
@@ -66,19 +69,42 @@ function removeMade(made: readonly string[]): void {
  * Makes a cgroup that nothing was ever in. One of the same path that a dead container left is removed first: its
  * limits and device rules would still hold, and kernels such as 6.18 kill whatever is cloned into a cgroup that has
  * been killed before.
- * @throws CgroupError processes are in the one that is there, or none may be made
+ * @throws CgroupError processes are in the one that is there, it is frozen, or none may be made
  */
 export function makeFreshCgroup(mountPoint: string, path: string, made: string[]): void {
   if (makeCgroup(mountPoint, path, made)) return;
   const directory = mountPoint + path;
   const pids = processesBelow(directory);
   if (pids.length > 0) {
-    throw new CgroupError("CGROUP_IN_USE", `the cgroup ${directory} has processes already: ${listPids(pids)}`, {
-      hint: "another container runs in it: take another cgroup path, or remove that container",
+    throw new CgroupError(
+      "CGROUP_IN_USE",
+      `the container's cgroup is not empty: ${directory} has processes already: ${listPids(pids)}`,
+      { hint: "another container runs in it: take another cgroup path, or remove that container" },
+    );
+  }
+  if (isFrozenDirectory(directory)) {
+    throw new CgroupError("CGROUP_IN_USE", `the container's cgroup unexpectedly frozen: ${directory}`, {
+      hint: "whoever froze it before there was a process in it may still mean to use it: remove it, or thaw it",
     });
   }
   removeTree(directory, { deadline: performance.now(), wait: () => {} });
   makeCgroup(mountPoint, path, made);
+}
+
+/** Whether a cgroup of either version stands still. */
+function isFrozenDirectory(directory: string): boolean {
+  for (const [file, frozen] of [
+    ["cgroup.freeze", "1"],
+    ["freezer.state", "FROZEN"],
+  ] as const) {
+    try {
+      if (readControl(`${directory}/${file}`) === frozen) return true;
+    } catch (error) {
+      // Of the other version, or a hierarchy without it.
+      if (!isGone(error)) throw error;
+    }
+  }
+  return false;
 }
 
 /** The processes of a cgroup and of all below it; none when it does not exist. */

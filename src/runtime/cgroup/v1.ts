@@ -1,15 +1,14 @@
 import type { Step } from "../../linux/launch/plan.ts";
-import type { DeviceCgroupRule, Resources } from "../../oci/runtime-spec.ts";
-import type { Cgroup, CgroupView, HierarchyView, ViewLink } from "./cgroup.ts";
+import type { DeviceCgroupRule } from "../../oci/runtime-spec.ts";
+import { BaseCgroup } from "./base.ts";
+import type { CgroupView, ControllerPlace, HierarchyView, ViewLink } from "./cgroup.ts";
 import type { V1Hierarchy } from "./detect.ts";
 import { normaliseDeviceRules } from "./devices/rules.ts";
 import { deviceWrites } from "./devices/v1.ts";
 import { CgroupError } from "./errors.ts";
-import { ControlFile, readControl, writeControl } from "./files.ts";
+import { ControlFile, exists, readControl, writeControl } from "./files.ts";
 import { killListed } from "./kill.ts";
-import { readLimits } from "./limits.ts";
-import { applySettings, refuseV2Only, type Setting, v1Settings } from "./resources.ts";
-import { isGone, makeFreshCgroup, makeWhole, processesBelow, removeTree } from "./tree.ts";
+import { isGone, makeCgroup, type MakeCgroup, makeFreshCgroup, makeWhole, processesBelow, removeTree } from "./tree.ts";
 import { pause, waitForEnd } from "./wait.ts";
 
 /** How long processes may take until they stand still; in milliseconds. */
@@ -20,7 +19,7 @@ const freezeTimeout = 2000;
  * the container (Java's runtime, systemd) expect their own cgroup in each controller, statistics and later limits
  * need it, and with systemd's own hierarchy the container does not end with the login session that started it.
  */
-export class CgroupV1 implements Cgroup {
+export class CgroupV1 extends BaseCgroup {
   readonly path: string;
   readonly cloneInto = undefined;
   readonly #hierarchies: readonly V1Hierarchy[];
@@ -28,18 +27,26 @@ export class CgroupV1 implements Cgroup {
 
   /** @param path absolute, see {@link Cgroup.path} */
   constructor(hierarchies: readonly V1Hierarchy[], path: string) {
+    super();
     this.#hierarchies = hierarchies;
     this.path = path;
   }
 
   create(): void {
-    makeWhole((made) => this.make(made));
+    makeWhole((made) => this.make(made, makeFreshCgroup));
   }
 
-  /** Makes the cgroup and notes in `made` what it has made, for the caller to take back when something fails. */
-  make(made: string[]): void {
+  adopt(): void {
+    makeWhole((made) => this.make(made, makeCgroup));
+  }
+
+  /**
+   * Makes the cgroup and notes in `made` what it has made, for the caller to take back when something fails.
+   * @param makeIn makes it in one hierarchy: anew, or where it is missing
+   */
+  make(made: string[], makeIn: MakeCgroup): void {
     for (const { mountPoint, controllers } of this.#hierarchies) {
-      makeFreshCgroup(mountPoint, this.path, made);
+      makeIn(mountPoint, this.path, made);
       if (controllers.includes("cpuset")) fillCpuset(mountPoint, this.path, made);
     }
   }
@@ -58,15 +65,9 @@ export class CgroupV1 implements Cgroup {
     for (const { file, value } of writes) (file === "devices.deny" ? deny : allow).write(value);
   }
 
-  applyResources(resources: Resources): void {
-    const limits = readLimits(resources);
-    refuseV2Only(limits);
-    this.applySettings(v1Settings(limits));
-  }
-
-  /** Writes settings of this version's files. */
-  applySettings(settings: readonly Setting[]): void {
-    applySettings(settings, (controller) => this.#directory(controller));
+  place(controller: string): ControllerPlace | undefined {
+    const hierarchy = this.#hierarchies.find(({ controllers }) => controllers.includes(controller));
+    return hierarchy === undefined ? undefined : { version: 1, mountPoint: hierarchy.mountPoint };
   }
 
   /**
@@ -125,6 +126,21 @@ export class CgroupV1 implements Cgroup {
     }
   }
 
+  isFrozen(): boolean {
+    const directory = this.#directory("freezer");
+    if (directory === undefined) return false;
+    try {
+      return readControl(`${directory}/freezer.state`) === "FROZEN";
+    } catch (error) {
+      if (isGone(error)) return false;
+      throw error;
+    }
+  }
+
+  exists(): boolean {
+    return this.#hierarchies.some(({ mountPoint }) => exists(mountPoint + this.path));
+  }
+
   thaw(): void {
     writeControl(this.#freezerState(), "THAWED");
   }
@@ -155,8 +171,8 @@ export class CgroupV1 implements Cgroup {
 
   /** The cgroup's directory in the hierarchy of a controller; undefined when that is not mounted. */
   #directory(controller: string): string | undefined {
-    const hierarchy = this.#hierarchies.find(({ controllers }) => controllers.includes(controller));
-    return hierarchy === undefined ? undefined : hierarchy.mountPoint + this.path;
+    const place = this.place(controller);
+    return place === undefined ? undefined : place.mountPoint + this.path;
   }
 
   /** The hierarchies to look for processes in: the freezer's and the one of pids, or else all. */

@@ -1,23 +1,22 @@
 import { BpfProgram } from "../../linux/bpf.ts";
 import type { Step } from "../../linux/launch/plan.ts";
-import type { DeviceCgroupRule, Resources } from "../../oci/runtime-spec.ts";
-import type { Cgroup, CgroupView } from "./cgroup.ts";
-import { delegateDefaults, requireController } from "./delegation.ts";
+import type { DeviceCgroupRule } from "../../oci/runtime-spec.ts";
+import { BaseCgroup } from "./base.ts";
+import type { CgroupView, ControllerPlace } from "./cgroup.ts";
+import { delegateDefaults } from "./delegation.ts";
 import { normaliseDeviceRules } from "./devices/rules.ts";
 import { allowsEverything, deviceProgram } from "./devices/v2.ts";
 import { CgroupError } from "./errors.ts";
-import { ControlFile, exists, writeControl } from "./files.ts";
+import { ControlFile, exists, readControl, writeControl } from "./files.ts";
 import { killListed } from "./kill.ts";
-import { readLimits } from "./limits.ts";
-import { applySettings, refuseV1Only, type Setting, v2Settings } from "./resources.ts";
-import { isGone, makeFreshCgroup, makeWhole, processesBelow, removeTree } from "./tree.ts";
+import { isGone, makeCgroup, type MakeCgroup, makeFreshCgroup, makeWhole, processesBelow, removeTree } from "./tree.ts";
 import { pause, waitForEvent } from "./wait.ts";
 
 /** How long processes may take until they stand still; in milliseconds. */
 const freezeTimeout = 2000;
 
 /** A cgroup in the unified hierarchy. admin-guide/cgroup-v2.rst */
-export class CgroupV2 implements Cgroup {
+export class CgroupV2 extends BaseCgroup {
   readonly path: string;
   readonly #mountPoint: string;
   readonly #directory: string;
@@ -25,18 +24,26 @@ export class CgroupV2 implements Cgroup {
 
   /** @param path absolute, see {@link Cgroup.path} */
   constructor(mountPoint: string, path: string) {
+    super();
     this.path = path;
     this.#mountPoint = mountPoint;
     this.#directory = mountPoint + path;
   }
 
   create(): void {
-    makeWhole((made) => this.make(made));
+    makeWhole((made) => this.make(made, makeFreshCgroup));
   }
 
-  /** Makes the cgroup and notes in `made` what it has made, for the caller to take back when something fails. */
-  make(made: string[]): void {
-    makeFreshCgroup(this.#mountPoint, this.path, made);
+  adopt(): void {
+    makeWhole((made) => this.make(made, makeCgroup));
+  }
+
+  /**
+   * Makes the cgroup and notes in `made` what it has made, for the caller to take back when something fails.
+   * @param makeIn makes it anew, or where it is missing
+   */
+  make(made: string[], makeIn: MakeCgroup): void {
+    makeIn(this.#mountPoint, this.path, made);
     delegateDefaults(this.#mountPoint, this.path);
   }
 
@@ -47,18 +54,8 @@ export class CgroupV2 implements Cgroup {
     program.attachTo(this.#fd());
   }
 
-  applyResources(resources: Resources): void {
-    const limits = readLimits(resources);
-    refuseV1Only(limits);
-    this.applySettings(v2Settings(limits));
-  }
-
-  /** Writes settings of this version's files, after making sure that their controllers are here. */
-  applySettings(settings: readonly Setting[]): void {
-    applySettings(settings, (controller) => {
-      if (controller !== "cgroup") requireController(this.#mountPoint, this.path, controller);
-      return this.#directory;
-    });
+  place(): ControllerPlace {
+    return { version: 2, mountPoint: this.#mountPoint };
   }
 
   /** Nothing: the process is made in the cgroup, see {@link cloneInto}. */
@@ -85,6 +82,19 @@ export class CgroupV2 implements Cgroup {
     throw new CgroupError("CGROUP_IN_USE", `the processes of the cgroup ${this.path} cannot be frozen`, {
       hint: "one of them waits for a device or a network file system; try again later",
     });
+  }
+
+  isFrozen(): boolean {
+    try {
+      return readControl(`${this.#directory}/cgroup.freeze`) === "1";
+    } catch (error) {
+      if (isGone(error)) return false;
+      throw error;
+    }
+  }
+
+  exists(): boolean {
+    return exists(this.#directory);
   }
 
   thaw(): void {

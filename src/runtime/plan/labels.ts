@@ -1,4 +1,13 @@
-import { O_CLOEXEC, O_WRONLY, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV } from "../../linux/constants.ts";
+import {
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  O_WRONLY,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_XDEV,
+} from "../../linux/constants.ts";
 import type { Slot, Step } from "../../linux/launch/plan.ts";
 import type { LsmSupport } from "../../linux/lsm.ts";
 import type { Process } from "../../oci/runtime-spec.ts";
@@ -6,6 +15,26 @@ import { InvalidDocumentError } from "../../util/errors.ts";
 import type { PlanBuilder } from "./builder.ts";
 
 const group = "security";
+
+/**
+ * The host's /proc, by which the process writes about itself: it shows it whatever its pid namespace is. Before the root
+ * changes or a mount namespace is joined. To be closed by {@link closeHostProc} before the process waits for its start or
+ * executes: whoever can look into it would come to the host's files.
+ */
+export function openHostProc(builder: PlanBuilder): Slot {
+  return builder.addFor("proc of the host", {
+    label: "Keep the host's /proc",
+    group,
+    syscall: "openat",
+    args: [AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC],
+    path: "/proc",
+  });
+}
+
+/** See {@link openHostProc}. */
+export function closeHostProc(builder: PlanBuilder, proc: Slot): void {
+  builder.add({ label: "Close the host's /proc", group, syscall: "close", args: [proc] });
+}
 
 /**
  * The profile and the label that the process gets when it executes its program: `process.apparmorProfile` and

@@ -1,16 +1,6 @@
-import {
-  CLONE_NEWCGROUP,
-  CLONE_NEWIPC,
-  CLONE_NEWNET,
-  CLONE_NEWNS,
-  CLONE_NEWPID,
-  CLONE_NEWUTS,
-  MOUNT_ATTR_RDONLY,
-  PR_SET_PDEATHSIG,
-  SIGKILL,
-} from "../../linux/constants.ts";
-import type { Slot, Step } from "../../linux/launch/plan.ts";
-import type { NamespaceType, RuntimeSpec } from "../../oci/runtime-spec.ts";
+import { CLONE_NEWNET, MOUNT_ATTR_RDONLY } from "../../linux/constants.ts";
+import { pauseSteps, type Slot, type Step } from "../../linux/launch/plan.ts";
+import type { RuntimeSpec } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
 import type { RootFileSystem } from "../root.ts";
@@ -24,28 +14,22 @@ import {
   type MountFacts,
   takeSharedSources,
 } from "./mounts.ts";
+import { addNamespaces } from "./namespaces.ts";
 import { addLoopback } from "./network.ts";
-import {
-  addCloseOnExec,
-  addExecution,
-  addIdentity,
-  addKeyring,
-  addOomScore,
-  addReaper,
-  addRlimits,
-  addSignalDefaults,
-  openWorkingDirectory,
-} from "./process.ts";
+import { addEarlyDeathSignal, addKeyring, addOomScore, openWorkingDirectory } from "./process.ts";
+import { addProgram } from "./program.ts";
 import { addPivotSteps, addPropagationStep, addRootPropagation, addRootSteps } from "./root-file-system.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
 import { addMaskedPaths, addReadonlyPaths, addSysctls, type PathKinds } from "./security.ts";
 import { refuseChangesOfHost, refuseUnsupported } from "./supported.ts";
-import { addTerminal, addTerminalAsStdio, terminalDescriptors } from "./terminal.ts";
+import { addTerminal, terminalDescriptors } from "./terminal.ts";
 
 /** A container as a list of system calls: what `--explain` prints and the launcher runs. */
 export interface LaunchPlan {
   /** CLONE_NEW… flags of the clone3 that comes before the steps. */
   readonly namespaces: number;
+  /** The first process makes another one, which is the container's, tells its number and leaves. */
+  readonly tellsChild: boolean;
   readonly steps: readonly Step[];
 }
 
@@ -65,15 +49,21 @@ export interface LaunchPlanInput {
   /** Process 1 is a reaper, and the program its child. */
   readonly reaper: boolean;
   readonly diesWithParent: boolean;
+  /**
+   * The reading end of a pipe: the plan comes to the pause {@link beforePivot} and goes on when a byte is written to it.
+   * For hooks, which see the container's namespaces and still the host's files.
+   */
+  readonly release?: number | undefined;
+  /** The reading end of a FIFO: see `addWaitForStart`. Absent: the program is executed at once. */
+  readonly startFifo?: number | undefined;
+  /** False: the container's processes have the caller's keyring. */
+  readonly newKeyring?: boolean;
+  /** How many descriptors after the standard ones the program gets. */
+  readonly preservedDescriptors?: number;
 }
 
-const namespaceFlags: Partial<Record<NamespaceType, number>> = {
-  mount: CLONE_NEWNS,
-  pid: CLONE_NEWPID,
-  uts: CLONE_NEWUTS,
-  ipc: CLONE_NEWIPC,
-  network: CLONE_NEWNET,
-};
+/** See {@link LaunchPlanInput.release}. */
+export const beforePivot = 1;
 
 /**
  * The launch plan of a container. The order is that of runc's init (facts: standard_init_linux.go), with the reason for
@@ -91,9 +81,10 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   if (input.diesWithParent) addEarlyDeathSignal(builder);
   // First, so that everything that follows is counted and the cgroup namespace has the container's cgroup as its root.
   input.joinCgroup.forEach((step) => builder.add(step));
-  const namespaces = addNamespaces(builder, spec);
-  if ((namespaces & CLONE_NEWNET) !== 0) addLoopback(builder);
-  addKeyring(builder, `gocker.${input.id}`);
+  const namespaces = addNamespaces(builder, linux.namespaces ?? [], linux.timeOffsets);
+  if (namespaces.tellsChild && input.diesWithParent) addEarlyDeathSignal(builder);
+  if ((namespaces.flags & CLONE_NEWNET) !== 0) addLoopback(builder);
+  if (input.newKeyring !== false) addKeyring(builder, `gocker.${input.id}`);
   if (process.oomScoreAdj !== undefined) addOomScore(builder, process.oomScoreAdj);
   // Device nodes and mount points get exactly the modes that are asked for.
   builder.add({ label: "Let modes be as given", group: "file system", syscall: "umask", args: [0] });
@@ -104,6 +95,9 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   const fileSystems = addFileSystems(builder, input, sources);
   const kinds = kernelPaths(fileSystems.made, facts);
 
+  if (input.release !== undefined) {
+    for (const step of pauseSteps("Let hooks do their part", beforePivot, input.release)) builder.add(step);
+  }
   addPivotSteps(builder);
   addRootPropagation(builder, linux.rootfsPropagation);
   addNames(builder, spec);
@@ -120,64 +114,17 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   addReadonlyPaths(builder, linux.readonlyPaths ?? [], kinds);
   addMaskedPaths(builder, linux.maskedPaths ?? [], kinds);
 
-  addRlimits(builder, process.rlimits ?? []);
-  addSignalDefaults(builder);
-  builder.add({ label: "Begin a session", group: "process", syscall: "setsid", args: [] });
-  if (process.terminal === true) addTerminalAsStdio(builder);
-  builder.add({
-    label: `Go to the working directory ${process.cwd}`,
-    group: "process",
-    syscall: "fchdir",
-    args: [fileSystems.directory],
-    path: process.cwd,
-  });
-  addCloseOnExec(builder);
-  addIdentity(builder, {
+  addProgram(builder, {
     process,
+    directory: fileSystems.directory,
     seccomp: input.seccomp,
     lastCapability: facts.lastCapability,
     diesWithParent: input.diesWithParent,
+    reaper: input.reaper,
+    startFifo: input.startFifo,
+    preservedDescriptors: input.preservedDescriptors ?? 0,
   });
-  if (input.reaper) addReaper(builder, process.terminal === true);
-  addExecution(builder, process);
-  return { namespaces, steps: builder.steps };
-}
-
-function addEarlyDeathSignal(builder: PlanBuilder): void {
-  builder.add({
-    label: "Die when gocker dies, while being set up",
-    group: "process",
-    syscall: "prctl",
-    args: [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0],
-  });
-}
-
-/** The flags of clone3, and a step for the cgroup namespace: it takes the cgroup that its maker is in by then. */
-function addNamespaces(builder: PlanBuilder, spec: RuntimeSpec): number {
-  let flags = 0;
-  const seen = new Set<NamespaceType>();
-  for (const { type, path } of spec.linux?.namespaces ?? []) {
-    if (seen.has(type)) throw new InvalidDocumentError(`linux.namespaces: ${type} is given twice`);
-    seen.add(type);
-    if (path !== undefined) {
-      throw new InvalidDocumentError(`linux.namespaces: joining a ${type} namespace by its path is not supported yet`);
-    }
-    if (type === "cgroup") {
-      builder.add({
-        label: "See the container's cgroup as the root of all",
-        group: "namespaces",
-        syscall: "unshare",
-        args: [CLONE_NEWCGROUP],
-      });
-      continue;
-    }
-    const flag = namespaceFlags[type];
-    if (flag === undefined) throw new InvalidDocumentError(`linux.namespaces: ${type} is not supported yet`);
-    flags |= flag;
-  }
-  if ((flags & CLONE_NEWNS) === 0)
-    throw new InvalidDocumentError("linux.namespaces: a container needs a mount namespace");
-  return flags;
+  return { namespaces: namespaces.flags, tellsChild: namespaces.tellsChild, steps: builder.steps };
 }
 
 /** What later steps need of the container's file systems. */
@@ -243,6 +190,7 @@ function addTerminalSteps(
     socket: input.terminalSocket,
     owner: process?.user.uid ?? 0,
     size: process?.consoleSize,
+    plainOutput: input.startFifo !== undefined,
   });
   if (dev !== undefined) addConsole(builder, dev, terminalDescriptors.container);
 }

@@ -20,6 +20,7 @@ import { signOfLife, statusDescriptor, words, type Slot } from "../../linux/laun
 import type { Capabilities, Process, Rlimit } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { PlanBuilder } from "./builder.ts";
+import { programCandidates } from "./exec-lookup.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
 import { addSeccomp } from "./security.ts";
 
@@ -45,6 +46,16 @@ const rlimits = [
   ["RLIMIT_RTTIME", 15],
 ] as const;
 const rlimitNumbers = new Map<string, number>(rlimits);
+
+/** Until the user changes, which forgets it: prctl(2), PR_SET_PDEATHSIG. */
+export function addEarlyDeathSignal(builder: PlanBuilder): void {
+  builder.add({
+    label: "Die when gocker dies, while being set up",
+    group: "process",
+    syscall: "prctl",
+    args: [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0],
+  });
+}
 
 /** A keyring of the container's own, so that it sees no key of the caller's session. keyctl(2) */
 export function addKeyring(builder: PlanBuilder, name: string): void {
@@ -164,6 +175,8 @@ export interface IdentityInput {
   readonly lastCapability: number;
   /** The container is killed when the thread that made it ends. */
   readonly diesWithParent: boolean;
+  /** Adds what comes after the change of user and before the filter, which need not permit it. */
+  readonly beforeFilter?: (builder: PlanBuilder) => void;
 }
 
 /**
@@ -242,23 +255,27 @@ function addFilterAndCapabilities(builder: PlanBuilder, masks: CapabilityMasks, 
     for (let number = 0; number <= input.lastCapability; number++) {
       if ((masks.ambient & (1n << BigInt(number))) === 0n) continue;
       builder.add({
-        label: `Hand on ${capabilityName(number) ?? `capability ${number}`} to programs`,
+        label: `Raise ambient capability ${capabilityName(number) ?? number}`,
         group: "security",
         syscall: "prctl",
         args: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0],
+        // One that is not permitted and inheritable too cannot be: runc, whose own specification asks for such, goes on.
+        onError: { tolerate: ["EPERM"], report: true },
       });
     }
   };
-  if (input.seccomp === undefined) return setFinal();
-  if (input.process.noNewPrivileges === true) {
+  if (input.seccomp === undefined || input.process.noNewPrivileges === true) {
     setFinal();
-    return addSeccomp(builder, input.seccomp);
+    input.beforeFilter?.(builder);
+    if (input.seccomp !== undefined) addSeccomp(builder, input.seccomp);
+    return;
   }
   if (input.process.user.uid !== 0) {
     // Without no_new_privs a filter takes CAP_SYS_ADMIN, which the change of user took out of the effective set.
     const admin = masks.permitted | masks.inheritable | (1n << BigInt(capabilityNumber("CAP_SYS_ADMIN") as number));
     addCapset(builder, "Take back what setting a filter needs", { ...masks, effective: admin, permitted: admin });
   }
+  input.beforeFilter?.(builder);
   addSeccomp(builder, input.seccomp);
   setFinal();
 }
@@ -292,17 +309,54 @@ export function addReaper(builder: PlanBuilder, terminal: boolean): void {
   addSignalMask(builder, "Block no signals", 0);
 }
 
-/** Descriptors that are not the program's close as it starts. CVE-2024-21626: none is left to leave the root by. */
-export function addCloseOnExec(builder: PlanBuilder): void {
+/**
+ * Descriptors that are not the program's close as it starts. CVE-2024-21626: none is left to leave the root by.
+ * @param preserved how many after the standard ones are the program's too
+ */
+export function addCloseOnExec(builder: PlanBuilder, preserved = 0): void {
   builder.add({
     label: "Close every other file when the program starts",
     group: "security",
     syscall: "close_range",
-    args: [3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC],
+    args: [3 + preserved, 0xffff_ffff, CLOSE_RANGE_CLOEXEC],
   });
 }
 
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/**
+ * The container is made: its maker may leave. It waits until somebody opens the FIFO for writing, and holds nothing
+ * meanwhile but its program's own descriptors: what the plan used is closed, and nothing of gocker's was ever here.
+ * poll(2): a FIFO that nobody has had open for writing yet is not at its end.
+ * @param fifo the reading end
+ * @param preserved how many descriptors after the standard ones are the program's
+ */
+export function addWaitForStart(builder: PlanBuilder, fifo: number, preserved: number): void {
+  const pollIn = 1;
+  const kept = waitDescriptor;
+  builder.add({
+    label: "Live on when gocker leaves",
+    group,
+    syscall: "prctl",
+    args: [PR_SET_PDEATHSIG, 0, 0, 0, 0],
+  });
+  builder.add({ label: "Keep what is waited for", group, syscall: "dup3", args: [fifo, kept, O_CLOEXEC] });
+  builder.add({ label: "Close what is above it", group, syscall: "close_range", args: [kept + 1, 0xffff_ffff, 0] });
+  // The status descriptor is among these: that it closes tells that all is ready.
+  builder.add({
+    label: "Close what the plan has used, and tell that all is ready",
+    group,
+    syscall: "close_range",
+    args: [3 + preserved, kept - 1, 0],
+  });
+  builder.add({
+    label: "Wait to be started",
+    group,
+    syscall: "ppoll",
+    args: [new Uint8Array(new Uint32Array([kept, pollIn]).buffer), 1, 0, 0, signalSetSize],
+  });
+}
+
+/** Above all that a plan opens, and above those that a caller may hand on. */
+const waitDescriptor = 1023;
 
 /**
  * Executes `process.args`. A name without a slash is tried in each directory of the container's PATH: what fails is
@@ -310,9 +364,7 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
  * @throws InvalidDocumentError when there is nothing to execute
  */
 export function addExecution(builder: PlanBuilder, process: Process): void {
-  const [program] = process.args ?? [];
-  if (program === undefined) throw new InvalidDocumentError("process.args: nothing to execute");
-  const candidates = program === "" || program.includes("/") ? [program] : searchPath(process.env ?? [], program);
+  const candidates = programCandidates(process);
   const argv = words(...(process.args ?? []), 0);
   const envp = words(...(process.env ?? []), 0);
   candidates.forEach((path, index) => {
@@ -325,14 +377,6 @@ export function addExecution(builder: PlanBuilder, process: Process): void {
       ...(index < candidates.length - 1 && { onError: { tolerate: "any", report: true } }),
     });
   });
-}
-
-function searchPath(env: readonly string[], program: string): string[] {
-  const path = env.findLast((entry) => entry.startsWith("PATH="))?.slice("PATH=".length) ?? defaultPath;
-  const directories = new Set(path.split(":").filter((directory) => directory.startsWith("/")));
-  const candidates = [...directories].map((directory) => `${directory.replace(/\/+$/, "")}/${program}`);
-  // Something must fail, and be reported, where no directory is left to look in.
-  return candidates.length > 0 ? candidates : [`${defaultPath.split(":")[0]}/${program}`];
 }
 
 /** Whether a failed step was the attempt to execute the container's program. */

@@ -15,6 +15,7 @@ import {
   O_PATH,
   O_WRONLY,
   S_IFCHR,
+  SECCOMP_FILTER_FLAG_NEW_LISTENER,
   SECCOMP_SET_MODE_FILTER,
 } from "../../linux/constants.ts";
 import { makeDevice } from "../../linux/device-number.ts";
@@ -185,8 +186,13 @@ export function addSysctls(
   }
 }
 
-/** Puts the filter in force. seccomp(2) */
+/** Puts the filter in force. seccomp(2) @throws InvalidDocumentError it wants somebody to be asked */
 export function addSeccomp(builder: PlanBuilder, filter: SeccompFilter): void {
+  if ((filter.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) !== 0) {
+    throw new InvalidDocumentError("linux.seccomp.syscalls: SCMP_ACT_NOTIFY is not supported yet", {
+      hint: "nobody would be there to answer",
+    });
+  }
   builder.add({
     label: `Allow only known system calls (${filter.program.length / 8} instructions)`,
     group,

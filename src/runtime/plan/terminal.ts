@@ -1,4 +1,13 @@
-import { O_CLOEXEC, O_NOCTTY, O_RDWR, TIOCGPTPEER, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ } from "../../linux/constants.ts";
+import {
+  O_CLOEXEC,
+  O_NOCTTY,
+  O_RDWR,
+  TCSETS,
+  TIOCGPTPEER,
+  TIOCSCTTY,
+  TIOCSPTLCK,
+  TIOCSWINSZ,
+} from "../../linux/constants.ts";
 import { words, type Slot } from "../../linux/launch/plan.ts";
 import { openFileInRoot, type PlanBuilder } from "./builder.ts";
 
@@ -19,6 +28,8 @@ export function addTerminal(
     readonly socket: number;
     readonly owner: number;
     readonly size: { readonly height: number; readonly width: number } | undefined;
+    /** What is written comes out as it is, without a carriage return before each line feed: as runc and crun have it. */
+    readonly plainOutput?: boolean;
   },
 ): void {
   const { container, master } = terminalDescriptors;
@@ -60,12 +71,36 @@ export function addTerminal(
       args: [master, TIOCSWINSZ, new Uint8Array(new Uint16Array([height, width, 0, 0]).buffer)],
     });
   }
+  if (input.plainOutput === true) {
+    builder.add({
+      label: "Leave line feeds as they are",
+      group,
+      syscall: "ioctl",
+      args: [master, TCSETS, termiosWithoutCarriageReturns()],
+    });
+  }
   builder.add({
     label: "Hand the terminal's master side over",
     group,
     syscall: "sendmsg",
     args: [input.socket, messageWithDescriptor(master), 0],
   });
+}
+
+/**
+ * The kernel's `struct termios` as every new terminal has it (tty_std_termios), without ONLCR. termios(3)
+ */
+function termiosWithoutCarriageReturns(): Uint8Array {
+  const input = 0o2400; // ICRNL, IXON
+  const output = 0o1; // OPOST
+  const control = 0o277; // B38400, CS8, CREAD
+  const local = 0o105073; // ISIG, ICANON, ECHO, ECHOE, ECHOK, ECHOCTL, ECHOKE, IEXTEN
+  // ^C, ^\\, ^?, ^U, ^D, 0 and 1 for non-canonical reading, ^Q, ^S, ^Z, ^R, ^O, ^W, ^V
+  const characters = [3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0];
+  const termios = new Uint8Array(36);
+  new Uint32Array(termios.buffer, 0, 4).set([input, output, control, local]);
+  termios.set(characters, 17);
+  return termios;
 }
 
 /** A `struct msghdr` with one byte of data and one descriptor. sendmsg(2), cmsg(3) */

@@ -1,23 +1,19 @@
 import { AT_FDCWD, CLONE_NEWTIME, O_CLOEXEC, O_RDONLY, O_WRONLY } from "../../linux/constants.ts";
-import type { Slot, Step } from "../../linux/launch/plan.ts";
+import type { Step } from "../../linux/launch/plan.ts";
 import type { Linux } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { PlanBuilder } from "./builder.ts";
-import type { NamespacePlan } from "./namespaces.ts";
 
 const group = "namespaces";
 
 /**
  * A time namespace, with the offsets of `linux.timeOffsets`, which can only be set while nobody is in it. The process
  * itself enters it (children would anyhow, and since Linux 6.1 who executes): else a created container would not be in
- * it. By gocker's /proc, and before the process becomes another user. time_namespaces(7), Linux 5.6
- * @param proc what `addNamespaces` returned
+ * it. By the host's /proc, and before the process becomes another user. time_namespaces(7), Linux 5.6
+ * @throws InvalidDocumentError there is no such clock, or the offset is none
  */
-export function addTimeNamespace(builder: PlanBuilder, offsets: NonNullable<Linux["timeOffsets"]>, proc?: Slot): void {
-  const self = (name: string, flags: number): Step["args"] =>
-    proc === undefined
-      ? [AT_FDCWD, `/proc/self/${name}`, flags | O_CLOEXEC]
-      : [proc, `self/${name}`, flags | O_CLOEXEC];
+export function addTimeNamespace(builder: PlanBuilder, offsets: NonNullable<Linux["timeOffsets"]>): void {
+  const self = (name: string, flags: number): Step["args"] => [AT_FDCWD, `/proc/self/${name}`, flags | O_CLOEXEC];
   builder.add({ label: "Make a time namespace", group, syscall: "unshare", args: [CLONE_NEWTIME] });
   const text = timeOffsetsText(offsets);
   if (text !== "") {
@@ -64,10 +60,13 @@ function timeOffsetsText(offsets: NonNullable<Linux["timeOffsets"]>): string {
     .join("");
 }
 
-/** @throws InvalidDocumentError for offsets without a time namespace that is new */
-export function checkTimeOffsets(offsets: Linux["timeOffsets"], plan: NamespacePlan): void {
-  if (offsets === undefined || Object.keys(offsets).length === 0 || plan.makesTime) return;
-  const reason = plan.own.has("time")
+/** @throws InvalidDocumentError there are offsets, and no time namespace that is new */
+export function refuseTimeOffsets(
+  offsets: NonNullable<Linux["timeOffsets"]>,
+  { isJoined }: { readonly isJoined: boolean },
+): void {
+  if (Object.keys(offsets).length === 0) return;
+  const reason = isJoined
     ? "the offsets of a namespace that is joined cannot be set"
     : "only a time namespace has offsets, and linux.namespaces has none";
   throw new InvalidDocumentError(`linux.timeOffsets: ${reason}`);

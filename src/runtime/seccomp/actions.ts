@@ -3,7 +3,7 @@ import { errnos } from "../../linux/errno.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 
 /** What a filter returns for an action; the low 16 bits of some carry data. linux/seccomp.h, SECCOMP_RET_* */
-const returns: Readonly<Record<SeccompAction, number>> = {
+export const returns: Readonly<Record<SeccompAction, number>> = {
   SCMP_ACT_KILL: 0x00000000,
   SCMP_ACT_KILL_THREAD: 0x00000000,
   SCMP_ACT_KILL_PROCESS: 0x80000000,
@@ -50,7 +50,7 @@ export function letsThrough(action: SeccompAction): boolean {
 }
 
 /** Flags of seccomp(2), SECCOMP_SET_MODE_FILTER. linux/seccomp.h */
-const flagBits: Readonly<Record<string, number>> = {
+export const flagBits: Readonly<Record<string, number>> = {
   SECCOMP_FILTER_FLAG_TSYNC: 1 << 0,
   SECCOMP_FILTER_FLAG_LOG: 1 << 1,
   SECCOMP_FILTER_FLAG_SPEC_ALLOW: 1 << 2,

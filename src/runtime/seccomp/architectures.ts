@@ -43,7 +43,7 @@ export const kernelInterfaces: Readonly<Record<Architecture, readonly KernelInte
 };
 
 /** Architectures by the specification's names; null for those that no kernel of gocker's serves. */
-const architectureNames: Readonly<Record<string, SyscallAbi | null>> = {
+export const architectureNames: Readonly<Record<string, SyscallAbi | null>> = {
   SCMP_ARCH_X86_64: "x86_64",
   SCMP_ARCH_X86: "i386",
   SCMP_ARCH_X32: "x32",

@@ -17,7 +17,7 @@ export interface Condition {
  */
 export type ArgumentBits = 32 | 64;
 
-const operators: readonly string[] = [
+export const operators: readonly string[] = [
   "SCMP_CMP_NE",
   "SCMP_CMP_LT",
   "SCMP_CMP_LE",

@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Command } from "../../../src/cli/command.ts";
 import { aliases } from "../../../src/cli/flags.ts";
-import { commandHelp, generalHelp, wrap } from "../../../src/cli/help.ts";
+import { commandHelp, programHelp, wrap } from "../../../src/cli/help.ts";
 import { style } from "../../../src/cli/output/style.ts";
 
 const directory = resolve(import.meta.dir, "../../../src/cli/commands");
@@ -55,11 +55,8 @@ test("the help of run", () => {
 });
 
 test("the help of gocker lists the commands", () => {
-  const help = generalHelp(
-    commands.map(([, command]) => command),
-    {},
-    layout,
-  );
+  const all = commands.map(([, command]) => command);
+  const help = programHelp({ name: "gocker", about: "", commands: all, flags: {}, examples: [] }, layout);
   for (const [name, { meta }] of commands) expect(help).toContain(`  ${name.padEnd(7)}   ${meta.description}\n`);
 });
 

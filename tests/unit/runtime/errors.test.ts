@@ -41,7 +41,10 @@ describe("the program", () => {
       { reported: [attempt("ENOENT", "/a/tool")], fatal: attempt("ENOTDIR", "/b/tool") },
       "tool",
     );
-    expect(error).toMatchObject({ exitCode: 127, message: "cannot run tool: not found in the container's PATH" });
+    expect(error).toMatchObject({
+      exitCode: 127,
+      message: "cannot run tool: executable file not found in the container's PATH",
+    });
   });
 
   test("with a path is told the reason", () => {

@@ -56,7 +56,7 @@ next:
 1:
   cmp x0, 0
   b.le 1f
-  tbnz w22, 2, finished
+  tbnz w22, 2, leave
   tbnz w22, 3, reap
 1:
   tbnz w22, 4, skip
@@ -108,6 +108,9 @@ report:
   add sp, sp, 16
   ret
 
+leave:
+  tbz w22, 1, finished
+  bl report
 finished:
   mov x0, 0
   mov x8, 94                    // exit_group

@@ -4,7 +4,8 @@
 #   header: u64 first step, u64 end of the steps, u64 status file descriptor
 #   step:    0 u16 system call number
 #            2 u8  bit i: argument i is the address of its value (a slot)
-#            3 u8  1 tolerate every error, 2 report tolerated errors, 4 leave when the result is positive,
+#            3 u8  1 tolerate every error, 2 report tolerated errors, and the result before leaving,
+#                  4 leave when the result is positive,
 #                  8 become the reaper when the result is positive, 16 skip on success instead of on a tolerated error
 #            4 u8  three tolerated error numbers, 0 for none
 #            7 u8  how many steps to skip
@@ -82,7 +83,7 @@ next:
   test rax, rax
   jle 1f
   test r14b, 4
-  jnz finished
+  jnz leave
   test r14b, 8
   jnz reap
 1:
@@ -142,6 +143,10 @@ report:
   add rsp, 16
   ret
 
+leave:
+  test r14b, 2
+  jz finished
+  call report
 finished:
   xor edi, edi
   mov eax, 231                  # exit_group

@@ -242,7 +242,7 @@ describe.each(["x86_64", "aarch64"] as const)("the interpreter for %s", (archite
   });
 
   describe.skipIf(!canRun)("children", () => {
-    const makeChild = (parent: "leaves" | "reaps") =>
+    const makeChild = (parent: "leaves" | "tells" | "reaps") =>
       step("clone", [SIGCHLD, 0, 0, 0, 0], { onSuccess: { parent }, label: "make a child" });
     const everySignal = new Uint8Array(8).fill(0xff);
     const setMask = (set: Uint8Array) => step("rt_sigprocmask", [SIG_SETMASK, set, 0, 8]);
@@ -251,6 +251,13 @@ describe.each(["x86_64", "aarch64"] as const)("the interpreter for %s", (archite
 
     test("a parent that leaves ends with 0, and the child goes on", async () => {
       expect(await run(makeChild("leaves"), say("child"), exit(9))).toMatchObject({ stdout: "child", exitCode: 0 });
+    });
+
+    test("a parent that tells reports the child's number before it leaves", async () => {
+      const { stdout, exitCode, reports } = await run(makeChild("tells"), say("child"), exit(9));
+      expect({ stdout, exitCode }).toEqual({ stdout: "child", exitCode: 0 });
+      expect(reports).toEqual([["make a child", expect.any(BigInt)]]);
+      expect(reports[0]?.[1]).toBeGreaterThan(1n);
     });
 
     test("a reaper ends as its child does", async () => {

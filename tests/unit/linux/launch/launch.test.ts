@@ -6,7 +6,7 @@ import { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLOSE_RANGE_CLOEXEC } from ".
 import { errnos } from "../../../../src/linux/errno.ts";
 import { createPipe, readSome, writeAll } from "../../../../src/linux/fd.ts";
 import { launch, type LaunchedProcess, type LaunchRequest } from "../../../../src/linux/launch/launch.ts";
-import { signOfLife, slot, statusDescriptor, type Step, words } from "../../../../src/linux/launch/plan.ts";
+import { pauseSteps, signOfLife, slot, statusDescriptor, type Step, words } from "../../../../src/linux/launch/plan.ts";
 import { exitCodeOf, processEnded, reap, sendSignal } from "../../../../src/linux/process.ts";
 import { SystemCallError } from "../../../../src/util/errors.ts";
 
@@ -260,4 +260,56 @@ test("many launches one after the other succeed", async () => {
     process[Symbol.dispose]();
   }
   closeSync(nothing);
+});
+
+describe("pauses", () => {
+  test("the plan stands still until it is released", async () => {
+    using release = createPipe();
+    using output = createPipe();
+    const process = launched({
+      steps: [...pauseSteps("Wait", 7, release.reader.number), step("write", [1, "released", 8])],
+      stdio: [0, output.writer.number, 2],
+      descriptors: [release.reader.number],
+    });
+    output.writer.close();
+    expect(await process.status.reaches(7)).toBe(true);
+    // Asked again it is known already.
+    expect(await process.status.reaches(7)).toBe(true);
+    writeAll(release.writer.number, new Uint8Array(1));
+    expect(Buffer.from(readSome(output.reader.number, new Uint8Array(16))).toString()).toBe("released");
+    expect(await process.status.outcome()).toEqual({ reported: [] });
+    expect(await exitCode(process)).toBe(0);
+  });
+
+  test("a launch that ends before does not come to it", async () => {
+    using release = createPipe();
+    const failing = step("close", [-1]);
+    const process = launched({
+      steps: [failing, ...pauseSteps("Wait", 1, release.reader.number)],
+      descriptors: [release.reader.number],
+    });
+    expect(await process.status.reaches(1)).toBe(false);
+    expect(await process.status.outcome()).toMatchObject({ fatal: { step: failing, errno: errnos.EBADF } });
+    expect(await exitCode(process)).toBe(127);
+  });
+});
+
+describe("a child that goes on with the plan", () => {
+  const cloneParent = 0x8000;
+  const makeChild = step("clone", [cloneParent | 17, 0, 0, 0, 0], { onSuccess: { parent: "tells" } });
+
+  test("is told of, and is a child of the launcher's", async () => {
+    const first = launched({ steps: [makeChild, step("exit_group", [42])] });
+    const child = await first.status.childTold();
+    expect(child).toBeGreaterThan(1);
+    expect(await first.status.outcome()).toEqual({ reported: [], child: child as number });
+    expect(exitCodeOf(reap(child as number))).toBe(42);
+    expect(await exitCode(first)).toBe(0);
+  });
+
+  test("is not told of when there is none", async () => {
+    const first = launched({ steps: [step("close", [-1]), makeChild] });
+    expect(await first.status.childTold()).toBeUndefined();
+    expect(await exitCode(first)).toBe(127);
+  });
 });

@@ -54,6 +54,8 @@ test("a controller that a limit needs and the host lacks is named", () => {
   using host = new FakeHierarchy();
   host.add("", "cpu");
   host.add("/1", "cpu");
-  requireController(host.mountPoint, "/1", "cpu");
-  expect(() => requireController(host.mountPoint, "/1", "memory")).toThrow("needs the memory controller");
+  requireController(host.mountPoint, "/1", "cpu", "linux.resources.cpu.shares");
+  expect(() => requireController(host.mountPoint, "/1", "memory", "linux.resources.memory.limit")).toThrow(
+    "linux.resources.memory.limit needs the memory controller",
+  );
 });

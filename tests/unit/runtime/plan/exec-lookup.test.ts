@@ -38,13 +38,9 @@ describe("the check for the program", () => {
   /** What is said of a program before the plan goes on, which then says that it did. */
   async function check(program: string, path: readonly string[], before: readonly Step[] = []) {
     const env = [`PATH=${path.map(at).join(":")}`];
-    const { outcome, stdout } = await runPlan({
-      steps() {
-        const builder = new PlanBuilder();
-        addExecutableCheck(builder, { args: [program], env, cwd: "/", user });
-        return [...before, ...builder.steps, ...shellSteps("echo went on")];
-      },
-    });
+    const builder = new PlanBuilder();
+    addExecutableCheck(builder, { args: [program], env, cwd: "/", user });
+    const { outcome, stdout } = await runPlan({ steps: [...before, ...builder.steps, ...shellSteps("echo went on")] });
     const error = launchError(outcome, program);
     expect(stdout).toBe(error === undefined ? "went on\n" : "");
     return error === undefined ? "found" : error.message;
@@ -58,12 +54,12 @@ describe("the check for the program", () => {
   });
 
   test.each([
-    ["tool", ["empty", "missing"], "cannot run tool: not found in the container's PATH"],
+    ["tool", ["empty", "missing"], "cannot run tool: executable file not found in the container's PATH"],
     ["tool", ["empty", "plain", "empty/x"], "cannot run tool: permission denied"],
     ["tool", ["plain"], "cannot run tool: permission denied"],
     ["tool", ["folder", "empty"], "cannot run tool: is a directory"],
     ["tool", ["folder"], "cannot run tool: is a directory"],
-    ["", [], "cannot run : not found in the container's PATH"],
+    ["", [], "cannot run : executable file not found in the container's PATH"],
     ["/missing/tool", [], "cannot run /missing/tool: no such file or directory"],
     ["/etc", [], "cannot run /etc: is a directory"],
     ["/etc/passwd/x", [], "cannot run /etc/passwd/x: not a directory"],
@@ -77,7 +73,7 @@ describe("the check for the program", () => {
       const path = empty.toSpliced(position, 0, "good");
       expect(await check("tool", path)).toBe("found");
     }
-    expect(await check("tool", empty)).toBe("cannot run tool: not found in the container's PATH");
+    expect(await check("tool", empty)).toBe("cannot run tool: executable file not found in the container's PATH");
     expect(await check("tool", empty.toSpliced(50, 0, "plain"))).toBe("cannot run tool: permission denied");
     const exactly = empty.slice(0, 37);
     expect(await check("tool", [...exactly, "good"])).toBe("found");
@@ -93,13 +89,9 @@ describe("the check for the program", () => {
 
   test("gives the exit codes of a shell", async () => {
     const code = async (program: string) => {
-      const { outcome } = await runPlan({
-        steps() {
-          const builder = new PlanBuilder();
-          addExecutableCheck(builder, { args: [program], cwd: "/", user });
-          return builder.steps;
-        },
-      });
+      const builder = new PlanBuilder();
+      addExecutableCheck(builder, { args: [program], cwd: "/", user });
+      const { outcome } = await runPlan({ steps: builder.steps });
       return launchError(outcome, program);
     };
     expect(await code("/etc")).toMatchObject({ exitCode: 126 });

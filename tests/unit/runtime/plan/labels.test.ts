@@ -5,8 +5,7 @@ import { errnos } from "../../../../src/linux/errno.ts";
 import { slot, type Step } from "../../../../src/linux/launch/plan.ts";
 import { lsmSupport } from "../../../../src/linux/lsm.ts";
 import { PlanBuilder } from "../../../../src/runtime/plan/builder.ts";
-import { addExecLabel, addKeyringLabel } from "../../../../src/runtime/plan/labels.ts";
-import { openHostProc } from "../../../../src/runtime/plan/namespaces.ts";
+import { addExecLabel, addKeyringLabel, closeHostProc, openHostProc } from "../../../../src/runtime/plan/labels.ts";
 import { runPlan } from "../../../helpers/launched-plan.ts";
 
 const both = { apparmor: true, selinux: true };
@@ -87,11 +86,11 @@ describe("on this host", () => {
   /** What a plan says that tries to label itself by a directory. */
   async function failureBy(open: (builder: PlanBuilder) => ReturnType<typeof openHostProc>) {
     const { outcome } = await runPlan({
-      steps: () =>
-        stepsOf((builder) => {
-          const proc = open(builder);
-          addExecLabel(builder, { process: { selinuxLabel: "no_u:no_r:no_t:s0" }, proc, lsm: both });
-        }),
+      steps: stepsOf((builder) => {
+        const proc = open(builder);
+        addExecLabel(builder, { process: { selinuxLabel: "no_u:no_r:no_t:s0" }, proc, lsm: both });
+        closeHostProc(builder, proc);
+      }),
     });
     return outcome.fatal;
   }

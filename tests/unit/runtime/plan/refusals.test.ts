@@ -37,9 +37,9 @@ const refusals: Refusal[] = [
     message: "linux.namespaces: a container needs",
   },
   {
-    what: "a namespace to join",
-    linux: { namespaces: [{ type: "mount" }, { type: "network", path: "/run/netns/a" }] },
-    message: "linux.namespaces: joining a network namespace",
+    what: "a namespace to join by a path that is not absolute",
+    linux: { namespaces: [{ type: "mount" }, { type: "network", path: "netns/a" }] },
+    message: "linux.namespaces[1].path: netns/a is not absolute",
   },
   { what: "a user namespace", linux: { namespaces: namespaces("user") }, message: "linux.namespaces: user is not" },
   {
@@ -171,7 +171,6 @@ const unsupported: Refusal[] = [
     [
       { uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] },
       { gidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] },
-      { timeOffsets: { boottime: { secs: 1 } } },
       { netDevices: { eth0: {} } },
       { mountLabel: "system_u:object_r:container_file_t:s0" },
       { intelRdt: { closID: "a" } },
@@ -181,11 +180,6 @@ const unsupported: Refusal[] = [
     const what = `linux.${Object.keys(linux)[0]}`;
     return { what, linux, message: `${what} is not supported yet` };
   }),
-  {
-    what: "hooks.createContainer",
-    spec: { hooks: { prestart: [], createContainer: [{ path: "/bin/true" }] } },
-    message: "hooks.createContainer is not supported yet",
-  },
   {
     what: "mounts[].uidMappings",
     spec: {

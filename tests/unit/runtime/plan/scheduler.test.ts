@@ -23,7 +23,7 @@ function stepsOf(add: Adding) {
 
 /** What a shell says that the steps come before. */
 async function told(script: string, add: Adding): Promise<string> {
-  const { stdout, outcome } = await runPlan({ steps: () => [...stepsOf(add), ...shellSteps(script)] });
+  const { stdout, outcome } = await runPlan({ steps: [...stepsOf(add), ...shellSteps(script)] });
   expect(outcome).toEqual({ reported: [] });
   return stdout;
 }

@@ -1,0 +1,78 @@
+import { resolve } from "node:path";
+import { readBundle } from "../../../runtime/bundle.ts";
+import { createContainer } from "../../../runtime/create.ts";
+import { deleteContainer } from "../../../runtime/delete.ts";
+import { startContainer } from "../../../runtime/start.ts";
+import { ContainerStateError, type RuntimeContainer, type StateStore } from "../../../runtime/state-store.ts";
+import { NotFoundError } from "../../../util/errors.ts";
+import { creationFlags, ociCommand, refuseNoPivot } from "../command.ts";
+import { processStdio, waitInForeground } from "../foreground.ts";
+import { preservedDescriptors } from "../numbers.ts";
+import { writePidFile } from "../pid-file.ts";
+
+export const runCommand = ociCommand({
+  meta: {
+    name: "run",
+    description: "Create and start a container, wait for its end and delete it",
+    usage: "[OPTIONS] ID",
+    operands: { minimum: 1, maximum: 1 },
+  },
+  flags: {
+    ...creationFlags,
+    detach: { type: "boolean", alias: "d", description: "Do not wait, and leave the container" },
+    keep: { type: "boolean", description: "Do not delete the container when it has ended" },
+  },
+  async run({ flags, operands, store, warn }) {
+    refuseNoPivot(flags["no-pivot"]);
+    const bundle = readBundle(resolve(flags.bundle ?? "."));
+    using stdio = processStdio({
+      terminal: bundle.spec.process?.terminal === true,
+      consoleSocket: flags["console-socket"],
+      detach: flags.detach,
+    });
+    using created = await createContainer({
+      store,
+      id: operands[0] ?? "",
+      bundle,
+      stdio: stdio.descriptors,
+      terminalSocket: stdio.terminalSocket,
+      preservedDescriptors: preservedDescriptors(flags["preserve-fds"]),
+      newKeyring: !flags["no-new-keyring"],
+      warn,
+    });
+    const { container, pid } = created;
+    const remove = () => deleteContainer(container, { force: true, warn });
+    await using cleanup = new AsyncDisposableStack();
+    cleanup.defer(remove);
+    writePidFile(flags["pid-file"], pid);
+    using pidfd = container.openProcess();
+    if (pidfd === undefined) throw new ContainerStateError(container.id, "stopped", "it ended before it was started");
+    await stdio.attach();
+    await startContainer(container);
+    if (flags.detach) {
+      cleanup.move();
+      return 0;
+    }
+    // Others may look at it and change it while it runs.
+    container.unlock();
+    const code = await waitInForeground({ pid, pidfd });
+    await stdio.drain();
+    cleanup.move();
+    if (!flags.keep) await deleteEnded(store, container, warn);
+    return code;
+  },
+});
+
+async function deleteEnded(
+  store: StateStore,
+  { id }: RuntimeContainer,
+  warn: (message: string) => void,
+): Promise<void> {
+  try {
+    using ended = await store.lock(id);
+    await deleteContainer(ended, { force: true, warn });
+  } catch (error) {
+    // Somebody else has deleted it.
+    if (!(error instanceof NotFoundError)) throw error;
+  }
+}

@@ -1,0 +1,26 @@
+import { signalNumber } from "../../linux/signals.ts";
+import { UsageError } from "../../util/errors.ts";
+
+/** The value of `--preserve-fds`. @throws UsageError */
+export function preservedDescriptors(text: string | undefined): number {
+  if (text === undefined || text === "") return 0;
+  const number = Number(text);
+  if (/^\d{1,6}$/.test(text)) return number;
+  throw new UsageError(`--preserve-fds must be a number, not ${JSON.stringify(text)}`);
+}
+
+/** A signal by name or number; 0, which only asks, too. @throws UsageError there is no such signal */
+export function parseSignal(text: string): number {
+  if (text === "0") return 0;
+  const number = signalNumber(text);
+  if (number !== undefined) return number;
+  throw new UsageError(`there is no signal ${JSON.stringify(text)}`);
+}
+
+/** A user and group as `--user UID[:GID]` has them. @throws UsageError */
+export function parseUser(text: string): { readonly uid: number; readonly gid: number } {
+  const found = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(text);
+  if (found === null) throw new UsageError(`--user must be UID or UID:GID, not ${JSON.stringify(text)}`);
+  const [, uid = "0", gid = "0"] = found;
+  return { uid: Number(uid), gid: Number(gid) };
+}

@@ -1,0 +1,34 @@
+import { ptr } from "bun:ffi";
+import { systemCallError } from "./errno.ts";
+import { OwnedFd } from "./fd.ts";
+import { libc } from "./libc.ts";
+import { syscallNumber } from "./syscalls.ts";
+import { UsageError } from "../util/errors.ts";
+
+const addressFamilyUnix = 1;
+const stream = 1;
+const closeOnExec = 0o2000000;
+/** `sun_path` has 108 bytes, the NUL among them. unix(7) */
+const longestPath = 107;
+
+/** A connection to a unix socket with a path. connect(2), unix(7) @throws UsageError the path is too long; SystemCallError */
+export function connectUnix(path: string): OwnedFd {
+  const name = Buffer.from(path);
+  if (name.length > longestPath) {
+    throw new UsageError(`the path of the socket is longer than ${longestPath} bytes: ${path}`, {
+      hint: "name it by a shorter path, such as one relative to the current directory",
+    });
+  }
+  const number = Number(libc.syscall(syscallNumber("socket"), addressFamilyUnix, stream | closeOnExec, 0, 0, 0, 0));
+  if (number < 0) throw systemCallError("socket");
+  const socket = new OwnedFd(number);
+  const address = Buffer.alloc(2 + longestPath + 1);
+  address.writeUInt16LE(addressFamilyUnix, 0);
+  name.copy(address, 2);
+  if (Number(libc.syscall(syscallNumber("connect"), number, ptr(address), address.length, 0, 0, 0)) < 0) {
+    const error = systemCallError("connect", { path });
+    socket.close();
+    throw error;
+  }
+  return socket;
+}

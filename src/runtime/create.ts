@@ -1,0 +1,241 @@
+import { fchownSync, fstatSync, writeSync } from "node:fs";
+import { posix } from "node:path";
+import { openDirectory } from "../linux/at.ts";
+import { AT_FDCWD, O_CLOEXEC, O_NONBLOCK, O_RDONLY, SIGKILL, S_IFIFO } from "../linux/constants.ts";
+import { errnoReason, systemCallError } from "../linux/errno.ts";
+import { createPipe, OwnedFd } from "../linux/fd.ts";
+import { libc } from "../linux/libc.ts";
+import { reap, sendSignal } from "../linux/process.ts";
+import { processState } from "../linux/process-state.ts";
+import type { RuntimeSpec } from "../oci/runtime-spec.ts";
+import { InvalidDocumentError, UsageError } from "../util/errors.ts";
+import type { Bundle } from "./bundle.ts";
+import type { Cgroup } from "./cgroup/cgroup.ts";
+import { openCgroup } from "./cgroup/open.ts";
+import { launchContainer, planContainer } from "./container-process.ts";
+import { deviceRules } from "./default-devices.ts";
+import { knownCapabilities, unknownCapabilities } from "./known-capabilities.ts";
+import { withEnvironment } from "./environment.ts";
+import { isAttempt, launchError, lowerFirst } from "./errors.ts";
+import { runHooks } from "./hooks.ts";
+import { openJoinTarget } from "./join-target.ts";
+import { ociState } from "./oci-state.ts";
+import { beforePivot } from "./plan/launch-plan.ts";
+import { type PlannedProcess, processOfPlan } from "./planned-process.ts";
+import type { RuntimeContainer, StateStore } from "./state-store.ts";
+
+/** What `create` is told on its command line. */
+export interface CreateOptions {
+  readonly store: StateStore;
+  readonly id: string;
+  readonly bundle: Bundle;
+  readonly stdio: readonly [number, number, number];
+  /** A connected unix socket to which the terminal's master side is sent. */
+  readonly terminalSocket?: number | undefined;
+  /** How many of the caller's descriptors after the standard ones the container gets. */
+  readonly preservedDescriptors: number;
+  readonly newKeyring: boolean;
+  /** Told of what does not keep the container from being made. */
+  readonly warn: (message: string) => void;
+}
+
+/** A container that waits to be started. Disposing releases its lock and descriptors; the container stays. */
+export interface CreatedContainer extends Disposable {
+  readonly container: RuntimeContainer;
+  readonly pid: number;
+}
+
+/**
+ * Makes a container whose first process waits to be started, and returns when it does: nothing of gocker's stays behind.
+ * OCI runtime specification, runtime.md, "Create"
+ * @throws ConflictError, InvalidDocumentError, CgroupError, HookError, ExecutionError, SystemCallError: of what was made
+ *   nothing is left then
+ */
+export async function createContainer(options: CreateOptions): Promise<CreatedContainer> {
+  const { bundle } = options;
+  const { spec } = bundle;
+  checkTerminal(spec, options);
+  using cleanup = new DisposableStack();
+  for (const name of unknownCapabilities(spec.process)) options.warn(`ignoring unknown capability ${name}`);
+  const container = options.store.reserve(options.id);
+  cleanup.defer(() => container.forget());
+  const cgroupsPath = cgroupPathOf(spec, options.id);
+  container.writeSpec(bundle.text, spec);
+  container.writeState(firstState(options.id, bundle, cgroupsPath));
+
+  const cgroup = openCgroup(cgroupsPath);
+  using _descriptors = cgroup;
+  cgroup.create();
+  cleanup.defer(() => {
+    cgroup.kill();
+    cgroup.remove();
+  });
+  for (const message of await limit(cgroup, spec)) options.warn(message);
+  const made = new Made(container, cgroup, bundle, options);
+  try {
+    const pid = await made.launch();
+    cleanup.move();
+    return { container, pid, [Symbol.dispose]: () => container[Symbol.dispose]() };
+  } catch (error) {
+    await stopped(container, spec, options);
+    throw error;
+  }
+}
+
+/** What the specification asks for when a container that was being made is gone. @returns when the hooks are through */
+async function stopped(container: RuntimeContainer, spec: RuntimeSpec, { warn }: CreateOptions): Promise<void> {
+  try {
+    await runHooks(spec.hooks, "poststop", ociState(container.state, "stopped"));
+  } catch (error) {
+    warn((error as Error).message);
+  }
+}
+
+function checkTerminal({ process }: RuntimeSpec, { terminalSocket }: CreateOptions): void {
+  if (process?.terminal === true && terminalSocket === undefined) {
+    throw new UsageError("process.terminal: nobody is there to take the terminal", {
+      hint: "name a socket with --console-socket",
+    });
+  }
+  if (process?.terminal !== true && terminalSocket !== undefined) {
+    throw new UsageError("there is no terminal to send to the console socket: process.terminal is not set", {
+      hint: "leave --console-socket out",
+    });
+  }
+}
+
+/** A path relative to a place of the runtime's choice is gocker's own. config-linux.md, "Cgroups Path" */
+function cgroupPathOf({ linux }: RuntimeSpec, id: string): string {
+  const path = linux?.cgroupsPath ?? "";
+  if (path === "") return `/gocker/${id}`;
+  return path.startsWith("/") ? path : posix.join("/gocker", path);
+}
+
+/** @returns what is asked for and has no effect */
+function limit(cgroup: Cgroup, { linux }: RuntimeSpec): Promise<string[]> {
+  const { devices, ...limits } = linux?.resources ?? {};
+  cgroup.restrictDevices(deviceRules(devices));
+  return cgroup.applyResources(limits);
+}
+
+function firstState(id: string, { spec, directory, rootfs }: Bundle, cgroupsPath: string) {
+  return {
+    version: 1,
+    ociVersion: spec.ociVersion,
+    id,
+    bundle: directory,
+    rootfs,
+    pid: 0,
+    pidStartTime: 0,
+    created: new Date().toISOString(),
+    owner: process.getuid?.() ?? 0,
+    cgroupsPath,
+    annotations: spec.annotations ?? {},
+  } as const;
+}
+
+/** A container while it is being made. */
+class Made {
+  readonly #container: RuntimeContainer;
+  readonly #cgroup: Cgroup;
+  readonly #bundle: Bundle;
+  readonly #options: CreateOptions;
+
+  constructor(container: RuntimeContainer, cgroup: Cgroup, bundle: Bundle, options: CreateOptions) {
+    this.#container = container;
+    this.#cgroup = cgroup;
+    this.#bundle = bundle;
+    this.#options = options;
+  }
+
+  /** @returns the number of the container's first process */
+  async launch(): Promise<number> {
+    const { rootfs } = this.#bundle;
+    const spec = withHome(this.#bundle);
+    using cleanup = new DisposableStack();
+    const fifo = cleanup.use(makeFifo(this.#container.startFifo));
+    const release = hasEarlyHooks(spec) ? cleanup.use(createPipe()) : undefined;
+    const { stdio, terminalSocket, newKeyring, preservedDescriptors } = this.#options;
+    if (spec.process?.terminal !== true) giveStdio(stdio, spec.process?.user.uid ?? 0);
+    const options = {
+      id: this.#container.id,
+      spec,
+      root: { kind: "directory", path: rootfs },
+      cgroup: this.#cgroup,
+      resolveTarget: (path: string) => path,
+      terminalSocket,
+      stdio,
+      reaper: false,
+      diesWithParent: true,
+      created: { startFifo: fifo.number, release: release?.reader.number, newKeyring, preservedDescriptors },
+    } as const;
+    const plan = planContainer(options);
+    using launched = launchContainer(plan, options, { timed: false });
+    const child = plan.tellsChild ? await launched.status.childTold() : undefined;
+    using process = processOfPlan(launched, child);
+    using abandoned = new DisposableStack();
+    abandoned.defer(() => {
+      if (sendSignal(process.pidfd, SIGKILL)) reap(process.pid);
+    });
+    this.#noteProcess(process);
+    if (release !== undefined && (await launched.status.reaches(beforePivot))) {
+      await this.#runEarlyHooks();
+      writeSync(release.writer.number, new Uint8Array(1));
+    }
+    const outcome = await launched.status.outcome();
+    const error = launchError(outcome, spec.process?.args?.[0] ?? "");
+    if (error !== undefined) throw error;
+    for (const failed of outcome.reported.filter((one) => !isAttempt(one))) {
+      this.#options.warn(`cannot ${lowerFirst(failed.step.label)}: ${errnoReason(failed.errno)}`);
+    }
+    abandoned.move();
+    return process.pid;
+  }
+
+  #noteProcess({ pid }: PlannedProcess): void {
+    const pidStartTime = processState(pid)?.startTime ?? 0;
+    this.#container.writeState({ ...this.#container.state, pid, pidStartTime });
+  }
+
+  /** config.md: `prestart` and `createRuntime` in the runtime's namespaces, `createContainer` in the container's. */
+  async #runEarlyHooks(): Promise<void> {
+    const { hooks } = this.#bundle.spec;
+    const state = ociState(this.#container.state, "creating");
+    await runHooks(hooks, "prestart", state);
+    await runHooks(hooks, "createRuntime", state);
+    if ((hooks?.createContainer ?? []).length === 0) return;
+    using join = openJoinTarget(this.#container);
+    if (join === undefined) throw new InvalidDocumentError("the container ended before its hooks were run");
+    await runHooks(hooks, "createContainer", state, { join });
+  }
+}
+
+/** The specification with its process's environment as it will be. */
+function withHome({ spec, rootfs }: Bundle): RuntimeSpec {
+  if (spec.process === undefined) return spec;
+  using root = openDirectory(rootfs);
+  return { ...spec, process: withEnvironment(knownCapabilities(spec.process), root.number) };
+}
+
+function hasEarlyHooks({ hooks }: RuntimeSpec): boolean {
+  return [hooks?.prestart, hooks?.createRuntime, hooks?.createContainer].some((list) => (list ?? []).length > 0);
+}
+
+/** A FIFO and its reading end, which does not wait for a writer to come. fifo(7) */
+function makeFifo(path: string): OwnedFd {
+  if (libc.mknodat(AT_FDCWD, path, S_IFIFO | 0o600, 0) < 0) throw systemCallError("mkfifo", { path });
+  const number = libc.openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
+  if (number < 0) throw systemCallError("open", { path });
+  return new OwnedFd(number);
+}
+
+/** The program may open /dev/stdout and its like anew, which asks for permission on what lies behind. */
+function giveStdio(stdio: readonly number[], owner: number): void {
+  if (owner === 0) return;
+  for (const descriptor of stdio) {
+    const stat = fstatSync(descriptor);
+    if (!stat.isFIFO() && !stat.isSocket()) continue;
+    const keepGroup = -1;
+    fchownSync(descriptor, owner, keepGroup);
+  }
+}

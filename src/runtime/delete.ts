@@ -1,0 +1,56 @@
+import { SIGKILL } from "../linux/constants.ts";
+import { processEnded } from "../linux/process.ts";
+import type { RuntimeSpec } from "../oci/runtime-spec.ts";
+import { NotFoundError } from "../util/errors.ts";
+import { runHooks } from "./hooks.ts";
+import { ociState } from "./oci-state.ts";
+import { ContainerStateError, type RuntimeContainer } from "./state-store.ts";
+
+/**
+ * Undoes what creating a container made: its cgroup and its state. The caller holds the container's lock, which ends.
+ * OCI runtime specification, runtime.md, "Delete"
+ * @param options.force end it first, whatever it does
+ * @param options.warn told of `poststop` hooks that fail
+ * @throws ContainerStateError it runs; CgroupError its processes do not end
+ */
+export async function deleteContainer(
+  container: RuntimeContainer,
+  options: { readonly force: boolean; readonly warn: (message: string) => void },
+): Promise<void> {
+  const status = container.status();
+  if ((status === "running" || status === "paused") && !options.force) {
+    throw new ContainerStateError(container.id, status, "kill it first, or delete it with --force");
+  }
+  using cgroup = container.cgroup();
+  if (status !== "stopped") await end(container);
+  // In a pid namespace that it shares its other processes may live on.
+  cgroup.kill();
+  cgroup.remove();
+  try {
+    await runHooks(specOf(container)?.hooks, "poststop", ociState(container.state, "stopped"));
+  } catch (error) {
+    options.warn((error as Error).message);
+  }
+  container.forget();
+}
+
+async function end(container: RuntimeContainer): Promise<void> {
+  using pidfd = container.openProcess();
+  if (pidfd === undefined) return;
+  container.signal(SIGKILL);
+  {
+    using cgroup = container.cgroup();
+    cgroup.kill();
+  }
+  await processEnded(pidfd);
+}
+
+/** Undefined for a container that was not made whole. */
+function specOf(container: RuntimeContainer): RuntimeSpec | undefined {
+  try {
+    return container.readSpec();
+  } catch (error) {
+    if (error instanceof NotFoundError) return undefined;
+    throw error;
+  }
+}

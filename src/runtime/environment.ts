@@ -1,0 +1,46 @@
+import { fstatSync, readSync } from "node:fs";
+import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../linux/constants.ts";
+import { openInDirectory } from "../linux/at.ts";
+import type { Process } from "../oci/runtime-spec.ts";
+
+/** A larger file is no user database. */
+const largest = 4 * 2 ** 20;
+
+/**
+ * A process with the environment that its program gets: the last of variables with one name, and HOME, which is the
+ * user's by the container's /etc/passwd where it is missing or empty.
+ * @param root of the container: a descriptor of its root directory
+ */
+export function withEnvironment(process: Process, root: number): Process {
+  const variables = new Map<string, string>();
+  for (const entry of process.env ?? []) {
+    const equals = entry.indexOf("=");
+    const name = equals < 0 ? entry : entry.slice(0, equals);
+    // What is set again takes the place of the last one.
+    variables.delete(name);
+    variables.set(name, entry);
+  }
+  const home = variables.get("HOME");
+  if (home === undefined || home === "HOME=") variables.set("HOME", `HOME=${homeOf(root, process.user.uid)}`);
+  return { ...process, env: [...variables.values()] };
+}
+
+/** The home directory of a user by the container's /etc/passwd; `/` where that says nothing. passwd(5) */
+function homeOf(root: number, uid: number): string {
+  const fields = passwd(root)
+    .split("\n")
+    .map((line) => line.split(":"))
+    .find(([, , number]) => number === String(uid));
+  return fields?.[5] || "/";
+}
+
+/** No link leads out of the container, and nothing but a regular file is read. */
+function passwd(root: number): string {
+  const file = openInDirectory(root, "etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (file === undefined) return "";
+  using opened = file;
+  const stat = fstatSync(opened.number);
+  if (!stat.isFile() || stat.size > largest) return "";
+  const bytes = Buffer.alloc(stat.size);
+  return bytes.toString("utf8", 0, readSync(opened.number, bytes, 0, bytes.length, 0));
+}

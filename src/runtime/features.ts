@@ -1,0 +1,38 @@
+import { capabilityNames } from "../linux/capabilities.ts";
+import { mountOptionNames } from "./mount-options.ts";
+import { flagBits, returns } from "./seccomp/actions.ts";
+import { architectureNames } from "./seccomp/architectures.ts";
+import { operators } from "./seccomp/conditions.ts";
+
+/**
+ * What this runtime can do, whatever the host: the OCI runtime specification's features.md. What it refuses stands as not
+ * enabled; seccomp's lists leave out SCMP_ACT_NOTIFY for that reason.
+ */
+export function runtimeFeatures() {
+  const disabled = { enabled: false };
+  const flags = Object.keys(flagBits);
+  return {
+    ociVersionMin: "1.0.0",
+    ociVersionMax: "1.2.0",
+    hooks: ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
+    mountOptions: mountOptionNames(),
+    linux: {
+      namespaces: ["cgroup", "ipc", "mount", "network", "pid", "time", "uts"],
+      capabilities: [...capabilityNames],
+      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+      seccomp: {
+        enabled: true,
+        actions: Object.keys(returns).filter((action) => action !== "SCMP_ACT_NOTIFY"),
+        operators: [...operators],
+        archs: Object.keys(architectureNames).filter((name) => architectureNames[name] !== null),
+        knownFlags: flags,
+        supportedFlags: flags,
+      },
+      apparmor: disabled,
+      selinux: disabled,
+      intelRdt: disabled,
+      netDevices: disabled,
+      mountExtensions: { idmap: disabled },
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import { statSync } from "node:fs";
+import {
+  AT_FDCWD,
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWTIME,
+  CLONE_NEWUSER,
+  CLONE_NEWUTS,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+} from "../linux/constants.ts";
+import { systemCallError } from "../linux/errno.ts";
+import { OwnedFd } from "../linux/fd.ts";
+import { libc } from "../linux/libc.ts";
+import { sendSignal } from "../linux/process.ts";
+import type { JoinTarget } from "./plan/join.ts";
+import type { RuntimeContainer } from "./state-store.ts";
+
+/** By the names in /proc/PID/ns. namespaces(7) */
+const flags = {
+  mnt: CLONE_NEWNS,
+  pid: CLONE_NEWPID,
+  net: CLONE_NEWNET,
+  uts: CLONE_NEWUTS,
+  ipc: CLONE_NEWIPC,
+  cgroup: CLONE_NEWCGROUP,
+  user: CLONE_NEWUSER,
+  time: CLONE_NEWTIME,
+} as const;
+
+/** The descriptors of a {@link JoinTarget}, closed together. */
+export interface OpenJoinTarget extends JoinTarget, Disposable {}
+
+/**
+ * A container as another process can enter it.
+ * @returns undefined when its first process has ended
+ * @throws SystemCallError
+ */
+export function openJoinTarget(container: RuntimeContainer): OpenJoinTarget | undefined {
+  using cleanup = new DisposableStack();
+  const pidfd = container.openProcess();
+  if (pidfd === undefined) return undefined;
+  cleanup.use(pidfd);
+  const { pid } = container.state;
+  const number = libc.openat(AT_FDCWD, `/proc/${pid}/root`, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (number < 0) throw systemCallError("open", { path: `/proc/${pid}/root` });
+  const root = cleanup.use(new OwnedFd(number));
+  let namespaces = 0;
+  for (const [name, flag] of Object.entries(flags)) if (isAnother(name, pid)) namespaces |= flag;
+  // What was read is this process's if it still lives: its number is not used again before that.
+  if (!sendSignal(pidfd, 0)) return undefined;
+  const owned = cleanup.move();
+  return { pidfd: pidfd.number, root: root.number, namespaces, [Symbol.dispose]: () => owned.dispose() };
+}
+
+/** Whether a process is in another namespace of a kind than this one. Kernels may lack a kind. */
+function isAnother(name: string, pid: number): boolean {
+  const theirs = statSync(`/proc/${pid}/ns/${name}`, { bigint: true, throwIfNoEntry: false });
+  const ours = statSync(`/proc/self/ns/${name}`, { bigint: true, throwIfNoEntry: false });
+  return theirs !== undefined && ours !== undefined && theirs.ino !== ours.ino;
+}

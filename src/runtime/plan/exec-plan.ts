@@ -1,0 +1,81 @@
+import { AT_FDCWD, CLONE_NEWPID, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../linux/constants.ts";
+import type { Step } from "../../linux/launch/plan.ts";
+import type { Process } from "../../oci/runtime-spec.ts";
+import { InvalidDocumentError } from "../../util/errors.ts";
+import type { SeccompFilter } from "../seccomp/compile.ts";
+import { PlanBuilder } from "./builder.ts";
+import { addNullStdio, directoryOfNull } from "./devices.ts";
+import { addJoin, type JoinTarget } from "./join.ts";
+import { addChild } from "./namespaces.ts";
+import { addKeyring, addOomScore, openWorkingDirectory } from "./process.ts";
+import { addProgram } from "./program.ts";
+import { addTerminal } from "./terminal.ts";
+
+/** Everything that decides the plan of a further process in a container. */
+export interface ExecPlanInput {
+  readonly id: string;
+  readonly process: Process;
+  readonly target: JoinTarget;
+  /** How it joins the container's cgroup. */
+  readonly joinCgroup: readonly Step[];
+  readonly seccomp: SeccompFilter | undefined;
+  /** The number of the newest capability that the kernel knows. */
+  readonly lastCapability: number;
+  /** Where the terminal's master side goes; needed when `process.terminal` is set. */
+  readonly terminalSocket?: number | undefined;
+  /** Which of the descriptors 0, 1 and 2 are the host's null device. */
+  readonly nullStdio: readonly number[];
+  readonly newKeyring: boolean;
+  readonly preservedDescriptors: number;
+}
+
+/**
+ * The steps by which a process enters a container and becomes a program in it. Where that has a pid namespace of its own,
+ * the process that enters is not in there: it makes a child, a sibling of its own (CLONE_PARENT) so that the launcher can
+ * wait for it, tells the child's number and leaves. Nothing but the steps is in either of them: what a container can see
+ * of the process that comes in holds nothing of gocker's (CVE-2016-9962, CVE-2019-5736, CVE-2024-21626).
+ * @throws InvalidDocumentError the process breaks the specification's rules
+ */
+export function buildExecPlan(input: ExecPlanInput): Step[] {
+  const { process, target } = input;
+  const builder = new PlanBuilder();
+  // First, while the process can still do that: in the container its files may not be there.
+  input.joinCgroup.forEach((step) => builder.add(step));
+  if (process.oomScoreAdj !== undefined) addOomScore(builder, process.oomScoreAdj);
+  addJoin(builder, target);
+  if ((target.namespaces & CLONE_NEWPID) !== 0) addChild(builder);
+  if (input.newKeyring) addKeyring(builder, `gocker.${input.id}`);
+  builder.add({
+    label: "Open the root directory",
+    group: "file system",
+    syscall: "openat",
+    args: [AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC],
+    result: builder.root,
+  });
+  // A working directory that is made has exactly the mode that is asked for.
+  builder.add({ label: "Let modes be as given", group: "file system", syscall: "umask", args: [0] });
+  if (input.nullStdio.length > 0) addNullStdio(builder, directoryOfNull(builder, undefined), input.nullStdio);
+  if (process.terminal === true) {
+    if (input.terminalSocket === undefined) {
+      throw new InvalidDocumentError("process.terminal: nobody is there to take the terminal");
+    }
+    addTerminal(builder, {
+      devpts: undefined,
+      socket: input.terminalSocket,
+      owner: process.user.uid,
+      size: process.consoleSize,
+      plainOutput: true,
+    });
+  }
+  const directory = openWorkingDirectory(builder, process.cwd, (path) => path);
+  addProgram(builder, {
+    process,
+    directory,
+    seccomp: input.seccomp,
+    lastCapability: input.lastCapability,
+    diesWithParent: false,
+    reaper: false,
+    preservedDescriptors: input.preservedDescriptors,
+  });
+  return builder.steps;
+}

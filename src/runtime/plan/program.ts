@@ -1,0 +1,65 @@
+import type { Slot } from "../../linux/launch/plan.ts";
+import type { Process } from "../../oci/runtime-spec.ts";
+import type { SeccompFilter } from "../seccomp/compile.ts";
+import type { PlanBuilder } from "./builder.ts";
+import { addExecutableCheck } from "./exec-lookup.ts";
+import {
+  addCloseOnExec,
+  addExecution,
+  addIdentity,
+  addReaper,
+  addRlimits,
+  addSignalDefaults,
+  addWaitForStart,
+} from "./process.ts";
+import { addTerminalAsStdio } from "./terminal.ts";
+
+/** What the last part of a plan is made from. */
+export interface ProgramInput {
+  readonly process: Process;
+  /** The working directory. */
+  readonly directory: Slot;
+  readonly seccomp: SeccompFilter | undefined;
+  /** The number of the newest capability that the kernel knows. */
+  readonly lastCapability: number;
+  readonly diesWithParent: boolean;
+  /** Process 1 is a reaper, and the program its child. */
+  readonly reaper: boolean;
+  /** See `addWaitForStart`; absent: the program is executed at once. */
+  readonly startFifo?: number | undefined;
+  readonly preservedDescriptors: number;
+}
+
+/**
+ * The end of every plan, whether it makes a container or joins one: from a process whose surroundings are complete to
+ * `process.args`.
+ */
+export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
+  const { process, startFifo } = input;
+  addRlimits(builder, process.rlimits ?? []);
+  addSignalDefaults(builder);
+  builder.add({ label: "Begin a session", group: "process", syscall: "setsid", args: [] });
+  if (process.terminal === true) addTerminalAsStdio(builder);
+  builder.add({
+    label: `Go to the working directory ${process.cwd}`,
+    group: "process",
+    syscall: "fchdir",
+    args: [input.directory],
+    path: process.cwd,
+  });
+  addCloseOnExec(builder, input.preservedDescriptors);
+  addIdentity(builder, {
+    process,
+    seccomp: input.seccomp,
+    lastCapability: input.lastCapability,
+    diesWithParent: input.diesWithParent,
+    ...(startFifo !== undefined && {
+      beforeFilter: () => {
+        addExecutableCheck(builder, process);
+        addWaitForStart(builder, startFifo, input.preservedDescriptors);
+      },
+    }),
+  });
+  if (input.reaper) addReaper(builder, process.terminal === true);
+  addExecution(builder, process);
+}

@@ -1,0 +1,48 @@
+import { rmSync } from "node:fs";
+import { AT_FDCWD, O_CLOEXEC, O_NONBLOCK, O_WRONLY, SIGKILL } from "../linux/constants.ts";
+import { systemCallError } from "../linux/errno.ts";
+import { OwnedFd, writeAll } from "../linux/fd.ts";
+import { libc } from "../linux/libc.ts";
+import { withEnvironment } from "./environment.ts";
+import { runHooks } from "./hooks.ts";
+import { openJoinTarget } from "./join-target.ts";
+import { ociState } from "./oci-state.ts";
+import { ContainerStateError, type RuntimeContainer } from "./state-store.ts";
+
+/**
+ * Lets the program of a container that was created begin. The caller holds the container's lock.
+ * OCI runtime specification, runtime.md, "Start": `startContainer` hooks before it, `poststart` hooks after it
+ * @throws ContainerStateError it is not waiting to be started; HookError a hook failed: the program has not begun, or is
+ *   ended
+ */
+export async function startContainer(container: RuntimeContainer): Promise<void> {
+  const status = container.status();
+  if (status !== "created")
+    throw new ContainerStateError(container.id, status, "only one that was created can be started");
+  const { hooks, process } = container.readSpec();
+  if ((hooks?.startContainer ?? []).length > 0) {
+    using join = openJoinTarget(container);
+    if (join === undefined) throw new ContainerStateError(container.id, "stopped", "it ended before it was started");
+    const environment = process === undefined ? undefined : withEnvironment(process, join.root).env;
+    await runHooks(hooks, "startContainer", ociState(container.state, "created"), { join, environment });
+  }
+  release(container);
+  try {
+    await runHooks(hooks, "poststart", ociState(container.state, "running"));
+  } catch (error) {
+    // runtime.md, "Lifecycle": the container is stopped then.
+    container.signal(SIGKILL);
+    throw error;
+  }
+}
+
+/** A writer that comes is what the container waits for. Without a reader, opening for writing fails with ENXIO. fifo(7) */
+function release(container: RuntimeContainer): void {
+  const path = container.startFifo;
+  const number = libc.openat(AT_FDCWD, path, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
+  if (number < 0) throw systemCallError("open", { step: "let the container's program begin", path });
+  using writer = new OwnedFd(number);
+  // Without the file the container counts as running: before it does run, so that nobody finds it in between.
+  rmSync(path);
+  writeAll(writer.number, new Uint8Array(1));
+}

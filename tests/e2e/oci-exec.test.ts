@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { canRunBundles, OciSandbox } from "../helpers/bundle.ts";
+import { success } from "../helpers/runner.ts";
+import { until } from "../helpers/until.ts";
+
+describe.skipIf(!canRunBundles)("exec", () => {
+  let sandbox: OciSandbox;
+  let pid: number;
+  beforeAll(async () => {
+    sandbox = await OciSandbox.create();
+    pid = await sandbox.runDetached("c", { process: { env: ["PATH=/bin", "A=1"] } });
+  });
+  afterAll(async () => {
+    await sandbox?.oci(["delete", "--force", "c"]);
+    await sandbox?.[Symbol.asyncDispose]();
+  });
+
+  const exec = (...words: string[]) => sandbox.oci(["exec", ...words]);
+
+  test("runs a program in the container's namespaces, root and cgroup", async () => {
+    const script =
+      "echo $$ $A; hostname; for n in mnt pid net ipc uts; do readlink /proc/self/ns/$n; done; cat /proc/self/cgroup";
+    const { stdout, stderr, exitCode } = await exec("c", "sh", "-c", script);
+    const [first, host, ...rest] = stdout.trimEnd().split("\n");
+    expect({ first, host, stderr, exitCode }).toEqual({
+      first: expect.stringMatching(/^\d+ 1$/),
+      host: "gocker",
+      stderr: "",
+      exitCode: 0,
+    });
+    expect(rest.slice(0, 5)).toEqual(
+      ["mnt", "pid", "net", "ipc", "uts"].map((name) => readlinkSync(`/proc/${pid}/ns/${name}`)),
+    );
+    expect(rest.slice(5).join("\n")).toBe(readFileSync(`/proc/${pid}/cgroup`, "utf8").trimEnd());
+  });
+
+  test("passes input and outputs through, and ends as the program does", async () => {
+    expect(await sandbox.oci(["exec", "c", "cat"], { stdin: "binary \u0000 safe" })).toEqual(
+      success("binary \u0000 safe"),
+    );
+    expect(await exec("c", "sh", "-c", "echo err >&2; exit 9")).toEqual({ stdout: "", stderr: "err\n", exitCode: 9 });
+    expect(await exec("c", "sh", "-c", "kill -9 $$")).toMatchObject({ exitCode: 137 });
+  });
+
+  test("user, variables, directory", async () => {
+    const words = ["--user", "1000:5", "--additional-gids", "7", "--env", "A=2", "--cwd", "/etc"];
+    expect(await exec(...words, "c", "sh", "-c", 'echo "$(id -u) $(id -g) $(id -G) $A $HOME $(pwd)"')).toEqual(
+      success("1000 5 5 7 2 /home/user /etc\n"),
+    );
+  });
+
+  test("the process as JSON, with a pid file, detached", async () => {
+    const file = join(sandbox.directory, "process.json");
+    const pidFile = join(sandbox.directory, "exec-pid");
+    writeFileSync(file, JSON.stringify({ cwd: "/", args: ["sleep", "999"], env: ["PATH=/bin"] }));
+    expect(await exec("--detach", "--pid-file", pidFile, "--process", file, "c")).toEqual(success(""));
+    const child = Number(readFileSync(pidFile, "utf8"));
+    expect(readFileSync(`/proc/${child}/cmdline`, "utf8")).toBe("sleep\u0000999\u0000");
+    expect(sandbox.gockers()).toEqual([]);
+    const { stdout } = await sandbox.oci(["ps", "--format", "json", "c"]);
+    expect(JSON.parse(stdout)).toEqual([pid, child].toSorted((a, b) => a - b));
+    expect((await sandbox.oci(["ps", "c"])).stdout).toMatch(
+      /^UID +PID +PPID +C +STIME +TTY +TIME +CMD\nroot +\d+ .*sleep 1000\n/,
+    );
+    process.kill(child, "SIGKILL");
+    await until(
+      "it has ended",
+      async () => JSON.parse((await sandbox.oci(["ps", "--format", "json", "c"])).stdout).length === 1,
+    );
+  });
+
+  test("a command that cannot be executed", async () => {
+    expect(await exec("c", "nosuch")).toEqual({
+      stdout: "",
+      stderr: "gocker: cannot run nosuch: executable file not found in the container's PATH\n",
+      exitCode: 255,
+    });
+    expect(await exec("c", "/etc/not-executable")).toEqual({
+      stdout: "",
+      stderr: "gocker: cannot run /etc/not-executable: permission denied\n",
+      exitCode: 255,
+    });
+    expect(await exec("c")).toMatchObject({ exitCode: 255 });
+    expect(await exec("nosuch", "true")).toMatchObject({ exitCode: 255 });
+  });
+
+  test("the container sees nothing of gocker's in the process that comes in (CVE-2019-5736, CVE-2024-21626, CVE-2016-9962)", async () => {
+    const script = "readlink /proc/self/exe; ls /proc/self/fd | wc -l; readlink /proc/self/cwd; ls /proc/self/cwd/..";
+    const { stdout } = await exec("c", "sh", "-c", script);
+    const [exe, descriptors, directory, above] = stdout.split("\n");
+    expect({ exe, directory, above }).toEqual({ exe: "/bin/busybox", directory: "/", above: "bin" });
+    // The three standard ones, and the directory that ls reads.
+    expect(descriptors).toBe("4");
+    // What comes in executes itself: the stub, which does its steps once more and has nothing that they need.
+    expect(await exec("c", "/proc/self/exe", "echo", "hi")).toEqual({ stdout: "", stderr: "", exitCode: 127 });
+    expect((await exec("--cwd", "/proc/self/fd/7", "c", "pwd")).exitCode).not.toBe(0);
+  });
+
+  test("descriptors that are handed on, and no others", async () => {
+    const script = `exec 3</etc/hostname; exec "$0" oci --root "$1" exec --preserve-fds 1 c sh -c 'cat <&3 | wc -l; ls /proc/self/fd | wc -l'`;
+    const { gockerBinary } = await import("../helpers/binary.ts");
+    const child = Bun.spawn(["sh", "-c", script, gockerBinary(), sandbox.stateRoot], { stdout: "pipe", env: {} });
+    expect(await child.stdout.text()).toBe("1\n5\n");
+  });
+
+  test("a container without a pid namespace of its own", async () => {
+    const namespaces = [{ type: "mount" }, { type: "ipc" }] as const;
+    const own = await sandbox
+      .runDetached("shared", { linux: { namespaces: [...namespaces] }, spec: { hostname: "" } })
+      .catch(String);
+    // The default specification names the host, which needs a uts namespace.
+    expect(own).toContain("hostname: a container without a uts namespace would rename the host");
+    const uts = [...namespaces, { type: "uts" }] as const;
+    const first = await sandbox.runDetached("shared", { linux: { namespaces: [...uts] } });
+    const { stdout } = await exec("shared", "sh", "-c", "echo $$; sleep 1000 & echo $!");
+    const [, child = ""] = stdout.split("\n");
+    expect(existsSync(`/proc/${child}`)).toBe(true);
+    expect(await sandbox.oci(["kill", "shared", "KILL"])).toMatchObject({ exitCode: 0 });
+    await until(
+      "all of it has ended",
+      () => !existsSync(`/proc/${first}/root/bin`) && !existsSync(`/proc/${child}/root/bin`),
+    );
+    expect(await sandbox.oci(["delete", "shared"])).toMatchObject({ exitCode: 0 });
+  });
+
+  test("namespaces of another container are joined by their paths", async () => {
+    const paths = ["pid", "network", "ipc", "uts"] as const;
+    const files = { pid: "pid", network: "net", ipc: "ipc", uts: "uts" };
+    const namespaces = [
+      { type: "mount" as const },
+      ...paths.map((type) => ({ type, path: `/proc/${pid}/ns/${files[type]}` })),
+    ];
+    const args = ["sh", "-c", "hostname; for n in pid net ipc uts; do readlink /proc/self/ns/$n; done; test $$ != 1"];
+    const { hostname: _, ...spec } = { hostname: undefined };
+    const bundle = sandbox.bundle({ process: { args }, linux: { namespaces }, spec });
+    const config = JSON.parse(readFileSync(join(bundle, "config.json"), "utf8"));
+    delete config.hostname;
+    writeFileSync(join(bundle, "config.json"), JSON.stringify(config));
+    const expected = Object.values(files).map((name) => readlinkSync(`/proc/${pid}/ns/${name}`));
+    expect(await sandbox.oci(["run", "--bundle", bundle, "joined"])).toEqual(
+      success(`gocker\n${expected.join("\n")}\n`),
+    );
+    const wrong = [{ type: "mount" as const }, { type: "network" as const, path: `/proc/${pid}/ns/ipc` }];
+    const bad = sandbox.bundle({ process: { args }, linux: { namespaces: wrong } });
+    expect(await sandbox.oci(["run", "--bundle", bad, "wrong"])).toMatchObject({ stdout: "", exitCode: 1 });
+  });
+});

@@ -1,0 +1,301 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type BundleChange, canRunBundles, OciSandbox } from "../helpers/bundle.ts";
+import { gockerBinary } from "../helpers/binary.ts";
+import { until } from "../helpers/until.ts";
+
+describe.skipIf(!canRunBundles)("the life of a container", () => {
+  let sandbox: OciSandbox;
+  beforeAll(async () => {
+    sandbox = await OciSandbox.create();
+  });
+  afterAll(() => sandbox?.[Symbol.asyncDispose]());
+
+  test("run prints what the program prints, ends as it ends, and leaves nothing", async () => {
+    const args = ["sh", "-c", "echo out; echo err >&2; exit 7"];
+    const outcome = await sandbox.oci(["run", "--bundle", sandbox.bundle({ process: { args } }), "once"]);
+    expect(outcome).toEqual({ stdout: "out\n", stderr: "err\n", exitCode: 7 });
+    expect(existsSync(join(sandbox.stateRoot, "once"))).toBe(false);
+  });
+
+  test("run --keep leaves it for delete", async () => {
+    const bundle = sandbox.bundle({ process: { args: ["true"] } });
+    expect(await sandbox.oci(["run", "--keep", "--bundle", bundle, "kept"])).toMatchObject({ exitCode: 0 });
+    expect(await sandbox.state("kept")).toMatchObject({ status: "stopped", pid: 0 });
+    expect(await sandbox.oci(["delete", "kept"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+  });
+
+  test("created, started, killed, deleted", async () => {
+    const pidFile = join(sandbox.directory, "pid");
+    const marker = join(sandbox.directory, "begun");
+    const mounts = [{ destination: "/tmp", type: "bind", source: sandbox.directory, options: ["rbind"] }];
+    const bundle = sandbox.bundle({
+      process: { args: ["sh", "-c", "touch /tmp/begun; exec sleep 1000"] },
+      spec: { mounts },
+    });
+    // The specification is read once: what the bundle says later does not count.
+    expect(await sandbox.oci(["create", "--bundle", bundle, "--pid-file", pidFile, "c"])).toMatchObject({
+      exitCode: 0,
+    });
+    writeFileSync(join(bundle, "config.json"), "{}");
+    const pid = Number(readFileSync(pidFile, "utf8"));
+    expect(await sandbox.state("c")).toMatchObject({ status: "created", pid, bundle });
+    expect(sandbox.gockers()).toEqual([]);
+    expect(existsSync(marker)).toBe(false);
+    // What waits is the stub, out of memory, and holds nothing but its standard descriptors and what it waits for.
+    expect(readlinkSync(`/proc/${pid}/exe`)).toStartWith("/memfd:gocker");
+    const open = readdirSync(`/proc/${pid}/fd`).filter((number) => Number(number) > 2);
+    expect(open.map((number) => readlinkSync(`/proc/${pid}/fd/${number}`))).toEqual([
+      `${sandbox.stateRoot}/c/exec.fifo`,
+    ]);
+
+    expect(await sandbox.oci(["start", "c"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+    await until("the program has begun", () => existsSync(marker));
+    expect(await sandbox.state("c")).toMatchObject({ status: "running", pid });
+    expect(await sandbox.oci(["start", "c"])).toMatchObject({
+      stderr: "gocker: the container c is running: only one that was created can be started\n",
+      exitCode: 1,
+    });
+    expect(await sandbox.oci(["delete", "c"])).toMatchObject({
+      stderr: "gocker: the container c is running: kill it first, or delete it with --force\n",
+      exitCode: 1,
+    });
+    expect(await sandbox.oci(["kill", "c", "0"])).toMatchObject({ exitCode: 0 });
+    expect(await sandbox.oci(["kill", "c", "SIGKILL"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+    await until("it has ended", async () => (await sandbox.state("c")).status === "stopped");
+    expect(await sandbox.oci(["kill", "c"])).toMatchObject({
+      stderr: "gocker: the container c is stopped: container not running\n",
+      exitCode: 1,
+    });
+    expect(await sandbox.oci(["delete", "c"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+    expect(await sandbox.oci(["state", "c"])).toMatchObject({
+      stderr: "gocker: the container c does not exist\n",
+      exitCode: 1,
+    });
+  });
+
+  test("delete --force ends what lives, and does not mind what does not exist", async () => {
+    const pid = await sandbox.runDetached("forced");
+    expect(await sandbox.oci(["delete", "--force", "forced"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+    expect(existsSync(`/proc/${pid}/root/bin`)).toBe(false);
+    expect(await sandbox.oci(["delete", "--force", "forced"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+    expect(await sandbox.oci(["delete", "forced"])).toMatchObject({ exitCode: 1 });
+  });
+
+  test("an ID has one owner, and some are none", async () => {
+    await sandbox.runDetached("owned");
+    const bundle = sandbox.bundle({ process: { args: ["true"] } });
+    const { stderr, exitCode } = await sandbox.oci(["run", "--bundle", bundle, "owned"]);
+    expect({ stderr: stderr.split("\n")[0], exitCode }).toEqual({
+      stderr: "gocker: a container with the ID owned exists already",
+      exitCode: 1,
+    });
+    expect((await sandbox.state("owned")).status).toBe("running");
+    await sandbox.oci(["delete", "--force", "owned"]);
+    expect(await sandbox.oci(["run", "--bundle", bundle, "../x"])).toMatchObject({ exitCode: 1 });
+    expect(existsSync(join(sandbox.stateRoot, "../x"))).toBe(false);
+  });
+
+  test("list tells of all, as a table, JSON or IDs", async () => {
+    const pid = await sandbox.runDetached("listed");
+    expect((await sandbox.oci(["list", "-q"])).stdout).toBe("listed\n");
+    const { stdout } = await sandbox.oci(["list", "--format", "json"]);
+    expect(JSON.parse(stdout)).toEqual([
+      expect.objectContaining({ id: "listed", pid, status: "running", owner: "root" }),
+    ]);
+    expect((await sandbox.oci(["list"])).stdout).toMatch(
+      /^ID +PID +STATUS +BUNDLE +CREATED +OWNER\nlisted +\d+ +running +\//,
+    );
+    await sandbox.oci(["delete", "--force", "listed"]);
+    expect(await sandbox.oci(["--root", join(sandbox.directory, "nowhere"), "list"])).toMatchObject({ exitCode: 1 });
+  });
+
+  test("a paused container stands still, takes no further process, and can be killed", async () => {
+    const pid = await sandbox.runDetached("paused");
+    expect(await sandbox.oci(["pause", "paused"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+    expect((await sandbox.state("paused")).status).toBe("paused");
+    expect(await sandbox.oci(["pause", "paused"])).toMatchObject({ exitCode: 1 });
+    expect(await sandbox.oci(["exec", "paused", "true"])).toMatchObject({ exitCode: 255 });
+    expect(await sandbox.oci(["resume", "paused"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+    expect((await sandbox.state("paused")).status).toBe("running");
+    await sandbox.oci(["pause", "paused"]);
+    expect(await sandbox.oci(["kill", "paused", "KILL"])).toMatchObject({ exitCode: 0 });
+    await until("it has ended", async () => (await sandbox.state("paused")).status === "stopped");
+    expect(existsSync(`/proc/${pid}/root/bin`)).toBe(false);
+    expect(await sandbox.oci(["delete", "paused"])).toMatchObject({ exitCode: 0 });
+  });
+
+  test("a gocker that is killed while it makes a container leaves one that can be deleted", async () => {
+    // The hook holds the creation up until it is looked at.
+    const hold = join(sandbox.directory, "hold");
+    const hooks = { createRuntime: [{ path: "/bin/sh", args: ["sh", "-c", `touch ${hold}; exec sleep 1000`] }] };
+    const bundle = sandbox.bundle({ process: { args: ["true"] }, spec: { hooks } });
+    const child = Bun.spawn([gockerBinary(), "oci", "--root", sandbox.stateRoot, "create", "--bundle", bundle, "cut"], {
+      stdio: ["ignore", "ignore", "ignore"],
+      env: { PATH: process.env["PATH"] ?? "" },
+    });
+    await until("the hook runs", () => existsSync(hold));
+    const { pid } = await sandbox.state("cut");
+    child.kill("SIGKILL");
+    await child.exited;
+    await until("what it had made is dead", () => !existsSync(`/proc/${pid}/root/bin`));
+    expect((await sandbox.state("cut")).status).toBe("stopped");
+    expect(await sandbox.oci(["delete", "cut"])).toMatchObject({ exitCode: 0 });
+  });
+});
+
+describe.skipIf(!canRunBundles)("what goes wrong", () => {
+  let sandbox: OciSandbox;
+  beforeAll(async () => {
+    sandbox = await OciSandbox.create();
+  });
+  afterAll(() => sandbox?.[Symbol.asyncDispose]());
+
+  test("stands in the log too, where callers look for it", async () => {
+    const log = join(sandbox.directory, "log");
+    const bundle = sandbox.bundle({ process: { args: ["true"], cwd: "relative" } });
+    const words = ["--log", log, "--log-format", "json", "create", "--bundle", bundle, "wrong"];
+    expect(await sandbox.oci(words)).toEqual({
+      stdout: "",
+      stderr: "gocker: process.cwd: relative is not absolute\n",
+      exitCode: 1,
+    });
+    expect(JSON.parse(readFileSync(log, "utf8"))).toEqual({
+      level: "error",
+      msg: "process.cwd: relative is not absolute",
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+    });
+    expect(readdirSync(sandbox.stateRoot)).toEqual([]);
+  });
+
+  test.each([
+    ["nosuch", "executable file not found in the container's PATH"],
+    ["/no/such", "no such file or directory"],
+    ["/etc/not-executable", "permission denied"],
+    ["/etc", "is a directory"],
+  ])("create fails already when %p cannot be executed", async (program, reason) => {
+    const bundle = sandbox.bundle({ process: { args: [program] } });
+    expect(await sandbox.oci(["create", "--bundle", bundle, "missing"])).toEqual({
+      stdout: "",
+      stderr: `gocker: cannot run ${program}: ${reason}\n`,
+      exitCode: 1,
+    });
+    expect(existsSync(join(sandbox.stateRoot, "missing"))).toBe(false);
+  });
+
+  test("a time namespace has its offsets", async () => {
+    const uptime = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
+    const linux = {
+      namespaces: [
+        { type: "mount" as const },
+        { type: "uts" as const },
+        { type: "pid" as const },
+        { type: "time" as const },
+      ],
+      timeOffsets: { boottime: { secs: 1_000_000 } },
+    };
+    const bundle = sandbox.bundle({ process: { args: ["cat", "/proc/uptime"] }, linux });
+    const { stdout, exitCode } = await sandbox.oci(["run", "--bundle", bundle, "later"]);
+    expect(exitCode).toBe(0);
+    expect(Number(stdout.split(" ")[0])).toBeGreaterThan(uptime + 999_999);
+  });
+
+  test.each([
+    [["state"], "gocker: oci state got 0 arguments\n  hint: usage: gocker oci state ID\n"],
+    [["nonsense"], 'gocker: there is no command "nonsense"\n  hint: gocker oci --help lists the commands\n'],
+    [
+      ["creat"],
+      'gocker: there is no command "creat"\n  hint: did you mean gocker oci create? gocker oci --help lists the commands\n',
+    ],
+    [["kill", "x", "SIGNOPE"], 'gocker: there is no signal "SIGNOPE"\n'],
+    [
+      ["checkpoint", "x"],
+      "gocker: checkpoint is not supported\n  hint: gocker does not save and restore running processes\n",
+    ],
+    [
+      ["create", "--bundle", "/nonexistent", "x"],
+      "gocker: the bundle's specification does not exist: /nonexistent/config.json\n",
+    ],
+  ])("%p", async (words, stderr) => {
+    expect(await sandbox.oci(words)).toEqual({ stdout: "", stderr, exitCode: 1 });
+  });
+
+  test("by a link named gocker-oci the words are the runtime's", async () => {
+    const child = Bun.spawnSync(["gocker-oci", "--version"], { argv0: "gocker-oci", ...asLink() });
+    expect({ out: child.stdout.toString(), code: child.exitCode }).toEqual({
+      out: expect.stringMatching(/^gocker-oci version \S+\nspec: 1\.\d\.\d\n$/),
+      code: 0,
+    });
+  });
+
+  function asLink() {
+    const link = join(sandbox.directory, "gocker-oci");
+    if (!existsSync(link)) Bun.spawnSync(["ln", "-s", gockerBinary(), link]);
+    return { cwd: sandbox.directory, env: { PATH: sandbox.directory } };
+  }
+
+  test("help", async () => {
+    const { stdout, exitCode } = await sandbox.oci(["--help"]);
+    expect(exitCode).toBe(0);
+    for (const name of ["create", "start", "state", "kill", "delete", "exec", "events", "update"]) {
+      expect(stdout).toMatch(new RegExp(`^  ${name} {3,}\\S`, "m"));
+    }
+    expect((await sandbox.oci(["create", "--help"])).stdout).toContain("--console-socket PATH");
+  });
+
+  test("features tells of what there is, and of what there is not", async () => {
+    const { stdout, exitCode } = await sandbox.oci(["features"]);
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ociVersionMin: "1.0.0",
+      mountOptions: expect.arrayContaining(["ro", "rro", "rbind", "rprivate", "nosymfollow"]),
+      linux: {
+        namespaces: expect.arrayContaining(["pid", "time"]),
+        seccomp: {
+          actions: expect.not.arrayContaining(["SCMP_ACT_NOTIFY"]),
+          archs: expect.arrayContaining(["SCMP_ARCH_X86"]),
+        },
+        mountExtensions: { idmap: { enabled: false } },
+      },
+    });
+  });
+
+  test("what is not carried out is refused, by its name", async () => {
+    const notifying = { names: ["mkdir"], action: "SCMP_ACT_NOTIFY" as const };
+    const cases: readonly (readonly [BundleChange, string])[] = [
+      [{ linux: { uidMappings: [{ containerID: 0, hostID: 0, size: 1 }] } }, "linux.uidMappings is not supported yet"],
+      [{ process: { apparmorProfile: "x" } }, "process.apparmorProfile is not supported yet"],
+      [
+        { linux: { seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [notifying] } } },
+        "linux.seccomp.syscalls: SCMP_ACT_NOTIFY is not supported yet",
+      ],
+    ];
+    for (const [change, message] of cases) {
+      const process = { args: ["true"], ...change.process };
+      const { stderr, exitCode } = await sandbox.oci([
+        "run",
+        "--bundle",
+        sandbox.bundle({ ...change, process }),
+        "refused",
+      ]);
+      expect({ message: stderr.split("\n")[0], exitCode }).toEqual({ message: `gocker: ${message}`, exitCode: 1 });
+    }
+    expect(await sandbox.oci(["--systemd-cgroup", "run", "--bundle", sandbox.bundle(), "x"])).toMatchObject({
+      exitCode: 1,
+    });
+    expect(await sandbox.oci(["create", "--no-pivot", "--bundle", sandbox.bundle(), "x"])).toMatchObject({
+      exitCode: 1,
+    });
+  });
+
+  test("spec writes a bundle's beginning, once", async () => {
+    const directory = join(sandbox.directory, "fresh");
+    Bun.spawnSync(["mkdir", directory]);
+    expect(await sandbox.oci(["spec", "--bundle", directory])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+    expect(JSON.parse(readFileSync(join(directory, "config.json"), "utf8"))).toMatchObject({
+      root: { path: "rootfs" },
+    });
+    expect(await sandbox.oci(["spec", "--bundle", directory])).toMatchObject({ exitCode: 1 });
+  });
+});

@@ -1,0 +1,128 @@
+import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { defaultRuntimeSpec } from "../../../src/oci/default-runtime-spec.ts";
+import { parseProcess, parseRuntimeSpec } from "../../../src/oci/runtime-spec-parse.ts";
+import { InvalidDocumentError } from "../../../src/util/errors.ts";
+import { TemporaryDirectory } from "../../helpers/temporary.ts";
+
+const bytes = (value: unknown) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value));
+const parse = (change: object) => parseRuntimeSpec(bytes({ ociVersion: "1.2.0", ...change }));
+const process = (change: object) => parse({ process: { cwd: "/", user: { uid: 0, gid: 0 }, ...change } });
+
+test("the specification that gocker writes is read as it is", () => {
+  for (const cgroupNamespace of [true, false]) {
+    const spec = defaultRuntimeSpec({ cgroupNamespace });
+    expect(parseRuntimeSpec(bytes(spec))).toEqual(spec);
+    expect(spec.linux?.namespaces?.some(({ type }) => type === "cgroup")).toBe(cgroupNamespace);
+  }
+});
+
+test.each(["runc", "crun"])("what %s writes is read", (peer) => {
+  const program = Bun.which(peer);
+  if (program === null) return console.warn(`skipped: ${peer} is not installed`);
+  using directory = new TemporaryDirectory("spec");
+  expect(Bun.spawnSync([program, "spec"], { cwd: directory.path }).exitCode).toBe(0);
+  const spec = parseRuntimeSpec(readFileSync(`${directory.path}/config.json`));
+  expect(spec.process?.args).toEqual(["sh"]);
+  expect(spec.linux?.maskedPaths).toContain("/proc/kcore");
+});
+
+test("null counts as absent, wherever it stands", () => {
+  const spec = parse({
+    hooks: null,
+    linux: { seccomp: null, namespaces: null, resources: { memory: null } },
+    mounts: null,
+  });
+  expect(spec).toEqual({ ociVersion: "1.2.0", linux: { resources: {} } });
+  expect(process({ capabilities: { bounding: null }, args: null }).process).toEqual({
+    cwd: "/",
+    user: { uid: 0, gid: 0 },
+    capabilities: {},
+  });
+});
+
+test("what is not known is left alone", () => {
+  const future = { timeTravel: { to: [1955] } };
+  expect(parse({ future, linux: { future } })).toEqual({ ociVersion: "1.2.0", future, linux: { future } } as never);
+});
+
+test("a process without a user is root's", () => {
+  expect(parseProcess(bytes({ cwd: "/", args: ["true"] }))).toEqual({
+    cwd: "/",
+    args: ["true"],
+    user: { uid: 0, gid: 0 },
+  });
+  expect(parseProcess(bytes({ cwd: "/", user: { gid: 5 } })).user).toEqual({ uid: 0, gid: 5 });
+});
+
+test("64-bit numbers of a filter are exact, others become the nearest number", () => {
+  const text = `{"ociVersion":"1.2.0","process":{"cwd":"/","rlimits":[{"type":"RLIMIT_CORE","soft":0,"hard":18446744073709551615}]},
+    "linux":{"resources":{"memory":{"limit":9223372036854775807}},"seccomp":{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[
+    {"names":["clone"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":18446744073709551615,"op":"SCMP_CMP_EQ"}]}]}}}`;
+  const { linux, process: own } = parseRuntimeSpec(Buffer.from(text));
+  expect(linux?.seccomp?.syscalls?.[0]?.args?.[0]?.value).toBe(18446744073709551615n);
+  expect(own?.rlimits?.[0]?.hard).toBe(2 ** 64);
+  expect(linux?.resources?.memory?.["limit"]).toBe(2 ** 63);
+});
+
+test.each(["1.0.0", "1.0.2-dev", "1.2.1", "1.99.0-rc.1"])("version %s", (ociVersion) => {
+  expect(parseRuntimeSpec(bytes({ ociVersion })).ociVersion).toBe(ociVersion);
+});
+
+const seccompArg = (arg: object) => ({
+  linux: {
+    seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: [], action: "SCMP_ACT_LOG", args: [arg] }] },
+  },
+});
+
+const refused: readonly (readonly [change: object, message: string])[] = [
+  [{ ociVersion: undefined }, "ociVersion is missing"],
+  [{ ociVersion: "2.0.0" }, "ociVersion is 2.0.0: gocker reads version 1 of the specification"],
+  [{ ociVersion: "one" }, 'ociVersion is "one": expected a version such as 1.2.0'],
+  [{ root: {} }, "root.path is missing"],
+  [{ root: [] }, "root is an array: expected an object"],
+  [{ hostname: 5 }, "hostname is 5: expected a text"],
+  [{ hostname: "a\0b" }, "hostname holds a NUL character"],
+  [{ process: { user: {} } }, "process.cwd is missing"],
+  [
+    { process: { cwd: "/", user: { uid: "x" } } },
+    'process.user.uid is "x": expected a whole number from 0 to 4294967294',
+  ],
+  [{ process: { cwd: "/", user: { uid: -1 } } }, "process.user.uid is -1"],
+  [
+    { process: { cwd: "/", user: { uid: 0, umask: 512 } } },
+    "process.user.umask is 512: expected a whole number from 0 to 511",
+  ],
+  [{ process: { cwd: "/", args: ["a", 1] } }, "process.args[1] is 1: expected a text"],
+  [{ process: { cwd: "/", env: ["A=\0"] } }, "process.env[0] holds a NUL character"],
+  [{ process: { cwd: "/", oomScoreAdj: 2000 } }, "process.oomScoreAdj is 2000"],
+  [{ process: { cwd: "/", rlimits: [{ type: "RLIMIT_CPU", soft: 1 }] } }, "process.rlimits[0].hard is missing"],
+  [
+    { process: { cwd: "/", rlimits: [{ type: "RLIMIT_CPU", soft: 2, hard: 1 }] } },
+    "process.rlimits[0]: the soft limit of RLIMIT_CPU (2) is above the hard one (1)",
+  ],
+  [{ mounts: [{ type: "tmpfs" }] }, "mounts[0].destination is missing"],
+  [{ mounts: [{ destination: "/a", options: "ro" }] }, 'mounts[0].options is "ro": expected a list'],
+  [{ hooks: { poststop: [{ path: "bin/x" }] } }, 'hooks.poststop[0].path is "bin/x": expected an absolute path'],
+  [{ hooks: { poststop: [{ path: "/x", timeout: 0 }] } }, "hooks.poststop[0].timeout is 0"],
+  [{ linux: { namespaces: [{ type: "net" }] } }, 'linux.namespaces[0].type is "net": expected one of pid, network'],
+  [{ linux: { devices: [{ type: "c", path: "/dev/x", major: 1 }] } }, "linux.devices[0]: a device of the type c needs"],
+  [{ linux: { uidMappings: [{ containerID: 0, hostID: 0, size: 0 }] } }, "linux.uidMappings[0].size is 0"],
+  [{ linux: { seccomp: { defaultAction: "ALLOW" } } }, 'linux.seccomp.defaultAction is "ALLOW": expected one of'],
+  [seccompArg({ index: 6, value: 0, op: "SCMP_CMP_EQ" }), "linux.seccomp.syscalls[0].args[0].index is 6"],
+  [seccompArg({ index: 0, value: -1, op: "SCMP_CMP_EQ" }), "linux.seccomp.syscalls[0].args[0].value is -1"],
+  [{ linux: { resources: { devices: [{}] } } }, "linux.resources.devices[0].allow is missing"],
+];
+
+describe("refused, by the property's path", () => {
+  test.each(refused.map(([change, message]) => [message, change] as const))("%s", (message, change) => {
+    expect(() => parse(change)).toThrow(InvalidDocumentError);
+    expect(() => parse(change)).toThrow(message);
+  });
+
+  test("what is no JSON", () => {
+    expect(() => parseRuntimeSpec(bytes("{"))).toThrow("config.json is not JSON");
+    expect(() => parseRuntimeSpec(bytes("[]"))).toThrow("the document is an array: expected an object");
+    expect(() => parseProcess(new Uint8Array([0xff]))).toThrow("the process is not JSON");
+  });
+});

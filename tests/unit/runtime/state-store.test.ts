@@ -1,0 +1,106 @@
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { processState } from "../../../src/linux/process-state.ts";
+import { ociState } from "../../../src/runtime/oci-state.ts";
+import { type ContainerState, parseContainerId, StateStore } from "../../../src/runtime/state-store.ts";
+import { ConflictError, InvalidDocumentError, NotFoundError, UsageError } from "../../../src/util/errors.ts";
+import { TemporaryDirectory } from "../../helpers/temporary.ts";
+
+function stateOf(id: string, change: Partial<ContainerState> = {}): ContainerState {
+  return {
+    version: 1,
+    ociVersion: "1.2.0",
+    id,
+    bundle: "/b",
+    rootfs: "/b/rootfs",
+    pid: 0,
+    pidStartTime: 0,
+    created: "2026-01-02T03:04:05.678Z",
+    owner: 0,
+    cgroupsPath: `/gocker-test/${id}`,
+    annotations: {},
+    ...change,
+  };
+}
+
+const ownStart = processState(process.pid)?.startTime ?? 0;
+
+test.each(["a", "A-1_b+c.d", "..a", "x".repeat(255)])("the ID %p", (id) => expect(parseContainerId(id)).toBe(id));
+
+test.each(["", ".", "..", "a/b", "../x", "a b", "a\0", "é", "x".repeat(256)])("%p is no ID", (id) => {
+  expect(() => parseContainerId(id)).toThrow(UsageError);
+});
+
+test("an ID is one container's, until that is forgotten", async () => {
+  using directory = new TemporaryDirectory("state");
+  const store = new StateStore(`${directory.path}/new`);
+  const container = store.reserve("one");
+  container.writeState(stateOf("one"));
+  expect(() => store.reserve("one")).toThrow(ConflictError);
+  expect(store.ids()).toEqual(["one"]);
+  expect(store.open("one").state.bundle).toBe("/b");
+  container.forget();
+  expect(store.ids()).toEqual([]);
+  expect(() => store.open("one")).toThrow("the container one does not exist");
+  expect(store.lock("one")).rejects.toThrow(NotFoundError);
+  store.reserve("one").forget();
+});
+
+test("a state that cannot be read is told as that", () => {
+  using directory = new TemporaryDirectory("state");
+  const store = new StateStore(directory.path);
+  for (const text of ["{", "{}", '{"version":2,"pid":1,"cgroupsPath":"/x"}']) {
+    mkdirSync(`${directory.path}/broken`, { recursive: true });
+    writeFileSync(`${directory.path}/broken/state.json`, text);
+    expect(() => store.open("broken")).toThrow(InvalidDocumentError);
+  }
+});
+
+describe("the status", () => {
+  function status(change: Partial<ContainerState>, options: { readonly fifo?: boolean } = {}) {
+    using directory = new TemporaryDirectory("state");
+    const store = new StateStore(directory.path);
+    using made = store.reserve("c");
+    made.writeState(stateOf("c", change));
+    made.unlock();
+    if (options.fifo === true) writeFileSync(made.startFifo, "");
+    return store.open("c").status();
+  }
+
+  test("is read off the first process", () => {
+    const own = { pid: process.pid, pidStartTime: ownStart };
+    expect(status(own, { fifo: true })).toBe("created");
+    expect(status(own)).toBe("running");
+    expect(status({ pid: process.pid, pidStartTime: ownStart + 1 })).toBe("stopped");
+    expect(status({ pid: 2 ** 22 + 1, pidStartTime: 1 })).toBe("stopped");
+  });
+
+  test("without one it is being made as long as somebody works on it", () => {
+    using directory = new TemporaryDirectory("state");
+    const store = new StateStore(directory.path);
+    using made = store.reserve("c");
+    made.writeState(stateOf("c"));
+    expect(store.open("c").status()).toBe("creating");
+    made.unlock();
+    expect(store.open("c").status()).toBe("stopped");
+  });
+});
+
+test("the specification's form of the state has no process when it has stopped, and annotations only when there are any", () => {
+  const state = stateOf("c", { pid: 5, annotations: { a: "b" } });
+  expect(ociState(state, "running")).toEqual({
+    ociVersion: "1.2.0",
+    id: "c",
+    status: "running",
+    pid: 5,
+    bundle: "/b",
+    annotations: { a: "b" },
+  });
+  expect(ociState(stateOf("c", { pid: 5 }), "stopped")).toEqual({
+    ociVersion: "1.2.0",
+    id: "c",
+    status: "stopped",
+    pid: 0,
+    bundle: "/b",
+  });
+});
