@@ -1,6 +1,7 @@
 import { fstatSync, statSync } from "node:fs";
 import { lastCapability } from "../linux/capabilities.ts";
 import { makeDevice } from "../linux/device-number.ts";
+import { lsmSupport } from "../linux/lsm.ts";
 import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
 import type { Step } from "../linux/launch/plan.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
@@ -48,6 +49,7 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
       resolveTarget: (path) => options.resolveTarget(path),
       cgroupView: options.cgroup.view(),
       lastCapability: lastCapability(),
+      lsm: lsmSupport,
     },
     seccomp: spec.linux?.seccomp === undefined ? undefined : compileSeccomp(spec.linux.seccomp),
     terminalSocket: options.terminalSocket,

@@ -29,6 +29,8 @@ export interface CreateOptions {
   readonly store: StateStore;
   readonly id: string;
   readonly bundle: Bundle;
+  /** See `MountFacts.resolveTarget`. */
+  resolveTarget(path: string): string;
   readonly stdio: readonly [number, number, number];
   /** A connected unix socket to which the terminal's master side is sent. */
   readonly terminalSocket?: number | undefined;
@@ -162,7 +164,7 @@ class Made {
       spec,
       root: { kind: "directory", path: rootfs },
       cgroup: this.#cgroup,
-      resolveTarget: (path: string) => path,
+      resolveTarget: (path: string) => this.#options.resolveTarget(path),
       terminalSocket,
       stdio,
       reaper: false,

@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { lastCapability } from "../linux/capabilities.ts";
+import { lsmSupport } from "../linux/lsm.ts";
 import { launch } from "../linux/launch/launch.ts";
 import { processEnded, reap } from "../linux/process.ts";
 import type { Process } from "../oci/runtime-spec.ts";
@@ -47,13 +48,16 @@ export async function execInContainer(container: RuntimeContainer, options: Exec
   if (target === undefined) throw new ContainerStateError(container.id, "stopped", "nothing can be executed in it");
   using own = container.cgroup();
   using cgroup = openCgroup(cgroupToJoin(own, container, options.subCgroup));
-  const { seccomp } = container.readSpec().linux ?? {};
+  const spec = container.readSpec();
+  const { seccomp, personality } = spec.linux ?? {};
+  // The container's is for processes that say nothing of their own.
+  const affinity = spec.process?.execCPUAffinity;
   const { stdio, terminalSocket, newKeyring, preservedDescriptors } = options;
   const process = withEnvironment(knownCapabilities(options.process), target.root);
   const joinCgroup = cgroup.joinSteps();
   const steps = buildExecPlan({
     id: container.id,
-    process,
+    process: { ...(affinity !== undefined && { execCPUAffinity: affinity }), ...process },
     target,
     joinCgroup,
     seccomp: seccomp === undefined ? undefined : compileSeccomp(seccomp),
@@ -62,6 +66,8 @@ export async function execInContainer(container: RuntimeContainer, options: Exec
     nullStdio: nullDescriptors(stdio),
     newKeyring,
     preservedDescriptors,
+    personality,
+    lsm: lsmSupport,
   });
   const preserved = Array.from({ length: preservedDescriptors }, (_, index) => 3 + index);
   const descriptors = [target.pidfd, target.root, ...joinedDescriptors(joinCgroup), ...preserved];

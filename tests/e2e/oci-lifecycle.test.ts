@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BundleChange, canRunBundles, OciSandbox } from "../helpers/bundle.ts";
 import { gockerBinary } from "../helpers/binary.ts";
@@ -184,6 +184,46 @@ describe.skipIf(!canRunBundles)("what goes wrong", () => {
     expect(existsSync(join(sandbox.stateRoot, "missing"))).toBe(false);
   });
 
+  test("scheduler, priority and personality are the program's, and a label needs its module", async () => {
+    const settings = {
+      scheduler: { policy: "SCHED_BATCH", nice: 5 },
+      ioPriority: { class: "IOPRIO_CLASS_IDLE", priority: 0 },
+    };
+    const args = ["sh", "-c", "cut -d' ' -f19,41 /proc/self/stat; uname -m"];
+    const bundle = sandbox.bundle({ process: { args, ...settings }, linux: { personality: { domain: "LINUX32" } } });
+    const machine = process.arch === "x64" ? "i686" : "armv8l";
+    expect(await sandbox.oci(["run", "--bundle", bundle, "settings"])).toMatchObject({
+      stdout: `5 3\n${machine}\n`,
+      exitCode: 0,
+    });
+    if (existsSync("/sys/fs/selinux")) return;
+    const labelled = sandbox.bundle({ process: { args: ["true"], selinuxLabel: "a:b:c" } });
+    expect(await sandbox.oci(["run", "--bundle", labelled, "labelled"])).toMatchObject({
+      stderr: expect.stringContaining("process.selinuxLabel: SELinux is not in force on this host"),
+      exitCode: 1,
+    });
+  });
+
+  test("a mount at a link that leads nowhere is made where it leads, below the root, and /dev can be read-only", async () => {
+    const rootfs = join(sandbox.directory, "linked");
+    Bun.spawnSync(["cp", "-a", join(sandbox.directory, "rootfs"), rootfs]);
+    symlinkSync("/there/dir", join(rootfs, "link"));
+    symlinkSync("../../../../outside", join(rootfs, "escape"));
+    const mounts = [
+      { destination: "/proc", type: "proc", source: "proc" },
+      { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "ro", "mode=755"] },
+      { destination: "/link/below", type: "tmpfs", source: "tmpfs" },
+      { destination: "/escape", type: "tmpfs", source: "tmpfs" },
+    ];
+    const script = "grep -c tmpfs /proc/mounts; test -c /dev/null && ! touch /dev/x; ls /there/dir; ls -d /outside";
+    const spec = { root: { path: rootfs }, mounts };
+    const bundle = sandbox.bundle({ process: { args: ["sh", "-c", `${script} 2>&1`] }, spec });
+    const { stdout, exitCode } = await sandbox.oci(["run", "--bundle", bundle, "linked"]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toEndWith("below\n/outside\n");
+    expect(existsSync("/outside")).toBe(false);
+  });
+
   test("a time namespace has its offsets", async () => {
     const uptime = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
     const linux = {
@@ -265,7 +305,7 @@ describe.skipIf(!canRunBundles)("what goes wrong", () => {
     const notifying = { names: ["mkdir"], action: "SCMP_ACT_NOTIFY" as const };
     const cases: readonly (readonly [BundleChange, string])[] = [
       [{ linux: { uidMappings: [{ containerID: 0, hostID: 0, size: 1 }] } }, "linux.uidMappings is not supported yet"],
-      [{ process: { apparmorProfile: "x" } }, "process.apparmorProfile is not supported yet"],
+      [{ linux: { mountLabel: "x" } }, "linux.mountLabel is not supported yet"],
       [
         { linux: { seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [notifying] } } },
         "linux.seccomp.syscalls: SCMP_ACT_NOTIFY is not supported yet",

@@ -51,6 +51,7 @@ export function planOf(spec: RuntimeSpec, change: Partial<LaunchPlanInput> = {})
       kernelPath: (path) => (path.endsWith("kcore") || path.endsWith("keys") ? "file" : "directory"),
       cgroupView: undefined,
       lastCapability: 40,
+      lsm: () => ({ apparmor: true, selinux: true }),
     },
     seccomp: undefined,
     nullStdio: [],

@@ -1,14 +1,17 @@
 import { AT_FDCWD, CLONE_NEWPID, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../linux/constants.ts";
 import type { Step } from "../../linux/launch/plan.ts";
-import type { Process } from "../../oci/runtime-spec.ts";
+import type { LsmSupport } from "../../linux/lsm.ts";
+import type { Linux, Process } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
 import { PlanBuilder } from "./builder.ts";
 import { addNullStdio, directoryOfNull } from "./devices.ts";
 import { addJoin, type JoinTarget } from "./join.ts";
+import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
 import { addChild } from "./namespaces.ts";
-import { addKeyring, addOomScore, openWorkingDirectory } from "./process.ts";
+import { addOomScore, openWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
+import { addFinalAffinity, addInitialAffinity } from "./scheduler.ts";
 import { addTerminal } from "./terminal.ts";
 
 /** Everything that decides the plan of a further process in a container. */
@@ -27,6 +30,9 @@ export interface ExecPlanInput {
   readonly nullStdio: readonly number[];
   readonly newKeyring: boolean;
   readonly preservedDescriptors: number;
+  /** `linux.personality` of the container. */
+  readonly personality?: Linux["personality"];
+  lsm(): LsmSupport;
 }
 
 /**
@@ -40,11 +46,14 @@ export function buildExecPlan(input: ExecPlanInput): Step[] {
   const { process, target } = input;
   const builder = new PlanBuilder();
   // First, while the process can still do that: in the container its files may not be there.
+  addInitialAffinity(builder, process.execCPUAffinity);
   input.joinCgroup.forEach((step) => builder.add(step));
+  addFinalAffinity(builder, process.execCPUAffinity);
   if (process.oomScoreAdj !== undefined) addOomScore(builder, process.oomScoreAdj);
+  const labels = hasLabels(process) ? { proc: openHostProc(builder), lsm: input.lsm() } : undefined;
   addJoin(builder, target);
   if ((target.namespaces & CLONE_NEWPID) !== 0) addChild(builder);
-  if (input.newKeyring) addKeyring(builder, `gocker.${input.id}`);
+  if (input.newKeyring) addLabelledKeyring(builder, `gocker.${input.id}`, process.selinuxLabel, labels);
   builder.add({
     label: "Open the root directory",
     group: "file system",
@@ -76,6 +85,8 @@ export function buildExecPlan(input: ExecPlanInput): Step[] {
     diesWithParent: false,
     reaper: false,
     preservedDescriptors: input.preservedDescriptors,
+    personality: input.personality,
+    labels,
   });
   return builder.steps;
 }

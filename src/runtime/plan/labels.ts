@@ -13,14 +13,11 @@ import type { LsmSupport } from "../../linux/lsm.ts";
 import type { Process } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { PlanBuilder } from "./builder.ts";
+import { addKeyring } from "./process.ts";
 
 const group = "security";
 
-/**
- * The host's /proc, by which the process writes about itself: it shows it whatever its pid namespace is. Before the root
- * changes or a mount namespace is joined. To be closed by {@link closeHostProc} before the process waits for its start or
- * executes: whoever can look into it would come to the host's files.
- */
+/** gocker's own /proc, by descriptor: it stays that when the mount namespace, or what is mounted there, is another. */
 export function openHostProc(builder: PlanBuilder): Slot {
   return builder.addFor("proc of the host", {
     label: "Keep the host's /proc",
@@ -31,10 +28,12 @@ export function openHostProc(builder: PlanBuilder): Slot {
   });
 }
 
-/** See {@link openHostProc}. */
-export function closeHostProc(builder: PlanBuilder, proc: Slot): void {
-  builder.add({ label: "Close the host's /proc", group, syscall: "close", args: [proc] });
+/** Whether a process is to have a profile or a label. */
+export function hasLabels({ apparmorProfile = "", selinuxLabel = "" }: Labelled): boolean {
+  return apparmorProfile !== "" || selinuxLabel !== "";
 }
+
+type Labelled = Pick<Process, "apparmorProfile" | "selinuxLabel">;
 
 /**
  * The profile and the label that the process gets when it executes its program: `process.apparmorProfile` and
@@ -46,7 +45,7 @@ export function closeHostProc(builder: PlanBuilder, proc: Slot): void {
 export function addExecLabel(
   builder: PlanBuilder,
   input: {
-    readonly process: Pick<Process, "apparmorProfile" | "selinuxLabel">;
+    readonly process: Labelled;
     readonly proc: Slot;
     readonly lsm: LsmSupport;
   },
@@ -77,6 +76,19 @@ export function addKeyringLabel(builder: PlanBuilder, label: string, proc: Slot,
   const text = label === "" ? "Make keyrings with the default label" : `Make keyrings with the SELinux label ${label}`;
   // An empty line clears it; a write of nothing does not reach the module.
   addAttribute(builder, { label: text, name: "keycreate", proc }, label === "" ? "\n" : label);
+}
+
+/** A keyring that has the process's label, where there are labels. */
+export function addLabelledKeyring(
+  builder: PlanBuilder,
+  name: string,
+  label: string | undefined,
+  labels: { readonly proc: Slot; readonly lsm: LsmSupport } | undefined,
+): void {
+  const isLabelled = labels !== undefined && label !== undefined && label !== "";
+  if (isLabelled) addKeyringLabel(builder, label, labels.proc, labels.lsm);
+  addKeyring(builder, name);
+  if (isLabelled) addKeyringLabel(builder, "", labels.proc, labels.lsm);
 }
 
 function requireModule(isEnabled: boolean, property: string, name: string): void {

@@ -1,5 +1,6 @@
 import { CLONE_NEWNET, MOUNT_ATTR_RDONLY } from "../../linux/constants.ts";
 import { pauseSteps, type Slot, type Step } from "../../linux/launch/plan.ts";
+import type { LsmSupport } from "../../linux/lsm.ts";
 import type { RuntimeSpec } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
@@ -14,9 +15,10 @@ import {
   type MountFacts,
   takeSharedSources,
 } from "./mounts.ts";
+import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
 import { addNamespaces } from "./namespaces.ts";
 import { addLoopback } from "./network.ts";
-import { addEarlyDeathSignal, addKeyring, addOomScore, openWorkingDirectory } from "./process.ts";
+import { addEarlyDeathSignal, addOomScore, openWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
 import { addPivotSteps, addPropagationStep, addRootPropagation, addRootSteps } from "./root-file-system.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
@@ -40,7 +42,7 @@ export interface LaunchPlanInput {
   readonly root: RootFileSystem;
   /** How the child joins its cgroup, before anything else. */
   readonly joinCgroup: readonly Step[];
-  readonly facts: MountFacts & { readonly lastCapability: number };
+  readonly facts: MountFacts & { readonly lastCapability: number; lsm(): LsmSupport };
   readonly seccomp: SeccompFilter | undefined;
   /** Where the terminal's master side goes; needed when `process.terminal` is set. */
   readonly terminalSocket?: number | undefined;
@@ -81,10 +83,12 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   if (input.diesWithParent) addEarlyDeathSignal(builder);
   // First, so that everything that follows is counted and the cgroup namespace has the container's cgroup as its root.
   input.joinCgroup.forEach((step) => builder.add(step));
+  const proc = hasLabels(process) ? openHostProc(builder) : undefined;
   const namespaces = addNamespaces(builder, linux.namespaces ?? [], linux.timeOffsets);
   if (namespaces.tellsChild && input.diesWithParent) addEarlyDeathSignal(builder);
   if ((namespaces.flags & CLONE_NEWNET) !== 0) addLoopback(builder);
-  if (input.newKeyring !== false) addKeyring(builder, `gocker.${input.id}`);
+  const labels = proc === undefined ? undefined : { proc, lsm: facts.lsm() };
+  if (input.newKeyring !== false) addLabelledKeyring(builder, `gocker.${input.id}`, process.selinuxLabel, labels);
   if (process.oomScoreAdj !== undefined) addOomScore(builder, process.oomScoreAdj);
   // Device nodes and mount points get exactly the modes that are asked for.
   builder.add({ label: "Let modes be as given", group: "file system", syscall: "umask", args: [0] });
@@ -123,6 +127,8 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     reaper: input.reaper,
     startFifo: input.startFifo,
     preservedDescriptors: input.preservedDescriptors ?? 0,
+    personality: linux.personality,
+    labels,
   });
   return { namespaces: namespaces.flags, tellsChild: namespaces.tellsChild, steps: builder.steps };
 }
@@ -144,6 +150,11 @@ function addFileSystems(builder: PlanBuilder, input: LaunchPlanInput, sources: B
   const made: MadeMounts = new Map();
   // Devices come right after /dev, so that a mount over one of them finds it.
   const devIndex = mounts.findLastIndex((mount) => mount.destination === "/dev");
+  const devMount = mounts[devIndex];
+  // One that is to be read-only becomes so when its devices are there.
+  const isReadOnly = devMount?.type === "tmpfs" && devMount.options?.includes("ro") === true;
+  if (isReadOnly)
+    mounts[devIndex] = { ...devMount, options: devMount.options?.filter((option) => option !== "ro") ?? [] };
   addMounts(builder, mounts.slice(0, devIndex + 1), { facts, made, sources });
   const dev = made.get("/dev")?.mount;
   if (dev !== undefined) addDefaultDevices(builder, dev, own);
@@ -154,6 +165,9 @@ function addFileSystems(builder: PlanBuilder, input: LaunchPlanInput, sources: B
   addMounts(builder, all.filter(isInProc), { facts, made, sources });
   if (input.nullStdio.length > 0) addNullStdio(builder, directoryOfNull(builder, dev), input.nullStdio);
   if (process.terminal === true) addTerminalSteps(builder, input, dev, made.get("/dev/pts")?.mount);
+  if (isReadOnly && dev !== undefined) {
+    builder.setMountAttributes({ label: "Make /dev read-only", group: "devices", mount: dev, set: MOUNT_ATTR_RDONLY });
+  }
   const directory = openWorkingDirectory(builder, process.cwd, (path) => facts.resolveTarget(path));
   return { directory, made };
 }

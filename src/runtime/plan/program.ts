@@ -1,8 +1,11 @@
 import type { Slot } from "../../linux/launch/plan.ts";
-import type { Process } from "../../oci/runtime-spec.ts";
+import type { LsmSupport } from "../../linux/lsm.ts";
+import type { Linux, Process } from "../../oci/runtime-spec.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { addExecutableCheck } from "./exec-lookup.ts";
+import { addExecLabel } from "./labels.ts";
+import { addPersonality } from "./personality.ts";
 import {
   addCloseOnExec,
   addExecution,
@@ -12,6 +15,7 @@ import {
   addSignalDefaults,
   addWaitForStart,
 } from "./process.ts";
+import { addIoPriority, addScheduler } from "./scheduler.ts";
 import { addTerminalAsStdio } from "./terminal.ts";
 
 /** What the last part of a plan is made from. */
@@ -28,6 +32,9 @@ export interface ProgramInput {
   /** See `addWaitForStart`; absent: the program is executed at once. */
   readonly startFifo?: number | undefined;
   readonly preservedDescriptors: number;
+  readonly personality?: Linux["personality"];
+  /** For the labels of `process`: of `openHostProc`, and which modules there are. */
+  readonly labels?: { readonly proc: Slot; readonly lsm: LsmSupport } | undefined;
 }
 
 /**
@@ -37,6 +44,9 @@ export interface ProgramInput {
 export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
   const { process, startFifo } = input;
   addRlimits(builder, process.rlimits ?? []);
+  addScheduler(builder, process.scheduler);
+  addIoPriority(builder, process.ioPriority);
+  addPersonality(builder, input.personality);
   addSignalDefaults(builder);
   builder.add({ label: "Begin a session", group: "process", syscall: "setsid", args: [] });
   if (process.terminal === true) addTerminalAsStdio(builder);
@@ -48,6 +58,8 @@ export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
     path: process.cwd,
   });
   addCloseOnExec(builder, input.preservedDescriptors);
+  // Before the user changes, who may not write it.
+  if (input.labels !== undefined) addExecLabel(builder, { process, ...input.labels });
   addIdentity(builder, {
     process,
     seccomp: input.seccomp,

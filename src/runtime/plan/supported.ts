@@ -7,20 +7,14 @@ import type { CgroupView } from "../cgroup/cgroup.ts";
  * not start as if it had it.
  * @throws InvalidDocumentError
  */
-export function refuseUnsupported({ process, linux = {}, mounts }: RuntimeSpec): void {
+export function refuseUnsupported({ linux = {}, mounts }: RuntimeSpec): void {
   const asked: Record<string, unknown> = {
-    "process.apparmorProfile": process?.apparmorProfile,
-    "process.selinuxLabel": process?.selinuxLabel,
-    "process.ioPriority": process?.ioPriority,
-    "process.scheduler": process?.scheduler,
-    "process.execCPUAffinity": process?.execCPUAffinity,
     "linux.seccomp.listenerPath": linux.seccomp?.listenerPath,
     "linux.uidMappings": linux.uidMappings,
     "linux.gidMappings": linux.gidMappings,
     "linux.netDevices": linux.netDevices,
     "linux.mountLabel": linux.mountLabel,
     "linux.intelRdt": linux.intelRdt,
-    "linux.personality": linux.personality,
   };
   mounts?.forEach(({ uidMappings, gidMappings }, index) => {
     asked[`mounts[${index}].uidMappings`] = uidMappings;

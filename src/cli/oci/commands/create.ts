@@ -1,7 +1,6 @@
-import { resolve } from "node:path";
 import { connectUnix } from "../../../linux/unix-socket.ts";
-import { readBundle } from "../../../runtime/bundle.ts";
 import { createContainer } from "../../../runtime/create.ts";
+import { openBundle } from "../bundle.ts";
 import { creationFlags, ociCommand, refuseNoPivot } from "../command.ts";
 import { preservedDescriptors } from "../numbers.ts";
 import { writePidFile } from "../pid-file.ts";
@@ -17,12 +16,15 @@ export const createCommand = ociCommand({
   async run({ flags, operands, store, warn }) {
     refuseNoPivot(flags["no-pivot"]);
     const [id = ""] = operands;
+    using opened = openBundle(flags.bundle);
+    const { bundle, resolveTarget } = opened;
     const path = flags["console-socket"];
     using socket = path === undefined ? undefined : connectUnix(path);
     using created = await createContainer({
       store,
       id,
-      bundle: readBundle(resolve(flags.bundle ?? ".")),
+      bundle,
+      resolveTarget,
       stdio: [0, 1, 2],
       terminalSocket: socket?.number,
       preservedDescriptors: preservedDescriptors(flags["preserve-fds"]),

@@ -114,7 +114,7 @@ function processOf(container: RuntimeContainer, { flags: given, operands }: OciI
   };
 }
 
-/** Not inheritable: CVE-2022-29162. */
+/** None becomes inheritable (CVE-2022-29162); those that are already become ambient too, as with runc. */
 function withCapabilities(own: Capabilities | undefined, added: readonly string[]): Capabilities {
   const names = added.map((name) =>
     name.toUpperCase().startsWith("CAP_") ? name.toUpperCase() : `CAP_${name.toUpperCase()}`,
@@ -125,5 +125,6 @@ function withCapabilities(own: Capabilities | undefined, added: readonly string[
     bounding: join(own?.bounding),
     effective: join(own?.effective),
     permitted: join(own?.permitted),
+    ambient: [...new Set([...(own?.ambient ?? []), ...names.filter((name) => own?.inheritable?.includes(name))])],
   };
 }

@@ -1,10 +1,9 @@
-import { resolve } from "node:path";
-import { readBundle } from "../../../runtime/bundle.ts";
 import { createContainer } from "../../../runtime/create.ts";
 import { deleteContainer } from "../../../runtime/delete.ts";
 import { startContainer } from "../../../runtime/start.ts";
 import { ContainerStateError, type RuntimeContainer, type StateStore } from "../../../runtime/state-store.ts";
 import { NotFoundError } from "../../../util/errors.ts";
+import { openBundle } from "../bundle.ts";
 import { creationFlags, ociCommand, refuseNoPivot } from "../command.ts";
 import { processStdio, waitInForeground } from "../foreground.ts";
 import { preservedDescriptors } from "../numbers.ts";
@@ -24,7 +23,8 @@ export const runCommand = ociCommand({
   },
   async run({ flags, operands, store, warn }) {
     refuseNoPivot(flags["no-pivot"]);
-    const bundle = readBundle(resolve(flags.bundle ?? "."));
+    using opened = openBundle(flags.bundle);
+    const { bundle, resolveTarget } = opened;
     using stdio = processStdio({
       terminal: bundle.spec.process?.terminal === true,
       consoleSocket: flags["console-socket"],
@@ -34,6 +34,7 @@ export const runCommand = ociCommand({
       store,
       id: operands[0] ?? "",
       bundle,
+      resolveTarget,
       stdio: stdio.descriptors,
       terminalSocket: stdio.terminalSocket,
       preservedDescriptors: preservedDescriptors(flags["preserve-fds"]),

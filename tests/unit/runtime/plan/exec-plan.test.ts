@@ -18,6 +18,7 @@ function plan(change: Partial<ExecPlanInput> = {}) {
     nullStdio: [],
     newKeyring: true,
     preservedDescriptors: 0,
+    lsm: () => ({ apparmor: true, selinux: true }),
     ...change,
   });
 }

@@ -5,7 +5,7 @@ import { errnos } from "../../../../src/linux/errno.ts";
 import { slot, type Step } from "../../../../src/linux/launch/plan.ts";
 import { lsmSupport } from "../../../../src/linux/lsm.ts";
 import { PlanBuilder } from "../../../../src/runtime/plan/builder.ts";
-import { addExecLabel, addKeyringLabel, closeHostProc, openHostProc } from "../../../../src/runtime/plan/labels.ts";
+import { addExecLabel, addKeyringLabel, openHostProc } from "../../../../src/runtime/plan/labels.ts";
 import { runPlan } from "../../../helpers/launched-plan.ts";
 
 const both = { apparmor: true, selinux: true };
@@ -89,7 +89,6 @@ describe("on this host", () => {
       steps: stepsOf((builder) => {
         const proc = open(builder);
         addExecLabel(builder, { process: { selinuxLabel: "no_u:no_r:no_t:s0" }, proc, lsm: both });
-        closeHostProc(builder, proc);
       }),
     });
     return outcome.fatal;

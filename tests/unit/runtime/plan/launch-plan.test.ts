@@ -61,6 +61,7 @@ const v2 = {
     kernelPath: (path: string) => (path.endsWith("kcore") ? ("file" as const) : ("directory" as const)),
     cgroupView: { type: "v2" as const },
     lastCapability: 40,
+    lsm: () => ({ apparmor: false, selinux: false }),
   },
 };
 

@@ -25,6 +25,7 @@ function resolving(links: Record<string, string>): Partial<LaunchPlanInput> {
       kernelPath: () => undefined,
       cgroupView: undefined,
       lastCapability: 40,
+      lsm: () => ({ apparmor: false, selinux: false }),
     },
   };
   return { facts };

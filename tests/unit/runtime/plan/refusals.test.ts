@@ -147,6 +147,7 @@ const hostChanges: (Refusal & { readonly namespace?: NamespaceType })[] = [
         kernelPath: () => "directory",
         cgroupView: { type: "v2" },
         lastCapability: 40,
+        lsm: () => ({ apparmor: false, selinux: false }),
       },
     },
     namespace: "cgroup",
@@ -157,24 +158,11 @@ const hostChanges: (Refusal & { readonly namespace?: NamespaceType })[] = [
 const unsupported: Refusal[] = [
   ...(
     [
-      { apparmorProfile: "docker-default" },
-      { selinuxLabel: "system_u:system_r:container_t:s0" },
-      { ioPriority: { class: "IOPRIO_CLASS_IDLE", priority: 0 } },
-      { scheduler: { policy: "SCHED_BATCH" } },
-      { execCPUAffinity: { initial: "0" } },
-    ] satisfies Partial<Process>[]
-  ).map((process) => {
-    const what = `process.${Object.keys(process)[0]}`;
-    return { what, process, message: `${what} is not supported yet` };
-  }),
-  ...(
-    [
       { uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] },
       { gidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] },
       { netDevices: { eth0: {} } },
       { mountLabel: "system_u:object_r:container_file_t:s0" },
       { intelRdt: { closID: "a" } },
-      { personality: { domain: "LINUX32" } },
     ] satisfies Linux[]
   ).map((linux) => {
     const what = `linux.${Object.keys(linux)[0]}`;
