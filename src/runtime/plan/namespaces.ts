@@ -51,6 +51,8 @@ export interface PlannedNamespaces {
   readonly joins: readonly JoinedNamespace[];
   /** CLONE_NEW… flags of those that the plan makes after the joins, as a joined or new user namespace must own them. */
   readonly lateFlags: number;
+  /** CLONE_NEW… flags of those that the user namespace's root makes, see `addUserNamespaceSetup`. */
+  readonly flagsOfRoot: number;
   /** CLONE_NEW… flags of all that are new, whoever makes them. */
   readonly made: number;
   /**
@@ -66,10 +68,7 @@ export interface PlannedNamespaces {
 export interface NamespaceOptions {
   /** See `namespaceAt` of linux/namespace.ts. Left out: the kernel alone says, when it is too late for a good message. */
   readonly namespaceAt?: (path: string) => NamespaceFile | "missing" | undefined;
-  /**
-   * The plan does its part for a user namespace: `addUserNamespaceSetup` for a new one, whose IDs the launcher maps, and
-   * `addRootOfNamespace` for one that is joined. Without it none is taken.
-   */
+  /** The plan does its part for a user namespace, `addUserNamespaceSetup`. Without it none is taken. */
   readonly users?: boolean;
 }
 
@@ -106,11 +105,14 @@ export function planNamespaces(namespaces: readonly Namespace[], options: Namesp
   if (!seen.has("mount")) throw new InvalidDocumentError("linux.namespaces: a container needs a mount namespace");
   const atOnce = made & ~(CLONE_NEWCGROUP | CLONE_NEWTIME);
   const isLate = joined.has("user") || (made & CLONE_NEWUSER) !== 0;
-  const lateFlags = isLate ? atOnce : 0;
+  // Whoever makes an ipc namespace owns the directory of its message queues. mq_overview(7)
+  const flagsOfRoot = isLate ? atOnce & CLONE_NEWIPC : 0;
+  const lateFlags = isLate ? atOnce & ~flagsOfRoot : 0;
   return {
     flags: isLate ? 0 : atOnce,
     joins: types.flatMap((type) => joined.get(type) ?? []),
     lateFlags,
+    flagsOfRoot,
     made,
     tellsChild: joined.has("pid") || (lateFlags & (CLONE_NEWUSER | CLONE_NEWPID)) !== 0,
     own,

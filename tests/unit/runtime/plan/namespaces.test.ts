@@ -121,6 +121,7 @@ describe("a plan of namespaces", () => {
       flags: CLONE_NEWPID | CLONE_NEWNS,
       joins: [],
       lateFlags: 0,
+      flagsOfRoot: 0,
       made: CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWTIME,
       tellsChild: false,
       own: new Set<NamespaceType>(["pid", "mount", "cgroup", "time"]),
@@ -141,8 +142,9 @@ describe("a plan of namespaces", () => {
   });
 
   test("makes what is new behind a user namespace that is joined", () => {
-    const plan = planNamespaces([...newOnes("mount", "uts"), ...joinedOnes("user")], facts);
-    expect(plan).toMatchObject({ flags: 0, lateFlags: CLONE_NEWNS | CLONE_NEWUTS, tellsChild: false });
+    const plan = planNamespaces([...newOnes("mount", "uts", "ipc"), ...joinedOnes("user")], facts);
+    const lateFlags = CLONE_NEWNS | CLONE_NEWUTS;
+    expect(plan).toMatchObject({ flags: 0, lateFlags, flagsOfRoot: CLONE_NEWIPC, tellsChild: false });
   });
 
   test("leaves gocker's own as they are", () => {

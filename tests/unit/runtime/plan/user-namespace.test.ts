@@ -8,7 +8,7 @@ import { writeIdMappings } from "../../../../src/linux/user-namespace.ts";
 import type { Namespace, NamespaceType } from "../../../../src/oci/runtime-spec.ts";
 import { PlanBuilder } from "../../../../src/runtime/plan/builder.ts";
 import { addNamespaces } from "../../../../src/runtime/plan/namespaces.ts";
-import { addRootOfNamespace, addUserNamespaceSetup } from "../../../../src/runtime/plan/user-namespace.ts";
+import { addUserNamespaceSetup } from "../../../../src/runtime/plan/user-namespace.ts";
 import { runPlan, shellSteps } from "../../../helpers/launched-plan.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -57,8 +57,7 @@ describe.skipIf(!isRoot)("namespaces that the kernel makes and joins", () => {
     const plan = addNamespaces(builder, list, offsets, { namespaceAt, users: true });
     const mapsIds = (plan.made & CLONE_NEWUSER) !== 0;
     const denySetgroups = change.deny === true;
-    if (mapsIds) addUserNamespaceSetup(builder, { waitDescriptor: go.reader.number, denySetgroups });
-    else if (plan.own.has("user")) addRootOfNamespace(builder, denySetgroups);
+    addUserNamespaceSetup(builder, plan, { release: go.reader.number, denySetgroups });
     return await runPlan({
       namespaces: plan.flags,
       tellsChild: plan.tellsChild,
@@ -104,6 +103,12 @@ describe.skipIf(!isRoot)("namespaces that the kernel makes and joins", () => {
       stdout: ["0", "0", "0", map, map, "allow", "1", ""].join("\n"),
       exitCode: 0,
     });
+  });
+
+  test("what is made with a user namespace is its root's", async () => {
+    const script = "mkdir /tmp/queues && mount -t mqueue queues /tmp/queues && stat -c %u:%g /tmp/queues";
+    const { stdout } = await inNamespaces(fresh("user", "mount", "ipc"), `mount -t tmpfs none /tmp; ${script}`);
+    expect(stdout).toBe("0:0\n");
   });
 
   test("a new user namespace without setgroups says so", async () => {
@@ -194,4 +199,12 @@ describe.skipIf(!isRoot)("namespaces that the kernel makes and joins", () => {
       expect(boottime?.split(/\s+/)).toEqual(["boottime", "2000000", "0"]);
     }
   });
+});
+
+test("a container without a user namespace has nobody to become, and a new one somebody to wait for", () => {
+  const builder = new PlanBuilder();
+  addUserNamespaceSetup(builder, addNamespaces(builder, fresh("mount", "pid")), {});
+  expect(builder.steps).toEqual([]);
+  const plan = addNamespaces(builder, fresh("mount", "user"), {}, { users: true });
+  expect(() => addUserNamespaceSetup(builder, plan, {})).toThrow(RangeError);
 });
