@@ -76,6 +76,10 @@ export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 export const OPEN_TREE_CLONE = 1;
 export const OPEN_TREE_CLOEXEC = O_CLOEXEC;
 
+/** ioctl_ns(2), linux/magic.h */
+export const NS_GET_NSTYPE = 0xb703;
+export const NSFS_MAGIC = 0x6e73_6673;
+
 /** File types of stat(2) and mknod(2). */
 export const S_IFMT = 0o170000;
 export const S_IFREG = 0o100000;

@@ -6,12 +6,15 @@ import {
   CLONE_NEWNS,
   CLONE_NEWPID,
   CLONE_NEWTIME,
+  CLONE_NEWUSER,
   CLONE_NEWUTS,
   CLONE_PARENT,
   O_CLOEXEC,
   O_RDONLY,
   SIGCHLD,
 } from "../../linux/constants.ts";
+import type { Slot, Step } from "../../linux/launch/plan.ts";
+import type { NamespaceFile } from "../../linux/namespace.ts";
 import type { Linux, Namespace, NamespaceType } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { PlanBuilder } from "./builder.ts";
@@ -19,7 +22,9 @@ import { addTimeNamespace, refuseTimeOffsets } from "./time-namespace.ts";
 
 const group = "namespaces";
 
-const flags: Partial<Record<NamespaceType, number>> = {
+/** In the order in which they are joined: paths are others once the mount namespace is another. */
+const flagsOfTypes = {
+  user: CLONE_NEWUSER,
   ipc: CLONE_NEWIPC,
   uts: CLONE_NEWUTS,
   network: CLONE_NEWNET,
@@ -27,47 +32,123 @@ const flags: Partial<Record<NamespaceType, number>> = {
   cgroup: CLONE_NEWCGROUP,
   time: CLONE_NEWTIME,
   mount: CLONE_NEWNS,
-};
+} as const satisfies Record<NamespaceType, number>;
+const types = Object.keys(flagsOfTypes) as NamespaceType[];
 
-/** What became of `linux.namespaces`. */
+/** A namespace that is there already. */
+export interface JoinedNamespace {
+  readonly type: NamespaceType;
+  readonly path: string;
+  /** Where its path stands in the document, for messages. */
+  readonly property: string;
+}
+
+/** What becomes of `linux.namespaces`. */
 export interface PlannedNamespaces {
   /** CLONE_NEW… flags of the clone3 by which the first process is made. */
   readonly flags: number;
-  /** The plan goes on in a child: see {@link addChild}. */
+  /** Those that exist, in the order in which they are joined. */
+  readonly joins: readonly JoinedNamespace[];
+  /** CLONE_NEW… flags of those that the plan makes after the joins, as a joined or new user namespace must own them. */
+  readonly lateFlags: number;
+  /** CLONE_NEW… flags of those that the user namespace's root makes, see `addUserNamespaceSetup`. */
+  readonly flagsOfRoot: number;
+  /** CLONE_NEW… flags of all that are new, whoever makes them. */
+  readonly made: number;
+  /**
+   * The plan goes on in a child: nobody enters a pid namespace himself, and the IDs of a user namespace can only be mapped
+   * once it is there, which the child's number tells.
+   */
   readonly tellsChild: boolean;
+  /** Those in which the container is not where gocker is. */
+  readonly own: ReadonlySet<NamespaceType>;
+}
+
+/** What can be known of the host beforehand. */
+export interface NamespaceOptions {
+  /** See `namespaceAt` of linux/namespace.ts. Left out: the kernel alone says, when it is too late for a good message. */
+  readonly namespaceAt?: (path: string) => NamespaceFile | "missing" | undefined;
+  /** The plan does its part for a user namespace, `addUserNamespaceSetup`. Without it none is taken. */
+  readonly users?: boolean;
 }
 
 /**
- * The namespaces of a container: new ones come with its first process, but for that of cgroups, which takes the cgroup that
- * its maker is in by then, and that of clocks, which gets its offsets before anybody is in it; others are joined by their paths, that of mounts last, since paths are others from there on.
+ * Decides which namespaces are made by whom and in which order. New ones belong to the user namespace that the process
+ * which makes them is in: what is new is made behind a user namespace, joined or new, and what exists is joined with
+ * gocker's rights before. A new user namespace cannot come with the process itself, which loses its rights in there when it
+ * executes the stub while its IDs are not mapped yet. Without a user namespace all that is new comes with the process, but
+ * for that of cgroups, which takes the cgroup that its maker is in by then, and that of clocks, which gets its offsets
+ * before anybody is in it.
+ * @throws InvalidDocumentError
+ */
+export function planNamespaces(namespaces: readonly Namespace[], options: NamespaceOptions = {}): PlannedNamespaces {
+  const joined = new Map<NamespaceType, JoinedNamespace>();
+  const seen = new Set<NamespaceType>();
+  const own = new Set<NamespaceType>();
+  let made = 0;
+  for (const [index, { type, path }] of namespaces.entries()) {
+    if (seen.has(type)) throw new InvalidDocumentError(`linux.namespaces: ${type} is given twice`);
+    seen.add(type);
+    // The type comes from a document and may be anything.
+    if (!types.includes(type)) throw new InvalidDocumentError(`linux.namespaces[${index}].type: unknown type ${type}`);
+    const property = `linux.namespaces[${index}].path`;
+    // runc and its callers write an empty path for a new one.
+    const isNew = path === undefined || path === "";
+    if (!isNew && isGockers(type, path, property, options)) continue;
+    if (type === "user" && options.users !== true) {
+      throw new InvalidDocumentError("linux.namespaces: user is not supported yet");
+    }
+    own.add(type);
+    if (isNew) made |= flagsOfTypes[type];
+    else joined.set(type, { type, path, property });
+  }
+  if (!seen.has("mount")) throw new InvalidDocumentError("linux.namespaces: a container needs a mount namespace");
+  const atOnce = made & ~(CLONE_NEWCGROUP | CLONE_NEWTIME);
+  const isLate = joined.has("user") || (made & CLONE_NEWUSER) !== 0;
+  // Whoever makes an ipc namespace owns the directory of its message queues. mq_overview(7)
+  const flagsOfRoot = isLate ? atOnce & CLONE_NEWIPC : 0;
+  const lateFlags = isLate ? atOnce & ~flagsOfRoot : 0;
+  return {
+    flags: isLate ? 0 : atOnce,
+    joins: types.flatMap((type) => joined.get(type) ?? []),
+    lateFlags,
+    flagsOfRoot,
+    made,
+    tellsChild: joined.has("pid") || (lateFlags & (CLONE_NEWUSER | CLONE_NEWPID)) !== 0,
+    own,
+  };
+}
+
+/** Whether gocker is in the namespace of the path: there is nothing to join then, and its user namespace refuses it. */
+function isGockers(type: NamespaceType, path: string, property: string, { namespaceAt }: NamespaceOptions): boolean {
+  if (!path.startsWith("/")) throw new InvalidDocumentError(`${property}: ${path} is not absolute`);
+  if (namespaceAt === undefined) return false;
+  const found = namespaceAt(path);
+  if (found === "missing") throw new InvalidDocumentError(`${property}: ${path} does not exist`);
+  if (found === undefined) throw new InvalidDocumentError(`${property}: ${path} is no namespace`);
+  if (found.type === flagsOfTypes[type]) return found.isOwn;
+  const actual = types.find((name) => flagsOfTypes[name] === found.type) ?? "different";
+  throw new InvalidDocumentError(`${property}: ${path} is a namespace of the type ${actual}, not ${type}`);
+}
+
+/**
+ * Joins and makes the namespaces of a container that its first process is not born into. Early in a plan: paths are the
+ * host's; and what belongs to a process and not to its children, such as a death signal, must come after it.
  * @throws InvalidDocumentError
  */
 export function addNamespaces(
   builder: PlanBuilder,
   namespaces: readonly Namespace[],
   timeOffsets: Linux["timeOffsets"] = {},
+  options: NamespaceOptions = {},
 ): PlannedNamespaces {
-  let cloned = 0;
-  const joined = new Map<NamespaceType, { readonly path: string; readonly where: string }>();
-  const seen = new Set<NamespaceType>();
-  for (const [index, { type, path }] of namespaces.entries()) {
-    if (seen.has(type)) throw new InvalidDocumentError(`linux.namespaces: ${type} is given twice`);
-    seen.add(type);
-    const flag = flags[type];
-    if (flag === undefined) throw new InvalidDocumentError(`linux.namespaces: ${type} is not supported yet`);
-    const where = `linux.namespaces[${index}].path`;
-    if (path === undefined || path === "") cloned |= flag;
-    else if (path.startsWith("/")) joined.set(type, { path, where });
-    else throw new InvalidDocumentError(`${where}: ${path} is not absolute`);
+  const plan = planNamespaces(namespaces, options);
+  addJoins(builder, plan.joins);
+  if (plan.tellsChild) addChild(builder, plan.lateFlags);
+  else if (plan.lateFlags !== 0) {
+    builder.add({ label: "Make the other namespaces", group, syscall: "unshare", args: [plan.lateFlags] });
   }
-  if (!seen.has("mount")) throw new InvalidDocumentError("linux.namespaces: a container needs a mount namespace");
-  for (const [type, flag] of Object.entries(flags)) {
-    const namespace = joined.get(type as NamespaceType);
-    if (namespace !== undefined) addJoinByPath(builder, { type, flag, ...namespace });
-  }
-  const tellsChild = joined.has("pid");
-  if (tellsChild) addChild(builder);
-  if ((cloned & CLONE_NEWCGROUP) !== 0) {
+  if ((plan.made & CLONE_NEWCGROUP) !== 0) {
     builder.add({
       label: "See the container's cgroup as the root of all",
       group,
@@ -75,37 +156,80 @@ export function addNamespaces(
       args: [CLONE_NEWCGROUP],
     });
   }
-  if ((cloned & CLONE_NEWTIME) !== 0) addTimeNamespace(builder, timeOffsets);
-  else refuseTimeOffsets(timeOffsets, { isJoined: joined.has("time") });
-  return { flags: cloned & ~(CLONE_NEWCGROUP | CLONE_NEWTIME), tellsChild };
+  if ((plan.made & CLONE_NEWTIME) !== 0) addTimeNamespace(builder, timeOffsets);
+  else refuseTimeOffsets(timeOffsets, { isJoined: plan.own.has("time") });
+  return plan;
 }
 
-/** setns(2) refuses a namespace of another type with EINVAL. */
-function addJoinByPath(
-  builder: PlanBuilder,
-  namespace: { readonly type: string; readonly flag: number; readonly path: string; readonly where: string },
-): void {
-  const { type, flag, path, where } = namespace;
-  const file = builder.addFor(path, {
-    label: `Open the ${type} namespace of ${where}`,
+/**
+ * All are opened before the first is joined. A user namespace to join may take away the rights that others need, or give
+ * them: so the others are tried before and, where they were refused, again after it, as nsenter(1) does.
+ */
+function addJoins(builder: PlanBuilder, joins: readonly JoinedNamespace[]): void {
+  const opened = joins.map((join) => ({ ...join, file: openNamespace(builder, join) }));
+  const user = opened.find(({ type }) => type === "user");
+  const others = opened.filter(({ type }) => type !== "user");
+  for (const join of others) {
+    const step = joinStep(join, join.file);
+    if (user === undefined) {
+      builder.add(step);
+      continue;
+    }
+    builder.add({ ...step, onError: { tolerate: ["EPERM"], skip: 1 } });
+    // What tells the second attempt that the first was successful.
+    builder.add({ label: "It is done", group, syscall: "close", args: [join.file] });
+  }
+  if (user !== undefined) {
+    builder.add(joinStep(user, user.file));
+    for (const join of others) {
+      const step = joinStep(join, join.file);
+      builder.add({ ...step, label: `${step.label}, unless it is done`, onError: { tolerate: ["EBADF"] } });
+    }
+  }
+  // A process that waits for its start must not hold a way to what is the host's.
+  for (const { type, file } of opened) {
+    builder.add({
+      label: `Close the ${type} namespace's file`,
+      group,
+      syscall: "close",
+      args: [file],
+      ...(user !== undefined && { onError: { tolerate: ["EBADF"] } }),
+    });
+  }
+}
+
+function openNamespace(builder: PlanBuilder, { type, path, property }: JoinedNamespace): Slot {
+  return builder.addFor(`${type} namespace`, {
+    label: `Open the ${type} namespace of ${property}`,
     group,
     syscall: "openat",
     args: [AT_FDCWD, path, O_RDONLY | O_CLOEXEC],
     path,
   });
-  builder.add({ label: `Join the ${type} namespace of ${where}`, group, syscall: "setns", args: [file, flag], path });
+}
+
+/** setns(2) refuses a namespace of another type with EINVAL: whatever the path leads to by now. */
+function joinStep({ type, path, property }: JoinedNamespace, file: Slot): Step {
+  return {
+    label: `Join the ${type} namespace of ${property}`,
+    group,
+    syscall: "setns",
+    args: [file, flagsOfTypes[type]],
+    path,
+  };
 }
 
 /**
  * Who joins a pid namespace is not in it, only children are: the plan goes on in one, a sibling of its maker
  * (CLONE_PARENT), so that the launcher can wait for it. pid_namespaces(7)
+ * @param flags CLONE_NEW… of what is made with it
  */
-export function addChild(builder: PlanBuilder): void {
+export function addChild(builder: PlanBuilder, flags = 0): void {
   builder.add({
-    label: "Make a child, which is in the container's pid namespace",
+    label: `Make a child, which is in the container's ${flags === 0 ? "pid namespace" : "namespaces"}`,
     group,
     syscall: "clone",
-    args: [CLONE_PARENT | SIGCHLD, 0, 0, 0, 0],
+    args: [CLONE_PARENT | SIGCHLD | flags, 0, 0, 0, 0],
     onSuccess: { parent: "tells" },
   });
 }

@@ -28,6 +28,7 @@ export function addTimeNamespace(builder: PlanBuilder, offsets: NonNullable<Linu
     const bytes = Buffer.from(text);
     const shown = text.trim().replaceAll("\n", ", ");
     builder.add({ label: `Set them: ${shown}`, group, syscall: "write", args: [file, bytes, bytes.length], path });
+    builder.add({ label: "Close them", group, syscall: "close", args: [file] });
   }
   const namespace = builder.addFor("time namespace", {
     label: "Open the time namespace",
@@ -37,6 +38,7 @@ export function addTimeNamespace(builder: PlanBuilder, offsets: NonNullable<Linu
     path: "/proc/self/ns/time_for_children",
   });
   builder.add({ label: "Enter it", group, syscall: "setns", args: [namespace, CLONE_NEWTIME] });
+  builder.add({ label: "Close the time namespace", group, syscall: "close", args: [namespace] });
 }
 
 const clocks = ["monotonic", "boottime"];

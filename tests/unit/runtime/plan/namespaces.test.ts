@@ -1,8 +1,19 @@
 import { describe, expect, test } from "bun:test";
-import { CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID } from "../../../../src/linux/constants.ts";
-import type { Namespace } from "../../../../src/oci/runtime-spec.ts";
+import { showCall } from "../../../../src/cli/explain/arguments.ts";
+import {
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWTIME,
+  CLONE_NEWUSER,
+  CLONE_NEWUTS,
+} from "../../../../src/linux/constants.ts";
+import type { NamespaceFile } from "../../../../src/linux/namespace.ts";
+import type { Namespace, NamespaceType } from "../../../../src/oci/runtime-spec.ts";
 import { PlanBuilder } from "../../../../src/runtime/plan/builder.ts";
-import { addNamespaces } from "../../../../src/runtime/plan/namespaces.ts";
+import { addNamespaces, planNamespaces } from "../../../../src/runtime/plan/namespaces.ts";
 import { minimalSpec, planOf } from "../../../helpers/plan.ts";
 
 function planned(namespaces: readonly Namespace[]) {
@@ -56,8 +67,10 @@ describe("a time namespace", () => {
       "Make a time namespace",
       "Open the offsets of its clocks",
       "Set them: monotonic 5 0, boottime -7 8",
+      "Close them",
       "Open the time namespace",
       "Enter it",
+      "Close the time namespace",
     ]);
     expect(labels(fresh, {})).not.toContain("Open the offsets of its clocks");
   });
@@ -73,5 +86,138 @@ describe("a time namespace", () => {
       "linux.timeOffsets.realtime: no clock that can be offset",
     );
     expect(refused(fresh, { boottime: { nanosecs: -1 } })).toThrow("linux.timeOffsets.boottime.nanosecs: -1");
+  });
+});
+
+/** Namespaces at /ns/TYPE, gocker's own at /own/TYPE. */
+const flags: Record<string, number> = {
+  user: CLONE_NEWUSER,
+  pid: CLONE_NEWPID,
+  network: CLONE_NEWNET,
+  mount: CLONE_NEWNS,
+  ipc: CLONE_NEWIPC,
+  uts: CLONE_NEWUTS,
+};
+const facts = {
+  users: true,
+  namespaceAt(path: string): NamespaceFile | "missing" | undefined {
+    const [, directory, type = ""] = path.split("/");
+    if (directory !== "ns" && directory !== "own") return directory === "etc" ? undefined : "missing";
+    return { type: flags[type] ?? 0, isOwn: directory === "own" };
+  },
+};
+
+function newOnes(...types: NamespaceType[]): Namespace[] {
+  return types.map((type) => ({ type }));
+}
+
+function joinedOnes(...types: NamespaceType[]): Namespace[] {
+  return types.map((type) => ({ type, path: `/ns/${type}` }));
+}
+
+describe("a plan of namespaces", () => {
+  test("makes new ones with the process, but those that hang on what it does first", () => {
+    expect(planNamespaces(newOnes("pid", "mount", "cgroup", "time"), facts)).toEqual({
+      flags: CLONE_NEWPID | CLONE_NEWNS,
+      joins: [],
+      lateFlags: 0,
+      flagsOfRoot: 0,
+      made: CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWTIME,
+      tellsChild: false,
+      own: new Set<NamespaceType>(["pid", "mount", "cgroup", "time"]),
+    });
+  });
+
+  test("joins others without a further process, unless it is a pid namespace", () => {
+    const plan = planNamespaces([...newOnes("mount"), ...joinedOnes("network")], facts);
+    expect(plan).toMatchObject({ flags: CLONE_NEWNS, lateFlags: 0, tellsChild: false });
+    expect(plan.joins).toEqual([{ type: "network", path: "/ns/network", property: "linux.namespaces[1].path" }]);
+    expect(planNamespaces(joinedOnes("pid", "mount"), facts)).toMatchObject({ flags: 0, tellsChild: true });
+  });
+
+  test("makes a user namespace in a child, after what is joined, and with it those that it owns", () => {
+    const plan = planNamespaces([...newOnes("user", "mount", "pid"), ...joinedOnes("network")], facts);
+    const lateFlags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
+    expect(plan).toMatchObject({ flags: 0, lateFlags, made: lateFlags, tellsChild: true });
+  });
+
+  test("makes what is new behind a user namespace that is joined", () => {
+    const plan = planNamespaces([...newOnes("mount", "uts", "ipc"), ...joinedOnes("user")], facts);
+    const lateFlags = CLONE_NEWNS | CLONE_NEWUTS;
+    expect(plan).toMatchObject({ flags: 0, lateFlags, flagsOfRoot: CLONE_NEWIPC, tellsChild: false });
+  });
+
+  test("leaves gocker's own as they are", () => {
+    const list: Namespace[] = [
+      { type: "user", path: "/own/user" },
+      { type: "pid", path: "/own/pid" },
+      { type: "mount", path: "" },
+    ];
+    expect(planNamespaces(list, { ...facts, users: false })).toMatchObject({
+      flags: CLONE_NEWNS,
+      joins: [],
+      tellsChild: false,
+      own: new Set(["mount"]),
+    });
+  });
+
+  test.each<[Namespace[], string]>([
+    [newOnes("pid", "pid"), "linux.namespaces: pid is given twice"],
+    [[{ type: "weather" as NamespaceType }], "linux.namespaces[0].type: unknown type weather"],
+    [[{ type: "ipc", path: "ns/ipc" }], "linux.namespaces[0].path: ns/ipc is not absolute"],
+    [[{ type: "ipc", path: "/gone" }], "linux.namespaces[0].path: /gone does not exist"],
+    [[{ type: "ipc", path: "/etc/hosts" }], "linux.namespaces[0].path: /etc/hosts is no namespace"],
+    [
+      [...newOnes("uts"), { type: "ipc", path: "/ns/mount" }],
+      "linux.namespaces[1].path: /ns/mount is a namespace of the type mount, not ipc",
+    ],
+  ])("refuses %j", (list, message) => {
+    expect(() => planNamespaces(list, facts)).toThrow(message);
+  });
+
+  test("refuses a user namespace where the rest of the plan is not for one", () => {
+    expect(() => planNamespaces(joinedOnes("user"), { ...facts, users: false })).toThrow("user is not supported");
+  });
+});
+
+function stepsOf(list: Namespace[]): string[] {
+  const builder = new PlanBuilder();
+  addNamespaces(builder, list, {}, facts);
+  return builder.steps.map((step) => {
+    const skip = step.onError?.skip === undefined ? "" : `, skips ${step.onError.skip}`;
+    return showCall(step) + (step.onError === undefined ? "" : ` tolerates ${String(step.onError.tolerate)}${skip}`);
+  });
+}
+
+describe("the steps", () => {
+  test("are none where all comes with the process", () => {
+    expect(stepsOf(newOnes("mount", "pid"))).toEqual([]);
+  });
+
+  test("open all before the first is joined, and leave none open", () => {
+    expect(stepsOf(joinedOnes("mount", "network"))).toEqual([
+      'openat(AT_FDCWD, "/ns/network", O_RDONLY|O_CLOEXEC) → network namespace',
+      'openat(AT_FDCWD, "/ns/mount", O_RDONLY|O_CLOEXEC) → mount namespace',
+      "setns(‹network namespace›, CLONE_NEWNET)",
+      "setns(‹mount namespace›, CLONE_NEWNS)",
+      "close(‹network namespace›)",
+      "close(‹mount namespace›)",
+    ]);
+  });
+
+  test("try again behind a user namespace, and make the rest in a child", () => {
+    expect(stepsOf([...joinedOnes("user", "network"), ...newOnes("pid", "mount")]).slice(2)).toEqual([
+      "setns(‹network namespace›, CLONE_NEWNET) tolerates EPERM, skips 1",
+      "close(‹network namespace›)",
+      "setns(‹user namespace›, CLONE_NEWUSER)",
+      "setns(‹network namespace›, CLONE_NEWNET) tolerates EBADF",
+      "close(‹user namespace›) tolerates EBADF",
+      "close(‹network namespace›) tolerates EBADF",
+      "clone(SIGCHLD|CLONE_NEWNS|CLONE_NEWPID|CLONE_PARENT)",
+    ]);
+  });
+
+  test("make the rest without a child where that needs none", () => {
+    expect(stepsOf([...joinedOnes("user"), ...newOnes("mount")]).at(-1)).toBe("unshare(CLONE_NEWNS)");
   });
 });

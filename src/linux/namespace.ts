@@ -1,0 +1,36 @@
+import { statfsSync, statSync } from "node:fs";
+import { AT_FDCWD, NS_GET_NSTYPE, NSFS_MAGIC, O_CLOEXEC, O_RDONLY } from "./constants.ts";
+import { systemCallError } from "./errno.ts";
+import { OwnedFd } from "./fd.ts";
+import { libc } from "./libc.ts";
+
+/** What a file is as a namespace, such as /proc/1/ns/net or what `ip netns` binds below /run/netns. */
+export interface NamespaceFile {
+  /** The CLONE_NEW… flag of its type. */
+  readonly type: number;
+  /** gocker itself is in it. */
+  readonly isOwn: boolean;
+}
+
+const ownNames = ["user", "net", "ipc", "uts", "cgroup", "time", "pid", "mnt"];
+
+/**
+ * What is at a path of the host. Anything but a namespace is not even opened. ioctl_ns(2), Linux 4.11
+ * @returns "missing" when there is nothing, and undefined when it is something else than a namespace
+ * @throws SystemCallError, or an error of node:fs, when it cannot be looked at
+ */
+export function namespaceAt(path: string): NamespaceFile | "missing" | undefined {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (found === undefined) return "missing";
+  if (statfsSync(path).type !== NSFS_MAGIC) return undefined;
+  const fd = libc.openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) throw systemCallError("open", { path });
+  using file = new OwnedFd(fd);
+  const type = libc.ioctl(file.number, NS_GET_NSTYPE, new Uint8Array(0));
+  if (type < 0) throw systemCallError("ioctl", { path });
+  const isOwn = ownNames.some((name) => {
+    const own = statSync(`/proc/self/ns/${name}`, { bigint: true, throwIfNoEntry: false });
+    return own?.ino === found.ino && own.dev === found.dev;
+  });
+  return { type, isOwn };
+}

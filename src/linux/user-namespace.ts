@@ -1,0 +1,174 @@
+import { readFileSync } from "node:fs";
+import { InvalidDocumentError } from "../util/errors.ts";
+import { capabilityNumber } from "./capabilities.ts";
+import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "./constants.ts";
+import { errnos, systemCallError } from "./errno.ts";
+import { OwnedFd } from "./fd.ts";
+import { errno, libc } from "./libc.ts";
+
+/** So many IDs from `containerID` on stand, in a user namespace, for those from `hostID` on. user_namespaces(7) */
+export interface IdRange {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
+}
+
+/** 2^32-1 is no ID: to system calls it says "leave it as it is". */
+const lastId = 0xffff_fffe;
+
+/** user_namespaces(7): the lines of a map since Linux 4.15; and all must come in one write shorter than a page. */
+const mostRanges = 340;
+const pageSize = 4096;
+
+/**
+ * Refuses mappings that the kernel would not take.
+ * @param property their place in the document, such as `linux.uidMappings`
+ * @param options `root`: the container's ID 0 must be mapped, as that of a namespace that is set up by its root
+ * @throws InvalidDocumentError
+ */
+export function checkIdMappings(
+  mappings: readonly IdRange[],
+  property: string,
+  options: { readonly root?: boolean } = {},
+): void {
+  if (mappings.length === 0) throw new InvalidDocumentError(`${property}: a user namespace needs at least one mapping`);
+  if (mappings.length > mostRanges) {
+    throw new InvalidDocumentError(`${property}: ${mappings.length} mappings, the kernel takes ${mostRanges}`);
+  }
+  for (let index = 0; index < mappings.length; index++) {
+    const mapping = mappings[index] as IdRange;
+    const place = `${property}[${index}]`;
+    checkRange(mapping, place);
+    for (let other = 0; other < index; other++) {
+      for (const side of ["containerID", "hostID"] as const) {
+        if (!overlap(mapping, mappings[other] as IdRange, side)) continue;
+        throw new InvalidDocumentError(`${place}.${side}: overlaps with ${property}[${other}]`);
+      }
+    }
+  }
+  if (idMapText(mappings).length >= pageSize) {
+    throw new InvalidDocumentError(`${property}: longer than the page of memory that the kernel takes`);
+  }
+  if (options.root === true && !isMapped(0, mappings)) {
+    throw new InvalidDocumentError(`${property}: the container's ID 0 is not mapped, which sets it up`);
+  }
+}
+
+function checkRange(mapping: IdRange, place: string): void {
+  for (const name of ["containerID", "hostID", "size"] as const) {
+    const value = mapping[name];
+    if (!Number.isInteger(value) || value < 0 || value > lastId + 1) {
+      throw new InvalidDocumentError(`${place}.${name}: ${String(value)} is no number of 32 bits`);
+    }
+  }
+  const { size } = mapping;
+  if (size === 0) throw new InvalidDocumentError(`${place}.size: 0 maps nothing`);
+  for (const side of ["containerID", "hostID"] as const) {
+    if (mapping[side] + size - 1 <= lastId) continue;
+    throw new InvalidDocumentError(`${place}: ${size} IDs from ${side} ${mapping[side]} on go beyond ${lastId}`);
+  }
+}
+
+function overlap(one: IdRange, other: IdRange, side: "containerID" | "hostID"): boolean {
+  return one[side] < other[side] + other.size && other[side] < one[side] + one.size;
+}
+
+/** Whether an ID of the container stands for one of the host. */
+export function isMapped(id: number, mappings: readonly IdRange[]): boolean {
+  return hostIdOf(id, mappings) !== undefined;
+}
+
+/** The ID of the host that one of the container stands for; undefined when it stands for none. */
+export function hostIdOf(id: number, mappings: readonly IdRange[]): number | undefined {
+  for (const { containerID, hostID, size } of mappings) {
+    if (id >= containerID && id < containerID + size) return hostID + id - containerID;
+  }
+  return undefined;
+}
+
+/**
+ * Refuses a user that the namespace does not have: the change to it would fail with EINVAL, which says nothing.
+ * @throws InvalidDocumentError
+ */
+export function checkMappedUser(
+  user: { readonly uid: number; readonly gid: number; readonly additionalGids?: readonly number[] },
+  mappings: { readonly uidMappings: readonly IdRange[]; readonly gidMappings: readonly IdRange[] },
+): void {
+  const { uidMappings, gidMappings } = mappings;
+  const check = (id: number, ranges: readonly IdRange[], property: string, name: string) => {
+    if (!isMapped(id, ranges)) throw new InvalidDocumentError(`${property}: ${id} is not in linux.${name}`);
+  };
+  check(user.uid, uidMappings, "process.user.uid", "uidMappings");
+  check(user.gid, gidMappings, "process.user.gid", "gidMappings");
+  user.additionalGids?.forEach((gid, index) =>
+    check(gid, gidMappings, `process.user.additionalGids[${index}]`, "gidMappings"),
+  );
+}
+
+/** Mappings as the kernel's files have them: a line each. */
+export function idMapText(mappings: readonly IdRange[]): string {
+  return mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
+}
+
+/**
+ * The mappings in the text of a process's /proc/PID/uid_map or gid_map. The host's IDs in it are those of the reader's own
+ * user namespace.
+ */
+export function parseIdMap(text: string): IdRange[] {
+  return text
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .map((line) => {
+      const [containerID = 0, hostID = 0, size = 0] = line.trim().split(/\s+/).map(Number);
+      return { containerID, hostID, size };
+    });
+}
+
+export interface WriteIdMappingsOptions {
+  /**
+   * Keep the namespace's processes from setgroups(2), without which nobody but the holder of CAP_SETGID may map groups.
+   * Unless told, only where gocker does not hold it.
+   */
+  readonly denySetgroups?: boolean;
+}
+
+/**
+ * Maps the IDs of a user namespace that was just made, which can be done once. By whoever is outside of it.
+ * @param pid a process in it that cannot end and give its number to another meanwhile: a child not yet waited for
+ * @throws SystemCallError
+ */
+export function writeIdMappings(
+  pid: number,
+  uidMappings: readonly IdRange[],
+  gidMappings: readonly IdRange[],
+  options: WriteIdMappingsOptions = {},
+): void {
+  writeMap(pid, "uid_map", idMapText(uidMappings));
+  // Refused once the groups are mapped.
+  if (options.denySetgroups ?? !maySetGroups()) writeMap(pid, "setgroups", "deny");
+  writeMap(pid, "gid_map", idMapText(gidMappings));
+}
+
+function writeMap(pid: number, name: string, text: string): void {
+  const path = `/proc/${pid}/${name}`;
+  const bytes = Buffer.from(text);
+  const fail = (syscall: string): never => {
+    const number = errno();
+    const hint =
+      number === errnos.EPERM
+        ? "gocker must have these IDs in its own user namespace, and the capabilities CAP_SETUID and CAP_SETGID"
+        : undefined;
+    throw systemCallError(syscall, { step: "map the IDs of the user namespace", path, hint }, number);
+  };
+  const fd = libc.openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0);
+  if (fd < 0) fail("open");
+  using file = new OwnedFd(fd);
+  if (Number(libc.write(file.number, bytes, bytes.length)) !== bytes.length) fail("write");
+}
+
+/** Whether gocker holds CAP_SETGID. capabilities(7), proc_pid_status(5) */
+export function maySetGroups(): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1];
+  if (effective === undefined) return false;
+  return ((BigInt(`0x${effective}`) >> BigInt(capabilityNumber("CAP_SETGID") as number)) & 1n) === 1n;
+}
