@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { lastCapability } from "../linux/capabilities.ts";
 import { lsmSupport } from "../linux/lsm.ts";
+import { namespaceAt } from "../linux/namespace.ts";
 import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
 import type { Step } from "../linux/launch/plan.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
@@ -50,6 +51,7 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
       cgroupView: options.cgroup.view(),
       lastCapability: lastCapability(),
       lsm: lsmSupport,
+      namespaceAt,
     },
     seccomp: spec.linux?.seccomp === undefined ? undefined : compileSeccomp(spec.linux.seccomp),
     terminalSocket: options.terminalSocket,

@@ -52,6 +52,7 @@ export function planOf(spec: RuntimeSpec, change: Partial<LaunchPlanInput> = {})
       cgroupView: undefined,
       lastCapability: 40,
       lsm: () => ({ apparmor: true, selinux: true }),
+      namespaceAt: undefined,
     },
     seccomp: undefined,
     nullStdio: [],

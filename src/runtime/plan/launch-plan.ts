@@ -16,7 +16,7 @@ import {
   takeSharedSources,
 } from "./mounts.ts";
 import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
-import { addNamespaces } from "./namespaces.ts";
+import { addNamespaces, type NamespaceOptions } from "./namespaces.ts";
 import { addLoopback } from "./network.ts";
 import { addEarlyDeathSignal, addOomScore, openWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
@@ -42,7 +42,11 @@ export interface LaunchPlanInput {
   readonly root: RootFileSystem;
   /** How the child joins its cgroup, before anything else. */
   readonly joinCgroup: readonly Step[];
-  readonly facts: MountFacts & { readonly lastCapability: number; lsm(): LsmSupport };
+  readonly facts: MountFacts & {
+    readonly lastCapability: number;
+    lsm(): LsmSupport;
+    namespaceAt: NamespaceOptions["namespaceAt"];
+  };
   readonly seccomp: SeccompFilter | undefined;
   /** Where the terminal's master side goes; needed when `process.terminal` is set. */
   readonly terminalSocket?: number | undefined;
@@ -77,14 +81,15 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   const { process, linux = {} } = spec;
   if (process === undefined) throw new InvalidDocumentError("process: nothing to execute");
   refuseUnsupported(spec);
-  refuseChangesOfHost(spec, facts.cgroupView);
   const builder = new PlanBuilder();
 
   if (input.diesWithParent) addEarlyDeathSignal(builder);
   // First, so that everything that follows is counted and the cgroup namespace has the container's cgroup as its root.
   input.joinCgroup.forEach((step) => builder.add(step));
   const proc = hasLabels(process) ? openHostProc(builder) : undefined;
-  const namespaces = addNamespaces(builder, linux.namespaces ?? [], linux.timeOffsets);
+  const { namespaceAt } = facts;
+  const namespaces = addNamespaces(builder, linux.namespaces ?? [], linux.timeOffsets, { namespaceAt });
+  refuseChangesOfHost(spec, facts.cgroupView, namespaces.own);
   if (namespaces.tellsChild && input.diesWithParent) addEarlyDeathSignal(builder);
   if ((namespaces.flags & CLONE_NEWNET) !== 0) addLoopback(builder);
   const labels = proc === undefined ? undefined : { proc, lsm: facts.lsm() };

@@ -67,7 +67,7 @@ export interface PlannedNamespaces {
 /** What can be known of the host beforehand. */
 export interface NamespaceOptions {
   /** See `namespaceAt` of linux/namespace.ts. Left out: the kernel alone says, when it is too late for a good message. */
-  readonly namespaceAt?: (path: string) => NamespaceFile | "missing" | undefined;
+  readonly namespaceAt?: ((path: string) => NamespaceFile | "missing" | undefined) | undefined;
   /** The plan does its part for a user namespace, `addUserNamespaceSetup`. Without it none is taken. */
   readonly users?: boolean;
 }
@@ -102,7 +102,10 @@ export function planNamespaces(namespaces: readonly Namespace[], options: Namesp
     if (isNew) made |= flagsOfTypes[type];
     else joined.set(type, { type, path, property });
   }
-  if (!seen.has("mount")) throw new InvalidDocumentError("linux.namespaces: a container needs a mount namespace");
+  // gocker's own, by its path, is none: the container's mounts would be made on the host, and its root changed.
+  if (!own.has("mount")) {
+    throw new InvalidDocumentError("linux.namespaces: a container needs a mount namespace of its own");
+  }
   const atOnce = made & ~(CLONE_NEWCGROUP | CLONE_NEWTIME);
   const isLate = joined.has("user") || (made & CLONE_NEWUSER) !== 0;
   // Whoever makes an ipc namespace owns the directory of its message queues. mq_overview(7)

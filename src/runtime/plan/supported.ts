@@ -39,11 +39,15 @@ const settingsOfNamespaces: readonly (readonly [NamespaceType, RegExp])[] = [
 
 /**
  * Refuses what would change the host instead of the container, because that has no namespace of its own for it.
+ * @param own the namespaces in which the container is not where gocker is
  * @throws InvalidDocumentError
  */
-export function refuseChangesOfHost(spec: RuntimeSpec, cgroups: CgroupView | undefined): void {
+export function refuseChangesOfHost(
+  spec: RuntimeSpec,
+  cgroups: CgroupView | undefined,
+  own: ReadonlySet<NamespaceType>,
+): void {
   const { hostname, domainname, mounts = [], linux = {} } = spec;
-  const own = new Set((linux.namespaces ?? []).map(({ type }) => type));
   if (cgroups?.type === "v2" && !own.has("cgroup") && mounts.some(({ type }) => type?.startsWith("cgroup"))) {
     // Mounting it anew in the host's namespace takes the host's mount options, nsdelegate among them, away.
     throw new InvalidDocumentError("linux.namespaces: a cgroup mount needs a cgroup namespace here");

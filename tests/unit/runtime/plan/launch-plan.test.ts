@@ -62,6 +62,7 @@ const v2 = {
     cgroupView: { type: "v2" as const },
     lastCapability: 40,
     lsm: () => ({ apparmor: false, selinux: false }),
+    namespaceAt: undefined,
   },
 };
 

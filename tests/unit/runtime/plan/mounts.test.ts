@@ -26,6 +26,7 @@ function resolving(links: Record<string, string>): Partial<LaunchPlanInput> {
       cgroupView: undefined,
       lastCapability: 40,
       lsm: () => ({ apparmor: false, selinux: false }),
+      namespaceAt: undefined,
     },
   };
   return { facts };

@@ -148,6 +148,7 @@ const hostChanges: (Refusal & { readonly namespace?: NamespaceType })[] = [
         cgroupView: { type: "v2" },
         lastCapability: 40,
         lsm: () => ({ apparmor: false, selinux: false }),
+        namespaceAt: undefined,
       },
     },
     namespace: "cgroup",
