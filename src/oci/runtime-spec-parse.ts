@@ -89,8 +89,9 @@ const device = and(
     {
       type: oneOf("c", "b", "u", "p"),
       path: absolutePath,
-      major: integer(0, 2 ** 32 - 1),
-      minor: integer(0, 2 ** 32 - 1),
+      // The kernel has 12 and 20 bits for them (MAJOR and MINOR, linux/kdev_t.h); more would make another device.
+      major: integer(0, 2 ** 12 - 1),
+      minor: integer(0, 2 ** 20 - 1),
       fileMode: integer(0, 0o177777),
       uid: id,
       gid: id,

@@ -70,12 +70,14 @@ export function mapOf(shape: Shape): Shape {
  */
 export function object(shapes: Readonly<Record<string, Shape>>, required: readonly string[] = []): Shape {
   return (value, path) => {
-    const result: Record<string, unknown> = {};
-    for (const [key, entry] of Object.entries(asRecord(value, path))) {
-      if (entry === null) continue;
-      const shape = Object.hasOwn(shapes, key) ? shapes[key] : undefined;
-      result[key] = shape === undefined ? withoutExactNumbers(entry) : shape(entry, join(path, key));
-    }
+    const entries = Object.entries(asRecord(value, path)).filter(([, entry]) => entry !== null);
+    // Never by assignment: that takes an entry named __proto__ for the prototype, whose properties nothing has checked.
+    const result: Record<string, unknown> = Object.fromEntries(
+      entries.map(([key, entry]) => {
+        const shape = Object.hasOwn(shapes, key) ? shapes[key] : undefined;
+        return [key, shape === undefined ? withoutExactNumbers(entry) : shape(entry, join(path, key))];
+      }),
+    );
     for (const key of required) {
       if (result[key] === undefined) throw new InvalidDocumentError(`${join(path, key)} is missing`);
     }

@@ -46,6 +46,13 @@ test("what is not known is left alone", () => {
   expect(parse({ future, linux: { future } })).toEqual({ ociVersion: "1.2.0", future, linux: { future } } as never);
 });
 
+test("a property named like the prototype gives nothing past its check", () => {
+  const user = parseProcess(bytes('{"cwd":"/","user":{"__proto__":{"uid":4294967295,"gid":7}}}')).user;
+  expect([user.uid, user.gid]).toEqual([0, 0]);
+  const spec = parseRuntimeSpec(bytes('{"ociVersion":"1.2.0","__proto__":{"hooks":{"prestart":[{"path":"x"}]}}}'));
+  expect(spec.hooks).toBeUndefined();
+});
+
 test("a process without a user is root's", () => {
   expect(parseProcess(bytes({ cwd: "/", args: ["true"] }))).toEqual({
     cwd: "/",
@@ -107,6 +114,11 @@ const refused: readonly (readonly [change: object, message: string])[] = [
   [{ hooks: { poststop: [{ path: "/x", timeout: 0 }] } }, "hooks.poststop[0].timeout is 0"],
   [{ linux: { namespaces: [{ type: "net" }] } }, 'linux.namespaces[0].type is "net": expected one of pid, network'],
   [{ linux: { devices: [{ type: "c", path: "/dev/x", major: 1 }] } }, "linux.devices[0]: a device of the type c needs"],
+  [{ linux: { devices: [{ type: "c", path: "/dev/x", major: 4097, minor: 3 }] } }, "linux.devices[0].major is 4097"],
+  [
+    { linux: { devices: [{ type: "c", path: "/dev/x", major: 1, minor: 0x100003 }] } },
+    "linux.devices[0].minor is 1048579",
+  ],
   [{ linux: { uidMappings: [{ containerID: 0, hostID: 0, size: 0 }] } }, "linux.uidMappings[0].size is 0"],
   [{ linux: { seccomp: { defaultAction: "ALLOW" } } }, 'linux.seccomp.defaultAction is "ALLOW": expected one of'],
   [seccompArg({ index: 6, value: 0, op: "SCMP_CMP_EQ" }), "linux.seccomp.syscalls[0].args[0].index is 6"],
