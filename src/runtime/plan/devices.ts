@@ -111,7 +111,8 @@ function addNode(builder: PlanBuilder, parent: Slot, device: Device, name: strin
     label: `Make the device ${path}`,
     group,
     syscall: "mknodat",
-    args: [parent, name, types[type] | (device.fileMode ?? 0o666), number],
+    // The permissions alone: a mode that holds a file type too would make a device of another one.
+    args: [parent, name, types[type] | ((device.fileMode ?? 0o666) & 0o7777), number],
     path,
   });
   if ((device.uid ?? 0) !== 0 || (device.gid ?? 0) !== 0) {

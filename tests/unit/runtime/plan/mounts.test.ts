@@ -198,6 +198,12 @@ describe("devices", () => {
   const nodes = (mounts: Mount[], devices: Device[]) =>
     stepsFor(withMounts(mounts, { linux: { namespaces: [{ type: "mount" }], devices } }), /^(mknodat|fchownat)/);
 
+  test("the mode gives no device another type", () => {
+    const [step] = nodes([], [{ ...fuse, fileMode: 0o60600 }]);
+    expect(step).toStartWith("mknodat");
+    expect(step).toEqual(nodes([], [fuse])[0] as string);
+  });
+
   test("are made by name in the /dev of the plan's own, and elsewhere below the root", () => {
     expect(nodes([devTmpfs], [fuse, pipe]).slice(-3)).toEqual([
       'mknodat(‹tmpfs mount›, "fuse", S_IFCHR|0600, 10:229)',
