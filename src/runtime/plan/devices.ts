@@ -1,6 +1,5 @@
 import {
   AT_EMPTY_PATH,
-  AT_FDCWD,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
   O_CLOEXEC,
@@ -43,25 +42,13 @@ const links = [
 ] as const;
 
 /**
- * Where the container's device nodes come from: they are made, or are the host's own of the same paths. In a user
- * namespace none can be made, not even by its root, and the host's work only there where the mount allows devices.
- * user_namespaces(7)
- */
-export type NodeOrigin = "made" | "host";
-
-/**
  * Device nodes and links in a /dev that the runtime mounted itself. They are made right after the mount, by name in its
  * directory, so that mounts over single devices find them, and nothing of the image takes part.
  */
-export function addDefaultDevices(
-  builder: PlanBuilder,
-  dev: Slot,
-  own: readonly Device[],
-  origin: NodeOrigin = "made",
-): void {
+export function addDefaultDevices(builder: PlanBuilder, dev: Slot, own: readonly Device[]): void {
   const overridden = new Set(own.map((device) => device.path));
   for (const device of defaultDevices) {
-    if (!overridden.has(device.path)) addDevice(builder, dev, device, device.path.slice("/dev/".length), origin);
+    if (!overridden.has(device.path)) addNode(builder, dev, device, device.path.slice("/dev/".length));
   }
   for (const [name, target] of links) {
     builder.add({
@@ -75,12 +62,7 @@ export function addDefaultDevices(
 }
 
 /** The devices of `linux.devices`, wherever they are. @throws InvalidDocumentError for a device without its numbers */
-export function addDevices(
-  builder: PlanBuilder,
-  devices: readonly Device[],
-  dev: Slot | undefined,
-  origin: NodeOrigin = "made",
-): void {
+export function addDevices(builder: PlanBuilder, devices: readonly Device[], dev: Slot | undefined): void {
   for (const device of devices) {
     const parts = splitPath(device.path);
     // The link to the container's own devpts is there already, and a host's node would lead to its terminals.
@@ -89,14 +71,8 @@ export function addDevices(
     if (name === undefined) throw new InvalidDocumentError(`linux.devices: ${device.path} is no place for a device`);
     const inDev = dev !== undefined && parts.length === 1 && parts[0] === "dev";
     const parent = inDev ? dev : builder.openTarget(group, `/${parts.join("/")}`, "directory");
-    addDevice(builder, parent, device, name, origin);
+    addNode(builder, parent, device, name);
   }
-}
-
-function addDevice(builder: PlanBuilder, parent: Slot, device: Device, name: string, origin: NodeOrigin): void {
-  // A FIFO is no device, and anybody may make one.
-  if (origin === "host" && device.type !== "p") addHostNode(builder, parent, device, name);
-  else addNode(builder, parent, device, name);
 }
 
 const types = { c: S_IFCHR, u: S_IFCHR, b: S_IFBLK, p: S_IFIFO } as const;
@@ -124,33 +100,6 @@ function addNode(builder: PlanBuilder, parent: Slot, device: Device, name: strin
       path,
     });
   }
-}
-
-/**
- * The host's node of the same path, over a file that is made for it. Before pivot_root. `open_tree` follows the host's
- * links only.
- */
-function addHostNode(builder: PlanBuilder, parent: Slot, { path }: Device, name: string): void {
-  const node = takeHostNode(builder, path);
-  const file = builder.addFor(`place of ${path}`, {
-    label: `Make a place for ${path}`,
-    group,
-    syscall: "openat",
-    args: [parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600],
-    path,
-  });
-  builder.attach(`Mount the host's at ${path}`, group, node, file, path);
-}
-
-/** A mount of a device node of the host's, which is nowhere in the tree yet. Before pivot_root. open_tree(2) */
-export function takeHostNode(builder: PlanBuilder, path: string): Slot {
-  return builder.addFor(`${path} of the host`, {
-    label: `Take the host's ${path}`,
-    group,
-    syscall: "open_tree",
-    args: [AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
-    path,
-  });
 }
 
 /**

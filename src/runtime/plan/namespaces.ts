@@ -13,7 +13,7 @@ import {
   O_RDONLY,
   SIGCHLD,
 } from "../../linux/constants.ts";
-import type { Slot, Step } from "../../linux/launch/plan.ts";
+import type { Slot } from "../../linux/launch/plan.ts";
 import type { NamespaceFile } from "../../linux/namespace.ts";
 import type { Linux, Namespace, NamespaceType } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
@@ -49,16 +49,9 @@ export interface PlannedNamespaces {
   readonly flags: number;
   /** Those that exist, in the order in which they are joined. */
   readonly joins: readonly JoinedNamespace[];
-  /** CLONE_NEW… flags of those that the plan makes after the joins, as a joined or new user namespace must own them. */
-  readonly lateFlags: number;
-  /** CLONE_NEW… flags of those that the user namespace's root makes, see `addUserNamespaceSetup`. */
-  readonly flagsOfRoot: number;
   /** CLONE_NEW… flags of all that are new, whoever makes them. */
   readonly made: number;
-  /**
-   * The plan goes on in a child: nobody enters a pid namespace himself, and the IDs of a user namespace can only be mapped
-   * once it is there, which the child's number tells.
-   */
+  /** The plan goes on in a child: nobody enters a pid namespace himself. */
   readonly tellsChild: boolean;
   /** Those in which the container is not where gocker is. */
   readonly own: ReadonlySet<NamespaceType>;
@@ -68,17 +61,12 @@ export interface PlannedNamespaces {
 export interface NamespaceOptions {
   /** See `namespaceAt` of linux/namespace.ts. Left out: the kernel alone says, when it is too late for a good message. */
   readonly namespaceAt?: ((path: string) => NamespaceFile | "missing" | undefined) | undefined;
-  /** The plan does its part for a user namespace, `addUserNamespaceSetup`. Without it none is taken. */
-  readonly users?: boolean;
 }
 
 /**
- * Decides which namespaces are made by whom and in which order. New ones belong to the user namespace that the process
- * which makes them is in: what is new is made behind a user namespace, joined or new, and what exists is joined with
- * gocker's rights before. A new user namespace cannot come with the process itself, which loses its rights in there when it
- * executes the stub while its IDs are not mapped yet. Without a user namespace all that is new comes with the process, but
- * for that of cgroups, which takes the cgroup that its maker is in by then, and that of clocks, which gets its offsets
- * before anybody is in it.
+ * Decides which namespaces are made by whom and in which order. All that is new comes with the process, but for that of
+ * cgroups, which takes the cgroup that its maker is in by then, and that of clocks, which gets its offsets before anybody
+ * is in it.
  * @throws InvalidDocumentError
  */
 export function planNamespaces(namespaces: readonly Namespace[], options: NamespaceOptions = {}): PlannedNamespaces {
@@ -95,7 +83,7 @@ export function planNamespaces(namespaces: readonly Namespace[], options: Namesp
     // runc and its callers write an empty path for a new one.
     const isNew = path === undefined || path === "";
     if (!isNew && isGockers(type, path, property, options)) continue;
-    if (type === "user" && options.users !== true) {
+    if (type === "user") {
       throw new InvalidDocumentError("linux.namespaces: user is not supported yet");
     }
     own.add(type);
@@ -106,18 +94,11 @@ export function planNamespaces(namespaces: readonly Namespace[], options: Namesp
   if (!own.has("mount")) {
     throw new InvalidDocumentError("linux.namespaces: a container needs a mount namespace of its own");
   }
-  const atOnce = made & ~(CLONE_NEWCGROUP | CLONE_NEWTIME);
-  const isLate = joined.has("user") || (made & CLONE_NEWUSER) !== 0;
-  // Whoever makes an ipc namespace owns the directory of its message queues. mq_overview(7)
-  const flagsOfRoot = isLate ? atOnce & CLONE_NEWIPC : 0;
-  const lateFlags = isLate ? atOnce & ~flagsOfRoot : 0;
   return {
-    flags: isLate ? 0 : atOnce,
+    flags: made & ~(CLONE_NEWCGROUP | CLONE_NEWTIME),
     joins: types.flatMap((type) => joined.get(type) ?? []),
-    lateFlags,
-    flagsOfRoot,
     made,
-    tellsChild: joined.has("pid") || (lateFlags & (CLONE_NEWUSER | CLONE_NEWPID)) !== 0,
+    tellsChild: joined.has("pid"),
     own,
   };
 }
@@ -147,10 +128,7 @@ export function addNamespaces(
 ): PlannedNamespaces {
   const plan = planNamespaces(namespaces, options);
   addJoins(builder, plan.joins);
-  if (plan.tellsChild) addChild(builder, plan.lateFlags);
-  else if (plan.lateFlags !== 0) {
-    builder.add({ label: "Make the other namespaces", group, syscall: "unshare", args: [plan.lateFlags] });
-  }
+  if (plan.tellsChild) addChild(builder);
   if ((plan.made & CLONE_NEWCGROUP) !== 0) {
     builder.add({
       label: "See the container's cgroup as the root of all",
@@ -164,40 +142,16 @@ export function addNamespaces(
   return plan;
 }
 
-/**
- * All are opened before the first is joined. A user namespace to join may take away the rights that others need, or give
- * them: so the others are tried before and, where they were refused, again after it, as nsenter(1) does.
- */
+/** All are opened before the first is joined, and none stays open: a process that waits for its start must not hold a way to what is the host's. */
 function addJoins(builder: PlanBuilder, joins: readonly JoinedNamespace[]): void {
   const opened = joins.map((join) => ({ ...join, file: openNamespace(builder, join) }));
-  const user = opened.find(({ type }) => type === "user");
-  const others = opened.filter(({ type }) => type !== "user");
-  for (const join of others) {
-    const step = joinStep(join, join.file);
-    if (user === undefined) {
-      builder.add(step);
-      continue;
-    }
-    builder.add({ ...step, onError: { tolerate: ["EPERM"], skip: 1 } });
-    // What tells the second attempt that the first was successful.
-    builder.add({ label: "It is done", group, syscall: "close", args: [join.file] });
+  // setns(2) refuses a namespace of another type with EINVAL: whatever the path leads to by now.
+  for (const { type, path, property, file } of opened) {
+    const label = `Join the ${type} namespace of ${property}`;
+    builder.add({ label, group, syscall: "setns", args: [file, flagsOfTypes[type]], path });
   }
-  if (user !== undefined) {
-    builder.add(joinStep(user, user.file));
-    for (const join of others) {
-      const step = joinStep(join, join.file);
-      builder.add({ ...step, label: `${step.label}, unless it is done`, onError: { tolerate: ["EBADF"] } });
-    }
-  }
-  // A process that waits for its start must not hold a way to what is the host's.
   for (const { type, file } of opened) {
-    builder.add({
-      label: `Close the ${type} namespace's file`,
-      group,
-      syscall: "close",
-      args: [file],
-      ...(user !== undefined && { onError: { tolerate: ["EBADF"] } }),
-    });
+    builder.add({ label: `Close the ${type} namespace's file`, group, syscall: "close", args: [file] });
   }
 }
 
@@ -211,28 +165,16 @@ function openNamespace(builder: PlanBuilder, { type, path, property }: JoinedNam
   });
 }
 
-/** setns(2) refuses a namespace of another type with EINVAL: whatever the path leads to by now. */
-function joinStep({ type, path, property }: JoinedNamespace, file: Slot): Step {
-  return {
-    label: `Join the ${type} namespace of ${property}`,
-    group,
-    syscall: "setns",
-    args: [file, flagsOfTypes[type]],
-    path,
-  };
-}
-
 /**
  * Who joins a pid namespace is not in it, only children are: the plan goes on in one, a sibling of its maker
  * (CLONE_PARENT), so that the launcher can wait for it. pid_namespaces(7)
- * @param flags CLONE_NEW… of what is made with it
  */
-export function addChild(builder: PlanBuilder, flags = 0): void {
+export function addChild(builder: PlanBuilder): void {
   builder.add({
-    label: `Make a child, which is in the container's ${flags === 0 ? "pid namespace" : "namespaces"}`,
+    label: "Make a child, which is in the container's pid namespace",
     group,
     syscall: "clone",
-    args: [CLONE_PARENT | SIGCHLD | flags, 0, 0, 0, 0],
+    args: [CLONE_PARENT | SIGCHLD, 0, 0, 0, 0],
     onSuccess: { parent: "tells" },
   });
 }
