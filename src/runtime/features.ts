@@ -28,7 +28,7 @@ export function runtimeFeatures() {
         knownFlags: flags,
         supportedFlags: flags,
       },
-      apparmor: disabled,
+      apparmor: { enabled: true },
       selinux: disabled,
       intelRdt: disabled,
       netDevices: disabled,

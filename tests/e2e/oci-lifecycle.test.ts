@@ -296,6 +296,7 @@ describe.skipIf(!canRunBundles)("what goes wrong", () => {
           actions: expect.not.arrayContaining(["SCMP_ACT_NOTIFY"]),
           archs: expect.arrayContaining(["SCMP_ARCH_X86"]),
         },
+        apparmor: { enabled: true },
         mountExtensions: { idmap: { enabled: false } },
       },
     });
