@@ -224,6 +224,12 @@ describe.skipIf(!canRunBundles)("what goes wrong", () => {
     expect(existsSync("/outside")).toBe(false);
   });
 
+  test("few files may be enough for a program", async () => {
+    const rlimits = [{ type: "RLIMIT_NOFILE", soft: 4, hard: 4 }];
+    const bundle = sandbox.bundle({ process: { args: ["sh", "-c", "ulimit -n"], rlimits } });
+    expect(await sandbox.oci(["run", "--bundle", bundle, "few"])).toEqual({ stdout: "4\n", stderr: "", exitCode: 0 });
+  });
+
   test("a time namespace has its offsets", async () => {
     const uptime = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
     const linux = {

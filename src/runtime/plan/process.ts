@@ -326,45 +326,45 @@ export function addCloseOnExec(builder: PlanBuilder, preserved = 0): void {
  * The container is made: its maker may leave. It waits until somebody opens the FIFO for writing, and holds nothing
  * meanwhile but its program's own descriptors: what the plan used is closed, and nothing of gocker's was ever here.
  * poll(2): a FIFO that nobody has had open for writing yet is not at its end.
- * @param fifo the reading end
+ * @param fifo the reading end, above what is preserved
  * @param preserved how many descriptors after the standard ones are the program's
  */
 export function addWaitForStart(builder: PlanBuilder, fifo: number, preserved: number): void {
   const pollIn = 1;
-  const kept = waitDescriptor;
   builder.add({
     label: "Live on when gocker leaves",
     group,
     syscall: "prctl",
     args: [PR_SET_PDEATHSIG, 0, 0, 0, 0],
   });
-  builder.add({ label: "Keep what is waited for", group, syscall: "dup3", args: [fifo, kept, O_CLOEXEC] });
-  builder.add({ label: "Close what is above it", group, syscall: "close_range", args: [kept + 1, 0xffff_ffff, 0] });
-  // The status descriptor is among these: that it closes tells that all is ready.
+  // It keeps its number: the program's limits, which hold by now, may not permit any other.
+  const first = 3 + preserved;
+  if (first < fifo) {
+    builder.add({ label: "Close what is below it", group, syscall: "close_range", args: [first, fifo - 1, 0] });
+  }
+  // The status descriptor is among these, opened after the FIFO as it was: that it closes tells that all is ready.
   builder.add({
-    label: "Close what the plan has used, and tell that all is ready",
+    label: "Close what is above it, and tell that all is ready",
     group,
     syscall: "close_range",
-    args: [3 + preserved, kept - 1, 0],
+    args: [fifo + 1, 0xffff_ffff, 0],
   });
   builder.add({
     label: "Wait to be started",
     group,
     syscall: "ppoll",
-    args: [new Uint8Array(new Uint32Array([kept, pollIn]).buffer), 1, 0, 0, signalSetSize],
+    args: [new Uint8Array(new Uint32Array([fifo, pollIn]).buffer), 1, 0, 0, signalSetSize],
   });
 }
-
-/** Above all that a plan opens, and above those that a caller may hand on. */
-const waitDescriptor = 1023;
 
 /**
  * Executes `process.args`. A name without a slash is tried in each directory of the container's PATH: what fails is
  * reported, and the launcher says which failure matters. execve(2), execvp(3)
+ * @param file executed instead of what the first of them names
  * @throws InvalidDocumentError when there is nothing to execute
  */
-export function addExecution(builder: PlanBuilder, process: Process): void {
-  const candidates = programCandidates(process);
+export function addExecution(builder: PlanBuilder, process: Process, file?: string): void {
+  const candidates = file === undefined ? programCandidates(process) : [file];
   const argv = words(...(process.args ?? []), 0);
   const envp = words(...(process.env ?? []), 0);
   candidates.forEach((path, index) => {

@@ -43,7 +43,6 @@ export interface ProgramInput {
  */
 export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
   const { process, startFifo } = input;
-  addRlimits(builder, process.rlimits ?? []);
   addScheduler(builder, process.scheduler);
   addIoPriority(builder, process.ioPriority);
   addPersonality(builder, input.personality);
@@ -60,6 +59,8 @@ export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
   addCloseOnExec(builder, input.preservedDescriptors);
   // Before the user changes, who may not write it.
   if (input.labels !== undefined) addExecLabel(builder, { process, ...input.labels });
+  // After all that opens a file, which a low limit would forbid, and before the user changes, who may not raise any.
+  addRlimits(builder, process.rlimits ?? []);
   addIdentity(builder, {
     process,
     seccomp: input.seccomp,
