@@ -17,7 +17,7 @@ import { deviceRules } from "./default-devices.ts";
 import { knownCapabilities, unknownCapabilities } from "./known-capabilities.ts";
 import { withEnvironment } from "./environment.ts";
 import { isAttempt, launchError, lowerFirst } from "./errors.ts";
-import { runHooks } from "./hooks.ts";
+import { runHooks, startHook } from "./hooks.ts";
 import { openJoinTarget } from "./join-target.ts";
 import { ociState } from "./oci-state.ts";
 import { beforePivot } from "./plan/launch-plan.ts";
@@ -209,7 +209,7 @@ class Made {
     if ((hooks?.createContainer ?? []).length === 0) return;
     using join = openJoinTarget(this.#container);
     if (join === undefined) throw new InvalidDocumentError("the container ended before its hooks were run");
-    await runHooks(hooks, "createContainer", state, { join });
+    await runHooks(hooks, "createContainer", state, (hook, stdio) => startHook(hook, stdio, join));
   }
 }
 

@@ -1,23 +1,15 @@
 import { posix } from "node:path";
-import { lastCapability } from "../linux/capabilities.ts";
-import { lsmSupport } from "../linux/lsm.ts";
-import { launch } from "../linux/launch/launch.ts";
-import { processEnded, reap } from "../linux/process.ts";
 import type { Process } from "../oci/runtime-spec.ts";
 import { execCgroupPath } from "./cgroup/exec-path.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
-import { openCgroup } from "./cgroup/open.ts";
 import { UsageError } from "../util/errors.ts";
-import { joinedDescriptors } from "./container-process.ts";
+import { enterContainer } from "./enter.ts";
 import { withEnvironment } from "./environment.ts";
 import { knownCapabilities } from "./known-capabilities.ts";
-import { launchError } from "./errors.ts";
 import { openJoinTarget } from "./join-target.ts";
-import { buildExecPlan } from "./plan/exec-plan.ts";
-import { compileSeccomp } from "./seccomp/compile.ts";
-import { type PlannedProcess, processOfPlan } from "./planned-process.ts";
+import type { PlannedProcess } from "./planned-process.ts";
 import { ContainerStateError, type RuntimeContainer } from "./state-store.ts";
-import { giveStdio, nullDescriptors } from "./stdio.ts";
+import { giveStdio } from "./stdio.ts";
 
 /** What a further process in a container is started with. */
 export interface ExecOptions {
@@ -47,42 +39,17 @@ export async function execInContainer(container: RuntimeContainer, options: Exec
   }
   using target = openJoinTarget(container);
   if (target === undefined) throw new ContainerStateError(container.id, "stopped", "nothing can be executed in it");
-  using own = container.cgroup();
-  using cgroup = openCgroup(cgroupToJoin(own, container, options.subCgroup));
-  const spec = container.readSpec();
-  const { seccomp, personality } = spec.linux ?? {};
   // The container's is for processes that say nothing of their own.
-  const affinity = spec.process?.execCPUAffinity;
-  const { stdio, terminalSocket, newKeyring, preservedDescriptors } = options;
+  const affinity = container.readSpec().process?.execCPUAffinity;
   const process = withEnvironment(knownCapabilities(options.process), target.root);
-  if (process.terminal !== true) giveStdio(stdio, process.user.uid);
-  const joinCgroup = cgroup.joinSteps();
-  const steps = buildExecPlan({
-    id: container.id,
-    process: { ...(affinity !== undefined && { execCPUAffinity: affinity }), ...process },
+  if (process.terminal !== true) giveStdio(options.stdio, process.user.uid);
+  using own = container.cgroup();
+  return await enterContainer(container, {
+    ...options,
     target,
-    joinCgroup,
-    seccomp: seccomp === undefined ? undefined : compileSeccomp(seccomp),
-    lastCapability: lastCapability(),
-    terminalSocket,
-    nullStdio: nullDescriptors(stdio),
-    newKeyring,
-    preservedDescriptors,
-    personality,
-    lsm: lsmSupport,
+    cgroupPath: cgroupToJoin(own, container, options.subCgroup),
+    process: { ...(affinity !== undefined && { execCPUAffinity: affinity }), ...process },
   });
-  const preserved = Array.from({ length: preservedDescriptors }, (_, index) => 3 + index);
-  const descriptors = [target.pidfd, target.root, ...joinedDescriptors(joinCgroup), ...preserved];
-  if (terminalSocket !== undefined) descriptors.push(terminalSocket);
-  using first = launch({ namespaces: 0, intoCgroup: cgroup.cloneInto, steps, stdio, descriptors });
-  const outcome = await first.status.outcome();
-  const started = processOfPlan(first, outcome.child);
-  const error = launchError(outcome, process.args?.[0] ?? "");
-  if (error === undefined) return started;
-  await processEnded(started.pidfd);
-  reap(started.pid);
-  started[Symbol.dispose]();
-  throw error;
 }
 
 function cgroupToJoin(own: Cgroup, container: RuntimeContainer, below: string | undefined): string {

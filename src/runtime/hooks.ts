@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
+import { fstatSync, readSync } from "node:fs";
 import { SIGKILL } from "../linux/constants.ts";
-import { systemCallError } from "../linux/errno.ts";
 import { createMemfd, type OwnedFd } from "../linux/fd.ts";
 import { launch } from "../linux/launch/launch.ts";
 import { type Step, words } from "../linux/launch/plan.ts";
@@ -11,6 +10,7 @@ import type { OciState } from "./oci-state.ts";
 import { PlanBuilder } from "./plan/builder.ts";
 import { addJoin, type JoinTarget } from "./plan/join.ts";
 import { addCloseOnExec, addEarlyDeathSignal, addSignalDefaults } from "./plan/process.ts";
+import { type PlannedProcess, programOfPlan } from "./planned-process.ts";
 
 /** A hook ended with an error, took too long, or could not be executed. */
 export class HookError extends GockerError {
@@ -21,66 +21,90 @@ export class HookError extends GockerError {
 }
 
 /**
+ * Starts a hook's program. Its owner waits for its end.
+ * @param stdio what becomes its descriptors 0, 1 and 2
+ * @returns when the program runs
+ * @throws ExecutionError, SystemCallError
+ */
+export type HookStarter = (hook: Hook, stdio: readonly [number, number, number]) => Promise<PlannedProcess>;
+
+/**
  * Runs the hooks of one point of a container's life, one after the other. OCI runtime specification, config.md,
  * "POSIX-platform Hooks"
  * @param kind which ones
  * @param state what each reads from its standard input
- * @param place the container, for hooks that run in its namespaces; absent: they run where gocker does
+ * @param start by what they begin, and so where they run: where gocker does, unless told
  * @throws HookError for the first that fails; those after it are not run
  */
 export async function runHooks(
   hooks: Hooks | undefined,
   kind: keyof Hooks,
   state: OciState,
-  place: HookPlace = {},
+  start: HookStarter = (hook, stdio) => startHook(hook, stdio),
 ): Promise<void> {
   for (const [index, hook] of (hooks?.[kind] ?? []).entries()) {
-    await runHook(hook, `error running ${kind} hook #${index}`, state, place);
+    await runHook(hook, `error running ${kind} hook #${index}`, state, start);
   }
-}
-
-/** Where hooks run. */
-export interface HookPlace {
-  /** The container whose namespaces and root directory they enter. */
-  readonly join?: JoinTarget;
-  /** The environment of those that have none of their own: gocker's unless told. */
-  readonly environment?: readonly string[] | undefined;
 }
 
 /** @param failure how the message of an error begins */
-async function runHook(hook: Hook, failure: string, state: OciState, place: HookPlace): Promise<void> {
-  const { join } = place;
+async function runHook(hook: Hook, failure: string, state: OciState, start: HookStarter): Promise<void> {
   using input = createMemfd("hook-state", Buffer.from(JSON.stringify(state)));
   // A file, and not a pipe that somebody has to empty meanwhile.
   using output = createMemfd("hook-output", new Uint8Array());
-  using hooked = launch({
-    namespaces: 0,
-    steps: hookSteps(hook, place),
-    stdio: [input.number, output.number, output.number],
-    descriptors: join === undefined ? [] : [join.pidfd, join.root],
-  });
-  const ended = processEnded(hooked.pidfd);
+  using program = await started(() => start(hook, [input.number, output.number, output.number]), failure);
+  const ended = processEnded(program.pidfd);
   if (!(await endsInTime(ended, hook.timeout))) {
-    sendSignal(hooked.pidfd, SIGKILL);
+    sendSignal(program.pidfd, SIGKILL);
     await ended;
-    reap(hooked.pid);
+    reap(program.pid);
     throw new HookError(`${failure}: ${hook.path} took longer than ${hook.timeout} s and was killed`);
   }
-  const status = reap(hooked.pid);
-  const { fatal } = await hooked.status.outcome();
-  if (fatal !== undefined) {
-    const cause = systemCallError(fatal.step.syscall, { step: fatal.step.label, path: fatal.step.path }, fatal.errno);
-    throw new HookError(`${failure}: ${hook.path} cannot be run: ${cause.message}`, { cause });
-  }
+  const status = reap(program.pid);
   if ("code" in status && status.code === 0) return;
   const how = "code" in status ? `exit code ${status.code}` : `signal ${status.signal}`;
   throw new HookError(`${failure}: ${hook.path} ended with ${how}${lastOutput(output)}`);
 }
 
+async function started(start: () => Promise<PlannedProcess>, failure: string): Promise<PlannedProcess> {
+  try {
+    return await start();
+  } catch (error) {
+    throw new HookError(`${failure}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/**
+ * Starts a program of the host's, with all that gocker may do: the specification's author names it, and no image has a
+ * say in what it is.
+ * @param join a container whose namespaces it enters, and whose root directory is still the host's
+ */
+export async function startHook(
+  hook: Hook,
+  stdio: readonly [number, number, number],
+  join?: JoinTarget,
+): Promise<PlannedProcess> {
+  using first = launch({
+    namespaces: 0,
+    steps: hookSteps(hook, join),
+    stdio,
+    descriptors: join === undefined ? [] : [join.pidfd, join.root],
+  });
+  return await programOfPlan(first, hook.path);
+}
+
+/** What a hook is executed with, by config.md: without arguments of its own the path is the only one. */
+export function hookArguments({ path, args = [] }: Hook): string[] {
+  return args.length === 0 ? [path] : [...args];
+}
+
+const longestTimer = 2 ** 31 - 1;
+
 async function endsInTime(ended: Promise<void>, seconds: number | undefined): Promise<boolean> {
   if (seconds === undefined) return ended.then(() => true);
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), seconds * 1000);
+  // What is longer than timers go would be no time at all.
+  const timer = setTimeout(() => resolve(false), Math.min(seconds * 1000, longestTimer));
   ended.then(
     () => resolve(true),
     () => resolve(true),
@@ -90,15 +114,17 @@ async function endsInTime(ended: Promise<void>, seconds: number | undefined): Pr
   return inTime;
 }
 
-/** What a hook that failed said, for the message. */
+/** The end of what a hook that failed said, for the message. It may have written more than there is memory for. */
 function lastOutput(output: OwnedFd): string {
-  const text = readFileSync(`/proc/self/fd/${output.number}`, "utf8").trim();
   const most = 1000;
-  return text === "" ? "" : `: ${text.slice(-most)}`;
+  const { size } = fstatSync(output.number);
+  const bytes = Buffer.alloc(Math.min(size, most));
+  const length = readSync(output.number, bytes, 0, bytes.length, size - bytes.length);
+  const text = bytes.toString("utf8", 0, length).trim();
+  return text === "" ? "" : `: ${text}`;
 }
 
-/** The hook's path is looked up after joining: `createContainer` hooks still see the host's files, later ones do not. */
-function hookSteps({ path, args, env }: Hook, { join, environment }: HookPlace): readonly Step[] {
+function hookSteps(hook: Hook, join: JoinTarget | undefined): readonly Step[] {
   const builder = new PlanBuilder();
   // What nobody waits for any more does no harm, and no good.
   addEarlyDeathSignal(builder);
@@ -106,15 +132,11 @@ function hookSteps({ path, args, env }: Hook, { join, environment }: HookPlace):
   addSignalDefaults(builder);
   addCloseOnExec(builder);
   builder.add({
-    label: `Execute the hook ${path}`,
+    label: `Execute the hook ${hook.path}`,
     group: "process",
     syscall: "execve",
-    args: [
-      path,
-      words(...(args === undefined || args.length === 0 ? [path] : args), 0),
-      words(...(env ?? environment ?? ownEnvironment()), 0),
-    ],
-    path,
+    args: [hook.path, words(...hookArguments(hook), 0), words(...(hook.env ?? ownEnvironment()), 0)],
+    path: hook.path,
   });
   return builder.steps;
 }

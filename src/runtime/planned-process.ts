@@ -1,6 +1,7 @@
 import { duplicate, OwnedFd } from "../linux/fd.ts";
 import type { LaunchedProcess } from "../linux/launch/launch.ts";
-import { openPidfd, reap } from "../linux/process.ts";
+import { openPidfd, processEnded, reap } from "../linux/process.ts";
+import { launchError } from "./errors.ts";
 
 /** The process that a plan has become: a child of gocker's, to be waited for or left. Disposing closes the descriptor. */
 export interface PlannedProcess extends Disposable {
@@ -19,6 +20,22 @@ export function processOfPlan(first: LaunchedProcess, child: number | undefined)
   const number = openPidfd(child);
   if (number === undefined) throw new Error(`the process ${child} is gone before it was waited for`);
   return planned(child, new OwnedFd(number));
+}
+
+/**
+ * Waits until the program of a plan runs.
+ * @param program what a message calls it
+ * @throws ExecutionError, SystemCallError: the process has ended then, and was waited for
+ */
+export async function programOfPlan(first: LaunchedProcess, program: string): Promise<PlannedProcess> {
+  const outcome = await first.status.outcome();
+  const started = processOfPlan(first, outcome.child);
+  const error = launchError(outcome, program);
+  if (error === undefined) return started;
+  await processEnded(started.pidfd);
+  reap(started.pid);
+  started[Symbol.dispose]();
+  throw error;
 }
 
 function planned(pid: number, pidfd: OwnedFd): PlannedProcess {

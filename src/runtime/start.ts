@@ -3,10 +3,14 @@ import { AT_FDCWD, O_CLOEXEC, O_NONBLOCK, O_WRONLY, SIGKILL } from "../linux/con
 import { systemCallError } from "../linux/errno.ts";
 import { OwnedFd, writeAll } from "../linux/fd.ts";
 import { libc } from "../linux/libc.ts";
+import type { Hook } from "../oci/runtime-spec.ts";
+import { enterContainer } from "./enter.ts";
 import { withEnvironment } from "./environment.ts";
-import { runHooks } from "./hooks.ts";
+import { hookArguments, runHooks } from "./hooks.ts";
 import { openJoinTarget } from "./join-target.ts";
+import { knownCapabilities } from "./known-capabilities.ts";
 import { ociState } from "./oci-state.ts";
+import type { PlannedProcess } from "./planned-process.ts";
 import { ContainerStateError, type RuntimeContainer } from "./state-store.ts";
 
 /**
@@ -19,13 +23,10 @@ export async function startContainer(container: RuntimeContainer): Promise<void>
   const status = container.status();
   if (status !== "created")
     throw new ContainerStateError(container.id, status, "only one that was created can be started");
-  const { hooks, process } = container.readSpec();
-  if ((hooks?.startContainer ?? []).length > 0) {
-    using join = openJoinTarget(container);
-    if (join === undefined) throw new ContainerStateError(container.id, "stopped", "it ended before it was started");
-    const environment = process === undefined ? undefined : withEnvironment(process, join.root).env;
-    await runHooks(hooks, "startContainer", ociState(container.state, "created"), { join, environment });
-  }
+  const { hooks } = container.readSpec();
+  await runHooks(hooks, "startContainer", ociState(container.state, "created"), (hook, stdio) =>
+    startInContainer(container, hook, stdio),
+  );
   release(container);
   try {
     await runHooks(hooks, "poststart", ociState(container.state, "running"));
@@ -34,6 +35,32 @@ export async function startContainer(container: RuntimeContainer): Promise<void>
     container.signal(SIGKILL);
     throw error;
   }
+}
+
+/**
+ * A hook whose file is the container's, which an image has brought: it may do what the container's program may, and no
+ * more. It has that one's environment unless it is given another.
+ */
+async function startInContainer(
+  container: RuntimeContainer,
+  hook: Hook,
+  stdio: readonly [number, number, number],
+): Promise<PlannedProcess> {
+  const { process } = container.readSpec();
+  using target = openJoinTarget(container);
+  if (target === undefined || process === undefined) {
+    throw new ContainerStateError(container.id, "stopped", "it ended before it was started");
+  }
+  const { consoleSize: _, terminal: __, ...like } = knownCapabilities(process);
+  return await enterContainer(container, {
+    target,
+    cgroupPath: container.state.cgroupsPath,
+    process: { ...like, env: hook.env ?? withEnvironment(process, target.root).env ?? [], args: hookArguments(hook) },
+    file: hook.path,
+    stdio,
+    newKeyring: true,
+    preservedDescriptors: 0,
+  });
 }
 
 /** A writer that comes is what the container waits for. Without a reader, opening for writing fails with ENXIO. fifo(7) */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Hook, Hooks } from "../../src/oci/runtime-spec.ts";
 import { canRunBundles, OciSandbox } from "../helpers/bundle.ts";
@@ -84,6 +84,50 @@ describe.skipIf(!canRunBundles)("hooks", () => {
     expect(existsSync(join(sandbox.stateRoot, "failed"))).toBe(false);
   });
 
+  test("a startContainer hook, whose file the image has brought, may do what the program may", async () => {
+    const shared = join(sandbox.directory, "shared");
+    writeFileSync(shared, "");
+    chmodSync(shared, 0o666);
+    const lines = "^(Uid|Groups|Cap.*|NoNewPrivs|Seccomp):";
+    const facts = `{ grep -E '${lines}' /proc/self/status; pwd; cut -d: -f3 /proc/self/cgroup | tail -n1; ulimit -n; }`;
+    const hook = { path: "/bin/sh", args: ["sh", "-c", `${facts} >> /shared; echo >> /shared`] };
+    const bundle = sandbox.bundle({
+      process: {
+        args: ["sh", "-c", `${facts} >> /shared`],
+        user: { uid: 1000, gid: 1000, additionalGids: [7] },
+        cwd: "/etc",
+        rlimits: [{ type: "RLIMIT_NOFILE", soft: 64, hard: 64 }],
+      },
+      linux: {
+        seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_ERRNO" }] },
+      },
+      spec: {
+        hooks: { startContainer: [hook] },
+        mounts: [...mounts(), { destination: "/shared", type: "bind", source: shared, options: ["bind"] }],
+      },
+    });
+    expect(await sandbox.oci(["run", "--bundle", bundle, "hooked"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+    const [ofHook, ofProgram] = readFileSync(shared, "utf8").trimEnd().split("\n\n");
+    expect(ofHook).toBe(ofProgram as string);
+    expect(ofHook).toContain("Uid:\t1000\t1000\t1000\t1000");
+    expect(ofHook).toMatch(/Seccomp:\t2\n\/etc\n\/.*\n64$/);
+  });
+
+  test("a hook that says more than fits into memory is told of by its last words", async () => {
+    const verbose = { path: "/bin/sh", args: ["sh", "-c", "yes | head -c 50000000; echo the end >&2; exit 1"] };
+    const bundle = sandbox.bundle({ process: { args: ["true"] }, spec: { hooks: { prestart: [verbose] } } });
+    const { stderr, exitCode } = await sandbox.oci(["run", "--bundle", bundle, "verbose"]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toEndWith("y\nthe end\n");
+    expect(stderr.length).toBeLessThan(1200);
+  });
+
+  test("a time that is longer than timers go is no time at all", async () => {
+    const patient = { path: "/bin/true", timeout: 2 ** 31 };
+    const bundle = sandbox.bundle({ process: { args: ["true"] }, spec: { hooks: { prestart: [patient] } } });
+    expect(await sandbox.oci(["run", "--bundle", bundle, "patient"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+  });
+
   test("a poststop hook that fails is told of, and nothing more", async () => {
     const bundle = sandbox.bundle({ process: { args: ["true"] }, spec: { hooks: { poststop: [failing] } } });
     expect(await sandbox.oci(["run", "--bundle", bundle, "failed"])).toEqual({
@@ -105,7 +149,7 @@ describe.skipIf(!canRunBundles)("hooks", () => {
       spec: { hooks: { prestart: [{ path: "/no/such" }] } },
     });
     expect(await sandbox.oci(["create", "--bundle", missing, "missing"])).toMatchObject({
-      stderr: expect.stringContaining("error running prestart hook #0: /no/such cannot be run: "),
+      stderr: "gocker: error running prestart hook #0: cannot run /no/such: no such file or directory\n",
       exitCode: 1,
     });
   });

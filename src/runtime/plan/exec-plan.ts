@@ -18,6 +18,8 @@ import { addTerminal } from "./terminal.ts";
 export interface ExecPlanInput {
   readonly id: string;
   readonly process: Process;
+  /** See `ProgramInput.file`. */
+  readonly file?: string | undefined;
   readonly target: JoinTarget;
   /** How it joins the container's cgroup. */
   readonly joinCgroup: readonly Step[];
@@ -79,6 +81,7 @@ export function buildExecPlan(input: ExecPlanInput): Step[] {
   const directory = openWorkingDirectory(builder, process.cwd, (path) => path);
   addProgram(builder, {
     process,
+    file: input.file,
     directory,
     seccomp: input.seccomp,
     lastCapability: input.lastCapability,

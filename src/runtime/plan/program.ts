@@ -21,6 +21,8 @@ import { addTerminalAsStdio } from "./terminal.ts";
 /** What the last part of a plan is made from. */
 export interface ProgramInput {
   readonly process: Process;
+  /** What is executed with `process.args`; absent: what the first of them names. */
+  readonly file?: string | undefined;
   /** The working directory. */
   readonly directory: Slot;
   readonly seccomp: SeccompFilter | undefined;
@@ -74,5 +76,5 @@ export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
     }),
   });
   if (input.reaper) addReaper(builder, process.terminal === true);
-  addExecution(builder, process);
+  addExecution(builder, process, input.file);
 }
