@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Linux, Namespace } from "../../src/oci/runtime-spec.ts";
+import { gockerBinary } from "../helpers/binary.ts";
 import { canRunBundles, OciSandbox } from "../helpers/bundle.ts";
 import { success } from "../helpers/runner.ts";
 import { until } from "../helpers/until.ts";
@@ -53,7 +54,6 @@ describe.skipIf(!canRunBundles)("exec", () => {
   });
 
   test("another user can open its outputs anew", async () => {
-    const { gockerBinary } = await import("../helpers/binary.ts");
     // A pipe of the shell's: what Bun calls one is a socket, which cannot be opened.
     const script = `"$0" oci --root "$1" exec --user 1000 c sh -c 'echo anew > /dev/stdout' | cat`;
     const child = Bun.spawn(["sh", "-c", script, gockerBinary(), sandbox.stateRoot], { stdout: "pipe", env: {} });
@@ -109,9 +109,26 @@ describe.skipIf(!canRunBundles)("exec", () => {
 
   test("descriptors that are handed on, and no others", async () => {
     const script = `exec 3</etc/hostname; exec "$0" oci --root "$1" exec --preserve-fds 1 c sh -c 'cat <&3 | wc -l; ls /proc/self/fd | wc -l'`;
-    const { gockerBinary } = await import("../helpers/binary.ts");
     const child = Bun.spawn(["sh", "-c", script, gockerBinary(), sandbox.stateRoot], { stdout: "pipe", env: {} });
     expect(await child.stdout.text()).toBe("1\n5\n");
+  });
+
+  test.each([
+    ["descriptors that the caller does not have", "3</dev/null", 8, "descriptor 4 of --preserve-fds 8 is not open"],
+    ["a directory of the host's", "3</dev/null 4<.", 2, "descriptor 4 is a directory"],
+    ["more than there can be", "3</dev/null", 901, '--preserve-fds must be a number up to 900, not "901"'],
+  ])("are not handed on: %s", async (_, redirections, count, message) => {
+    const bundle = sandbox.bundle({ process: { args: ["true"] } });
+    for (const [words, exitCode] of [
+      [`exec --preserve-fds ${count} c true`, 255],
+      [`run --preserve-fds ${count} --bundle ${bundle} handed`, 1],
+      [`create --preserve-fds ${count} --bundle ${bundle} handed`, 1],
+    ] as const) {
+      const script = `exec ${redirections}; exec "$0" oci --root "$1" ${words}`;
+      const child = Bun.spawnSync(["sh", "-c", script, gockerBinary(), sandbox.stateRoot], { env: {} });
+      const stderr = child.stderr.toString().split("\n")[0];
+      expect({ stderr, exitCode: child.exitCode }).toEqual({ stderr: `gocker: ${message}`, exitCode });
+    }
   });
 
   test("a container without a pid namespace of its own", async () => {

@@ -1,14 +1,6 @@
 import { signalNumber } from "../../linux/signals.ts";
 import { UsageError } from "../../util/errors.ts";
 
-/** The value of `--preserve-fds`. @throws UsageError */
-export function preservedDescriptors(text: string | undefined): number {
-  if (text === undefined || text === "") return 0;
-  const number = Number(text);
-  if (/^\d{1,6}$/.test(text)) return number;
-  throw new UsageError(`--preserve-fds must be a number, not ${JSON.stringify(text)}`);
-}
-
 /** A signal by name or number; 0, which only asks, too. @throws UsageError there is no such signal */
 export function parseSignal(text: string): number {
   if (text === "0") return 0;

@@ -2,8 +2,8 @@ import { connectUnix } from "../../../linux/unix-socket.ts";
 import { createContainer } from "../../../runtime/create.ts";
 import { openBundle } from "../bundle.ts";
 import { creationFlags, ociCommand, refuseNoPivot } from "../command.ts";
-import { preservedDescriptors } from "../numbers.ts";
 import { writePidFile } from "../pid-file.ts";
+import { preservedDescriptors } from "../preserved.ts";
 
 export const createCommand = ociCommand({
   meta: {

@@ -6,8 +6,9 @@ import type { RuntimeContainer } from "../../../runtime/state-store.ts";
 import { InvalidDocumentError, UsageError } from "../../../util/errors.ts";
 import { type OciInvocation, ociCommand } from "../command.ts";
 import { processStdio, waitInForeground } from "../foreground.ts";
-import { parseUser, preservedDescriptors } from "../numbers.ts";
+import { parseUser } from "../numbers.ts";
 import { writePidFile } from "../pid-file.ts";
+import { preservedDescriptors } from "../preserved.ts";
 
 const flags = {
   process: {

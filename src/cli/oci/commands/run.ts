@@ -6,8 +6,8 @@ import { NotFoundError } from "../../../util/errors.ts";
 import { openBundle } from "../bundle.ts";
 import { creationFlags, ociCommand, refuseNoPivot } from "../command.ts";
 import { processStdio, waitInForeground } from "../foreground.ts";
-import { preservedDescriptors } from "../numbers.ts";
 import { writePidFile } from "../pid-file.ts";
+import { preservedDescriptors } from "../preserved.ts";
 
 export const runCommand = ociCommand({
   meta: {
