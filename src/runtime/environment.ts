@@ -6,6 +6,9 @@ import type { Process } from "../oci/runtime-spec.ts";
 /** A larger file is no user database. */
 const largest = 4 * 2 ** 20;
 
+/** PATH_MAX, with the final NUL. limits.h(0p) */
+const longestPath = 4096;
+
 /**
  * A process with the environment that its program gets: the last of variables with one name, and HOME, which is the
  * user's by the container's /etc/passwd where it is missing or empty.
@@ -25,13 +28,14 @@ export function withEnvironment(process: Process, root: number): Process {
   return { ...process, env: [...variables.values()] };
 }
 
-/** The home directory of a user by the container's /etc/passwd; `/` where that says nothing. passwd(5) */
+/** The home directory of a user by the container's /etc/passwd; `/` where that says nothing that could be one. passwd(5) */
 function homeOf(root: number, uid: number): string {
   const fields = passwd(root)
     .split("\n")
     .map((line) => line.split(":"))
     .find(([, , number]) => number === String(uid));
-  return fields?.[5] || "/";
+  const home = fields?.[5] ?? "";
+  return home.startsWith("/") && !home.includes("\0") && Buffer.byteLength(home) < longestPath ? home : "/";
 }
 
 /** No link leads out of the container, and nothing but a regular file is read. */

@@ -30,6 +30,11 @@ test("HOME is / where the container's files do not say it", () => {
   expect(environment([], 0, (path) => mkdirSync(`${path}/passwd`))).toEqual(["HOME=/"]);
 });
 
+test.each(["relative", "/nul\0", `/${"x".repeat(4095)}`])("HOME is / where it could not be one: %p", (home) => {
+  const write = (path: string) => writeFileSync(`${path}/passwd`, `root:x:0:0::${home}:/bin/sh\n`);
+  expect(environment([], 0, write)).toEqual(["HOME=/"]);
+});
+
 test("no link leads out of the container", () => {
   expect(environment([], 0, (path) => symlinkSync("../../outside", `${path}/passwd`))).toEqual(["HOME=/"]);
 });
