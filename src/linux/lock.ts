@@ -5,9 +5,14 @@ import { errno, libc } from "./libc.ts";
 /** Many may hold a shared lock at once; an exclusive one excludes all others. */
 export type LockMode = "shared" | "exclusive";
 
+/** Whether the file of a lock is made when it is missing. */
+export type LockFile = "made" | "there";
+
 /** How to wait for a lock: see {@link FileLock.acquire}. */
 export interface LockWait {
   readonly signal?: AbortSignal | undefined;
+  /** `made` unless told. */
+  readonly file?: LockFile | undefined;
   /** Called once, when the lock is held by somebody else and the wait begins. */
   readonly onWait?: (() => void) | undefined;
 }
@@ -33,10 +38,14 @@ export class FileLock implements Disposable {
     this.#fd = fd;
   }
 
-  /** The lock, or undefined when somebody else holds it. The file is made when it is missing. */
-  static tryAcquire(path: string, mode: LockMode): FileLock | undefined {
+  /**
+   * The lock, or undefined when somebody else holds it.
+   * @param file whether its file is made when it is missing, or that is an error with the code ENOENT
+   */
+  static tryAcquire(path: string, mode: LockMode, file: LockFile = "made"): FileLock | undefined {
+    const create = file === "made" ? constants.O_CREAT : 0;
     for (;;) {
-      const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | closeOnExec, 0o600);
+      const fd = openSync(path, constants.O_RDWR | create | constants.O_NOFOLLOW | closeOnExec, 0o600);
       let kept = false;
       try {
         if (libc.flock(fd, operations[mode] | doNotBlock) === -1) {
@@ -62,7 +71,7 @@ export class FileLock implements Disposable {
     let pause = 1;
     for (let attempt = 0; ; attempt++) {
       wait.signal?.throwIfAborted();
-      const lock = FileLock.tryAcquire(path, mode);
+      const lock = FileLock.tryAcquire(path, mode, wait.file);
       if (lock !== undefined) return lock;
       if (attempt === 0) wait.onWait?.();
       await Bun.sleep(pause);

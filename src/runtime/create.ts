@@ -6,6 +6,7 @@ import { errnoReason, systemCallError } from "../linux/errno.ts";
 import { createPipe, OwnedFd } from "../linux/fd.ts";
 import { libc } from "../linux/libc.ts";
 import { reap, sendSignal } from "../linux/process.ts";
+import { signalName } from "../linux/signals.ts";
 import { processState } from "../linux/process-state.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { InvalidDocumentError, UsageError } from "../util/errors.ts";
@@ -22,7 +23,8 @@ import { openJoinTarget } from "./join-target.ts";
 import { ociState } from "./oci-state.ts";
 import { beforePivot } from "./plan/launch-plan.ts";
 import { type PlannedProcess, processOfPlan } from "./planned-process.ts";
-import type { RuntimeContainer, StateStore } from "./state-store.ts";
+import { ContainerStateError, type RuntimeContainer } from "./runtime-container.ts";
+import type { StateStore } from "./state-store.ts";
 import { giveStdio } from "./stdio.ts";
 
 /** What `create` is told on its command line. */
@@ -40,6 +42,8 @@ export interface CreateOptions {
   readonly newKeyring: boolean;
   /** Told of what does not keep the container from being made. */
   readonly warn: (message: string) => void;
+  /** Ends the making; what was made is undone then. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A container that waits to be started. Disposing releases its lock and descriptors; the container stays. */
@@ -51,8 +55,8 @@ export interface CreatedContainer extends Disposable {
 /**
  * Makes a container whose first process waits to be started, and returns when it does: nothing of gocker's stays behind.
  * OCI runtime specification, runtime.md, "Create"
- * @throws ConflictError, InvalidDocumentError, CgroupError, HookError, ExecutionError, SystemCallError: of what was made
- *   nothing is left then
+ * @throws ConflictError, InvalidDocumentError, CgroupError, HookError, ExecutionError, SystemCallError, and the signal's
+ *   reason: of what was made nothing is left then
  */
 export async function createContainer(options: CreateOptions): Promise<CreatedContainer> {
   const { bundle } = options;
@@ -133,6 +137,7 @@ function firstState(id: string, { spec, directory, rootfs }: Bundle, cgroupsPath
     created: new Date().toISOString(),
     owner: process.getuid?.() ?? 0,
     cgroupsPath,
+    ownPidNamespace: (spec.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && !path),
     annotations: spec.annotations ?? {},
   } as const;
 }
@@ -158,7 +163,7 @@ class Made {
     using cleanup = new DisposableStack();
     const fifo = cleanup.use(makeFifo(this.#container.startFifo));
     const release = hasEarlyHooks(spec) ? cleanup.use(createPipe()) : undefined;
-    const { stdio, terminalSocket, newKeyring, preservedDescriptors } = this.#options;
+    const { stdio, terminalSocket, newKeyring, preservedDescriptors, signal } = this.#options;
     if (spec.process?.terminal !== true) giveStdio(stdio, spec.process?.user.uid ?? 0);
     const options = {
       id: this.#container.id,
@@ -173,6 +178,7 @@ class Made {
       created: { startFifo: fifo.number, release: release?.reader.number, newKeyring, preservedDescriptors },
     } as const;
     const plan = planContainer(options);
+    signal?.throwIfAborted();
     using launched = launchContainer(plan, options, { timed: false });
     const child = plan.tellsChild ? await launched.status.childTold() : undefined;
     using process = processOfPlan(launched, child);
@@ -180,6 +186,7 @@ class Made {
     abandoned.defer(() => {
       if (sendSignal(process.pidfd, SIGKILL)) reap(process.pid);
     });
+    using _stop = onAbort(signal, () => void sendSignal(process.pidfd, SIGKILL));
     this.#noteProcess(process);
     if (release !== undefined && (await launched.status.reaches(beforePivot))) {
       await this.#runEarlyHooks();
@@ -187,7 +194,9 @@ class Made {
     }
     const outcome = await launched.status.outcome();
     const error = launchError(outcome, spec.process?.args?.[0] ?? "");
+    signal?.throwIfAborted();
     if (error !== undefined) throw error;
+    this.#checkWaiting(process);
     for (const failed of outcome.reported.filter((one) => !isAttempt(one))) {
       this.#options.warn(`cannot ${lowerFirst(failed.step.label)}: ${errnoReason(failed.errno)}`);
     }
@@ -195,22 +204,43 @@ class Made {
     return process.pid;
   }
 
+  /** A plan that ends without a word was killed: as it was being carried out, or just before it was through. */
+  #checkWaiting({ pid }: PlannedProcess): void {
+    using waiting = this.#container.openProcess();
+    if (waiting !== undefined) return;
+    const status = reap(pid);
+    const how = "signal" in status ? `was killed by ${signalName(status.signal)}` : `ended with ${status.code}`;
+    throw new ContainerStateError(this.#container.id, "stopped", `its first process ${how} while it was being made`, {
+      ...("signal" in status && status.signal === SIGKILL && { hint: "a limit of memory may be too small for it" }),
+    });
+  }
+
   #noteProcess({ pid }: PlannedProcess): void {
     const pidStartTime = processState(pid)?.startTime ?? 0;
-    this.#container.writeState({ ...this.#container.state, pid, pidStartTime });
+    const cgroupIdentity = this.#cgroup.identity();
+    this.#container.writeState({ ...this.#container.state, pid, pidStartTime, cgroupIdentity });
   }
 
   /** config.md: `prestart` and `createRuntime` in the runtime's namespaces, `createContainer` in the container's. */
   async #runEarlyHooks(): Promise<void> {
     const { hooks } = this.#bundle.spec;
+    const { signal } = this.#options;
     const state = ociState(this.#container.state, "creating");
-    await runHooks(hooks, "prestart", state);
-    await runHooks(hooks, "createRuntime", state);
+    await runHooks(hooks, "prestart", state, { signal });
+    await runHooks(hooks, "createRuntime", state, { signal });
     if ((hooks?.createContainer ?? []).length === 0) return;
     using join = openJoinTarget(this.#container);
     if (join === undefined) throw new InvalidDocumentError("the container ended before its hooks were run");
-    await runHooks(hooks, "createContainer", state, (hook, stdio) => startHook(hook, stdio, join));
+    await runHooks(hooks, "createContainer", state, {
+      start: (hook, stdio) => startHook(hook, stdio, join),
+      signal,
+    });
   }
+}
+
+function onAbort(signal: AbortSignal | undefined, act: () => void): Disposable {
+  signal?.addEventListener("abort", act);
+  return { [Symbol.dispose]: () => signal?.removeEventListener("abort", act) };
 }
 
 /** The specification with its process's environment as it will be. */

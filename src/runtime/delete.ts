@@ -1,10 +1,10 @@
 import { SIGKILL } from "../linux/constants.ts";
-import { processEnded } from "../linux/process.ts";
+import { processEnded, sendSignal } from "../linux/process.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { NotFoundError } from "../util/errors.ts";
 import { runHooks } from "./hooks.ts";
 import { ociState } from "./oci-state.ts";
-import { ContainerStateError, type RuntimeContainer } from "./state-store.ts";
+import { ContainerStateError, type RuntimeContainer } from "./runtime-container.ts";
 
 /**
  * Undoes what creating a container made: its cgroup and its state. The caller holds the container's lock, which ends.
@@ -21,11 +21,8 @@ export async function deleteContainer(
   if ((status === "running" || status === "paused") && !options.force) {
     throw new ContainerStateError(container.id, status, "kill it first, or delete it with --force");
   }
-  using cgroup = container.cgroup();
   if (status !== "stopped") await end(container);
-  // In a pid namespace that it shares its other processes may live on.
-  cgroup.kill();
-  cgroup.remove();
+  removeCgroup(container);
   try {
     await runHooks(specOf(container)?.hooks, "poststop", ociState(container.state, "stopped"));
   } catch (error) {
@@ -37,12 +34,26 @@ export async function deleteContainer(
 async function end(container: RuntimeContainer): Promise<void> {
   using pidfd = container.openProcess();
   if (pidfd === undefined) return;
-  container.signal(SIGKILL);
+  sendSignal(pidfd, SIGKILL);
   {
-    using cgroup = container.cgroup();
-    cgroup.kill();
+    using cgroup = container.ownCgroup();
+    cgroup?.kill();
   }
   await processEnded(pidfd);
+}
+
+function removeCgroup(container: RuntimeContainer): void {
+  using cgroup = container.ownCgroup();
+  if (cgroup !== undefined) {
+    // In a pid namespace that it shares its other processes may live on.
+    cgroup.kill();
+    cgroup.remove();
+    return;
+  }
+  if (container.state.cgroupIdentity !== undefined) return;
+  // Whoever made the container was killed before a process was in it. In use, it is another's.
+  using unknown = container.cgroup();
+  if (unknown.processes().length === 0) unknown.remove();
 }
 
 /** Undefined for a container that was not made whole. */

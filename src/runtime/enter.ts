@@ -8,7 +8,7 @@ import { buildExecPlan } from "./plan/exec-plan.ts";
 import type { JoinTarget } from "./plan/join.ts";
 import { type PlannedProcess, programOfPlan } from "./planned-process.ts";
 import { compileSeccomp } from "./seccomp/compile.ts";
-import type { RuntimeContainer } from "./state-store.ts";
+import type { RuntimeContainer } from "./runtime-container.ts";
 import { nullDescriptors } from "./stdio.ts";
 
 /** A process that is to be in a container. */

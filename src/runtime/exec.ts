@@ -8,7 +8,7 @@ import { withEnvironment } from "./environment.ts";
 import { knownCapabilities } from "./known-capabilities.ts";
 import { openJoinTarget } from "./join-target.ts";
 import type { PlannedProcess } from "./planned-process.ts";
-import { ContainerStateError, type RuntimeContainer } from "./state-store.ts";
+import { ContainerStateError, type RuntimeContainer } from "./runtime-container.ts";
 import { giveStdio } from "./stdio.ts";
 
 /** What a further process in a container is started with. */

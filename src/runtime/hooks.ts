@@ -33,31 +33,41 @@ export type HookStarter = (hook: Hook, stdio: readonly [number, number, number])
  * "POSIX-platform Hooks"
  * @param kind which ones
  * @param state what each reads from its standard input
- * @param start by what they begin, and so where they run: where gocker does, unless told
- * @throws HookError for the first that fails; those after it are not run
+ * @param options.start by what they begin, and so where they run: where gocker does, unless told
+ * @param options.signal ends them
+ * @throws HookError for the first that fails; those after it are not run. The signal's reason
  */
 export async function runHooks(
   hooks: Hooks | undefined,
   kind: keyof Hooks,
   state: OciState,
-  start: HookStarter = (hook, stdio) => startHook(hook, stdio),
+  options: { readonly start?: HookStarter; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
+  const { start = (hook, stdio) => startHook(hook, stdio), signal } = options;
   for (const [index, hook] of (hooks?.[kind] ?? []).entries()) {
-    await runHook(hook, `error running ${kind} hook #${index}`, state, start);
+    signal?.throwIfAborted();
+    await runHook(hook, `error running ${kind} hook #${index}`, { state, start, signal });
   }
 }
 
+interface HookRun {
+  readonly state: OciState;
+  readonly start: HookStarter;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** @param failure how the message of an error begins */
-async function runHook(hook: Hook, failure: string, state: OciState, start: HookStarter): Promise<void> {
+async function runHook(hook: Hook, failure: string, { state, start, signal }: HookRun): Promise<void> {
   using input = createMemfd("hook-state", Buffer.from(JSON.stringify(state)));
   // A file, and not a pipe that somebody has to empty meanwhile.
   using output = createMemfd("hook-output", new Uint8Array());
   using program = await started(() => start(hook, [input.number, output.number, output.number]), failure);
   const ended = processEnded(program.pidfd);
-  if (!(await endsInTime(ended, hook.timeout))) {
+  if (!(await endsInTime(ended, hook.timeout, signal))) {
     sendSignal(program.pidfd, SIGKILL);
     await ended;
     reap(program.pid);
+    signal?.throwIfAborted();
     throw new HookError(`${failure}: ${hook.path} took longer than ${hook.timeout} s and was killed`);
   }
   const status = reap(program.pid);
@@ -100,18 +110,23 @@ export function hookArguments({ path, args = [] }: Hook): string[] {
 
 const longestTimer = 2 ** 31 - 1;
 
-async function endsInTime(ended: Promise<void>, seconds: number | undefined): Promise<boolean> {
-  if (seconds === undefined) return ended.then(() => true);
-  const { promise, resolve } = Promise.withResolvers<boolean>();
+/** @returns false when the time is up, or the signal comes, before the end does */
+async function endsInTime(
+  ended: Promise<void>,
+  seconds: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const { promise: stopped, resolve } = Promise.withResolvers<boolean>();
+  const stop = () => resolve(false);
   // What is longer than timers go would be no time at all.
-  const timer = setTimeout(() => resolve(false), Math.min(seconds * 1000, longestTimer));
-  ended.then(
-    () => resolve(true),
-    () => resolve(true),
-  );
-  const inTime = await promise;
-  clearTimeout(timer);
-  return inTime;
+  const timer = seconds === undefined ? undefined : setTimeout(stop, Math.min(seconds * 1000, longestTimer));
+  signal?.addEventListener("abort", stop);
+  try {
+    return await Promise.race([ended.then(() => true), stopped]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", stop);
+  }
 }
 
 /** The end of what a hook that failed said, for the message. It may have written more than there is memory for. */

@@ -18,7 +18,7 @@ import { OwnedFd } from "../linux/fd.ts";
 import { libc } from "../linux/libc.ts";
 import { sendSignal } from "../linux/process.ts";
 import type { JoinTarget } from "./plan/join.ts";
-import type { RuntimeContainer } from "./state-store.ts";
+import type { RuntimeContainer } from "./runtime-container.ts";
 
 /** By the names in /proc/PID/ns. namespaces(7) */
 const flags = {

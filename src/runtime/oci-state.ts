@@ -1,4 +1,4 @@
-import type { ContainerState, ContainerStatus } from "./state-store.ts";
+import type { ContainerState, ContainerStatus } from "./runtime-container.ts";
 
 /** What `state` prints and hooks read. OCI runtime specification, runtime.md, "State" */
 export interface OciState {

@@ -1,4 +1,4 @@
-import { ContainerStateError, type RuntimeContainer } from "./state-store.ts";
+import { ContainerStateError, type RuntimeContainer } from "./runtime-container.ts";
 
 /**
  * Stops all processes of a container until {@link resumeContainer}. The caller holds its lock.

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { RuntimeContainer } from "./state-store.ts";
+import type { RuntimeContainer } from "./runtime-container.ts";
 
 /** A process of a container, as gocker's own pid namespace has it. */
 export interface ListedProcess {

@@ -11,25 +11,27 @@ import { openJoinTarget } from "./join-target.ts";
 import { knownCapabilities } from "./known-capabilities.ts";
 import { ociState } from "./oci-state.ts";
 import type { PlannedProcess } from "./planned-process.ts";
-import { ContainerStateError, type RuntimeContainer } from "./state-store.ts";
+import { ContainerStateError, type RuntimeContainer } from "./runtime-container.ts";
 
 /**
  * Lets the program of a container that was created begin. The caller holds the container's lock.
  * OCI runtime specification, runtime.md, "Start": `startContainer` hooks before it, `poststart` hooks after it
  * @throws ContainerStateError it is not waiting to be started; HookError a hook failed: the program has not begun, or is
- *   ended
+ *   ended. The signal's reason: likewise
+ * @param signal ends the hooks
  */
-export async function startContainer(container: RuntimeContainer): Promise<void> {
+export async function startContainer(container: RuntimeContainer, signal?: AbortSignal): Promise<void> {
   const status = container.status();
   if (status !== "created")
     throw new ContainerStateError(container.id, status, "only one that was created can be started");
   const { hooks } = container.readSpec();
-  await runHooks(hooks, "startContainer", ociState(container.state, "created"), (hook, stdio) =>
-    startInContainer(container, hook, stdio),
-  );
+  await runHooks(hooks, "startContainer", ociState(container.state, "created"), {
+    start: (hook, stdio) => startInContainer(container, hook, stdio),
+    signal,
+  });
   release(container);
   try {
-    await runHooks(hooks, "poststart", ociState(container.state, "running"));
+    await runHooks(hooks, "poststart", ociState(container.state, "running"), { signal });
   } catch (error) {
     // runtime.md, "Lifecycle": the container is stopped then.
     container.signal(SIGKILL);

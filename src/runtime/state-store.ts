@@ -1,51 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { FileLock } from "../linux/lock.ts";
-import { openPidfd, sendSignal } from "../linux/process.ts";
-import { OwnedFd } from "../linux/fd.ts";
-import { processState } from "../linux/process-state.ts";
-import type { RuntimeSpec } from "../oci/runtime-spec.ts";
-import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
-import { writeFileAtomic } from "../util/atomic-file.ts";
-import { ConflictError, GockerError, InvalidDocumentError, NotFoundError, UsageError } from "../util/errors.ts";
-import { readIfThere } from "../util/read-if-there.ts";
-import type { Cgroup } from "./cgroup/cgroup.ts";
-import { openCgroup } from "./cgroup/open.ts";
-
-/** The states of a container. OCI runtime specification, runtime.md, "State"; `paused` is runc's and Docker's. */
-export type ContainerStatus = "creating" | "created" | "running" | "paused" | "stopped";
-
-/** What is kept of a container between two calls of the runtime. */
-export interface ContainerState {
-  readonly version: 1;
-  readonly ociVersion: string;
-  readonly id: string;
-  /** Absolute. */
-  readonly bundle: string;
-  /** Absolute: the root directory of the specification, as the host names it. */
-  readonly rootfs: string;
-  /** Of the container's first process, as the caller's pid namespace numbers it; 0 until there is one. */
-  readonly pid: number;
-  /** With `pid` it names the process for good. */
-  readonly pidStartTime: number;
-  /** RFC 3339, UTC. */
-  readonly created: string;
-  /** The user who made it: a number. */
-  readonly owner: number;
-  /** As {@link openCgroup} takes it. */
-  readonly cgroupsPath: string;
-  readonly annotations: Readonly<Record<string, string>>;
-}
-
-/** A container is not in the state that a command needs. */
-export class ContainerStateError extends GockerError {
-  override readonly name = "ContainerStateError";
-  readonly status: ContainerStatus;
-
-  constructor(id: string, status: ContainerStatus, reason: string) {
-    super("CONTAINER_STATE", `the container ${id} is ${status}: ${reason}`);
-    this.status = status;
-  }
-}
+import { ConflictError, NotFoundError, UsageError } from "../util/errors.ts";
+import { RuntimeContainer } from "./runtime-container.ts";
 
 const idPattern = /^[\w+.-]+$/;
 
@@ -84,17 +40,20 @@ export class StateStore {
   reserve(id: string): RuntimeContainer {
     const directory = `${this.root}/${parseContainerId(id)}`;
     mkdirSync(this.root, { recursive: true, mode: 0o711 });
-    try {
-      mkdirSync(directory, { mode: 0o711 });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      throw new ConflictError(`a container with the ID ${id} exists already`, {
-        hint: `delete it first, or use another ID (its state is in ${directory})`,
-      });
+    for (;;) {
+      const isNew = makeDirectory(directory);
+      // Without a state it belongs to nobody: whoever made it was killed, or is about to remove it.
+      if (!isNew && existsSync(`${directory}/state.json`)) throw exists(id, directory);
+      const lock = tryLock(directory);
+      if (lock === "gone") continue;
+      if (lock === undefined) throw new ConflictError(`the container ${id} is being changed by another process`);
+      const container = new RuntimeContainer(directory, id, lock);
+      if (!existsSync(`${directory}/state.json`)) {
+        if (!isNew) container.clear();
+        return container;
+      }
+      container[Symbol.dispose]();
     }
-    const lock = FileLock.tryAcquire(`${directory}/lock`, "exclusive");
-    if (lock === undefined) throw new ConflictError(`the container ${id} is being changed by another process`);
-    return new RuntimeContainer(directory, id, lock);
   }
 
   /**
@@ -110,9 +69,8 @@ export class StateStore {
   /** A container, to change: waits until no other call changes it. @throws as {@link open} */
   async lock(id: string): Promise<RuntimeContainer> {
     const directory = `${this.root}/${parseContainerId(id)}`;
-    // Looking first: taking the lock of a container that does not exist would make a file.
     this.open(id);
-    const lock = await FileLock.acquire(`${directory}/lock`, "exclusive");
+    const lock = await lockOf(directory, id);
     const container = new RuntimeContainer(directory, id, lock);
     try {
       container.readState();
@@ -132,129 +90,43 @@ export class StateStore {
   }
 }
 
-/** One container of a {@link StateStore}. */
-export class RuntimeContainer implements Disposable {
-  readonly directory: string;
-  readonly id: string;
-  readonly #lock: FileLock | undefined;
-  #state: ContainerState | undefined;
-  #spec: RuntimeSpec | undefined;
-
-  /** For {@link StateStore}, which makes these. */
-  constructor(directory: string, id: string, lock: FileLock | undefined) {
-    this.directory = directory;
-    this.id = id;
-    this.#lock = lock;
-  }
-
-  /** The file whose writing end starts the container. */
-  get startFifo(): string {
-    return `${this.directory}/exec.fifo`;
-  }
-
-  /** @throws NotFoundError, InvalidDocumentError */
-  readState(): ContainerState {
-    const text = readIfThere(`${this.directory}/state.json`);
-    if (text === undefined) throw new NotFoundError(`the container ${this.id} does not exist`);
-    this.#state = parseState(text, `${this.directory}/state.json`);
-    return this.#state;
-  }
-
-  get state(): ContainerState {
-    return this.#state ?? this.readState();
-  }
-
-  /** Keeps what is known of the container from now on. */
-  writeState(state: ContainerState): void {
-    writeFileAtomic(`${this.directory}/state.json`, JSON.stringify(state));
-    this.#state = state;
-  }
-
-  /**
-   * Keeps the specification: what the bundle says later does not count. runtime.md, "Lifecycle"
-   * @param spec what was read of it
-   */
-  writeSpec(text: string, spec: RuntimeSpec): void {
-    writeFileAtomic(`${this.directory}/config.json`, text);
-    this.#spec = spec;
-  }
-
-  /** The specification that the container was created by. @throws NotFoundError */
-  readSpec(): RuntimeSpec {
-    if (this.#spec !== undefined) return this.#spec;
-    const text = readIfThere(`${this.directory}/config.json`);
-    if (text === undefined) throw new NotFoundError(`the specification of the container ${this.id} is missing`);
-    return (this.#spec = parseRuntimeSpec(Buffer.from(text)));
-  }
-
-  /** The container's cgroup. The caller disposes of it. */
-  cgroup(): Cgroup {
-    return openCgroup(this.state.cgroupsPath);
-  }
-
-  status(): ContainerStatus {
-    const { pid } = this.state;
-    if (pid === 0) return this.#isBeingMade() ? "creating" : "stopped";
-    if (!this.#isAlive()) return "stopped";
-    if (existsSync(this.startFifo)) return "created";
-    using cgroup = this.cgroup();
-    return cgroup.isFrozen() ? "paused" : "running";
-  }
-
-  /** Whether the first process lives; one that has ended and was not waited for does not. */
-  #isAlive(): boolean {
-    const { pid, pidStartTime } = this.state;
-    const found = processState(pid);
-    return found !== undefined && found.startTime === pidStartTime && found.letter !== "Z" && found.letter !== "X";
-  }
-
-  #isBeingMade(): boolean {
-    if (this.#lock !== undefined) return true;
-    using lock = FileLock.tryAcquire(`${this.directory}/lock`, "exclusive");
-    return lock === undefined;
-  }
-
-  /**
-   * The first process, held so that no other one can be meant by its number.
-   * @returns undefined when it has ended
-   */
-  openProcess(): OwnedFd | undefined {
-    const number = openPidfd(this.state.pid);
-    if (number === undefined) return undefined;
-    const pidfd = new OwnedFd(number);
-    if (this.#isAlive()) return pidfd;
-    pidfd.close();
-    return undefined;
-  }
-
-  /** Sends a signal to the first process. @returns false when it has ended */
-  signal(number: number): boolean {
-    using pidfd = this.openProcess();
-    return pidfd !== undefined && sendSignal(pidfd, number);
-  }
-
-  /** Removes everything that is kept of the container, and ends the lock. */
-  forget(): void {
-    rmSync(this.directory, { recursive: true, force: true });
-    this.#lock?.release();
-  }
-
-  /** Lets others change the container. */
-  unlock(): void {
-    this.#lock?.release();
-  }
-
-  [Symbol.dispose](): void {
-    this.unlock();
+/** @returns false when it is there already */
+function makeDirectory(path: string): boolean {
+  try {
+    mkdirSync(path, { mode: 0o711 });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    return false;
   }
 }
 
-function parseState(text: string, path: string): ContainerState {
+function exists(id: string, directory: string): ConflictError {
+  return new ConflictError(`a container with the ID ${id} exists already`, {
+    hint: `delete it first, or use another ID (its state is in ${directory})`,
+  });
+}
+
+/** @returns undefined when somebody else holds the lock */
+function tryLock(directory: string): FileLock | "gone" | undefined {
   try {
-    const state = JSON.parse(text) as ContainerState;
-    if (state.version === 1 && typeof state.pid === "number" && typeof state.cgroupsPath === "string") return state;
+    return FileLock.tryAcquire(`${directory}/lock`, "exclusive");
   } catch (error) {
-    throw new InvalidDocumentError(`the state of the container cannot be read: ${path}`, { cause: error });
+    if (isMissing(error)) return "gone";
+    throw error;
   }
-  throw new InvalidDocumentError(`the state of the container is of another version of gocker: ${path}`);
+}
+
+/** Waits for the lock of a container that exists, without making anything where it is being deleted. */
+async function lockOf(directory: string, id: string): Promise<FileLock> {
+  try {
+    return await FileLock.acquire(`${directory}/lock`, "exclusive", { file: "there" });
+  } catch (error) {
+    if (isMissing(error)) throw new NotFoundError(`the container ${id} does not exist`, { cause: error });
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === "ENOENT";
 }

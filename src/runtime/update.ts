@@ -1,5 +1,5 @@
 import type { Resources } from "../oci/runtime-spec.ts";
-import { ContainerStateError, type RuntimeContainer } from "./state-store.ts";
+import { ContainerStateError, type RuntimeContainer } from "./runtime-container.ts";
 
 /**
  * Changes those limits of a container that are given. The caller holds its lock.

@@ -4,6 +4,7 @@ import { nearestNames } from "../../util/nearest.ts";
 import { alternatives, type FlagDefinitions, parseFlags } from "../flags.ts";
 import { writeOutput } from "../output/write.ts";
 import type { OciCommand } from "./command.ts";
+import { InterruptedError } from "./interrupted.ts";
 import { OciLog } from "./log.ts";
 
 const help = { type: "boolean", alias: "h", description: "Show this help" } as const;
@@ -89,7 +90,7 @@ export async function main(words: readonly string[]): Promise<number> {
     });
   } catch (error) {
     await log.fail(error);
-    return failure;
+    return error instanceof InterruptedError ? 128 + error.signal : failure;
   }
 }
 

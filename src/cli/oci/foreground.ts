@@ -1,9 +1,11 @@
 import { proxySignals } from "../../container/signal-proxy.ts";
 import { TerminalStdio } from "../../container/stdio.ts";
+import { SIGKILL } from "../../linux/constants.ts";
 import type { OwnedFd } from "../../linux/fd.ts";
 import { exitCodeOf, processEnded, reap, sendSignal } from "../../linux/process.ts";
 import { connectUnix } from "../../linux/unix-socket.ts";
 import { UsageError } from "../../util/errors.ts";
+import { InterruptedError } from "./interrupted.ts";
 
 /** What a process of a container has for its descriptors 0, 1 and 2, and who looks after its terminal. */
 export interface ProcessStdio extends Disposable {
@@ -54,9 +56,44 @@ export function processStdio(options: {
   };
 }
 
-/** Passes signals on to a child until it ends. @returns its exit code, 128 and the signal's number when one ended it */
-export async function waitInForeground(process: { readonly pid: number; readonly pidfd: OwnedFd }): Promise<number> {
-  using _signals = proxySignals((signal) => void sendSignal(process.pidfd, signal));
+/** What the caller asks for by signals, from before a container is made until it ends. */
+export class ForegroundSignals implements Disposable {
+  readonly #abort = new AbortController();
+  readonly #early: number[] = [];
+  readonly #proxy: Disposable;
+  #process: OwnedFd | undefined;
+
+  constructor() {
+    this.#proxy = proxySignals((signal) => this.#take(signal));
+  }
+
+  /** Aborted with an {@link InterruptedError} when gocker is to end before there is a program to tell. */
+  get aborted(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** The program runs: it gets all signals from now on, and those that came since the container was made. */
+  passTo(process: OwnedFd): void {
+    this.#process = process;
+    for (const signal of this.#early) sendSignal(process, signal);
+  }
+
+  #take(signal: number): void {
+    if (this.#process !== undefined) return void sendSignal(this.#process, signal);
+    this.#early.push(signal);
+    if (ending.has(signal)) this.#abort.abort(new InterruptedError(signal));
+  }
+
+  [Symbol.dispose](): void {
+    this.#proxy[Symbol.dispose]();
+  }
+}
+
+/** Those that end a program by default and are sent to end it. signal(7) */
+const ending: ReadonlySet<number> = new Set([1, 2, 3, 15, SIGKILL]);
+
+/** Waits for a child. @returns its exit code, 128 and the signal's number when one ended it */
+export async function waitFor(process: { readonly pid: number; readonly pidfd: OwnedFd }): Promise<number> {
   await processEnded(process.pidfd);
   return exitCodeOf(reap(process.pid));
 }

@@ -1,7 +1,16 @@
 import { resolve } from "node:path";
+import { UsageError } from "../../util/errors.ts";
 import { writeFileAtomic } from "../../util/atomic-file.ts";
 
-/** Writes the number of a process where `--pid-file` says. Callers read it at once: it appears whole. */
+/**
+ * Writes the number of a process where `--pid-file` says. Callers read it at once: it appears whole.
+ * @throws UsageError it cannot be written
+ */
 export function writePidFile(path: string | undefined, pid: number): void {
-  if (path !== undefined && path !== "") writeFileAtomic(resolve(path), String(pid), { mode: 0o644 });
+  if (path === undefined || path === "") return;
+  try {
+    writeFileAtomic(resolve(path), String(pid), { mode: 0o644 });
+  } catch (error) {
+    throw new UsageError(`the pid file ${path} cannot be written: ${(error as Error).message}`, { cause: error });
+  }
 }

@@ -17,6 +17,7 @@ export abstract class BaseCgroup implements Cgroup {
   abstract view(): CgroupView;
   abstract processes(): number[];
   abstract exists(): boolean;
+  abstract identity(): string | undefined;
   abstract freeze(): void;
   abstract isFrozen(): boolean;
   abstract thaw(): void;

@@ -88,6 +88,12 @@ export interface Cgroup extends Disposable {
   /** Whether the cgroup is there, in any hierarchy. */
   exists(): boolean;
 
+  /**
+   * What tells this cgroup from others that are made at its path, before or after it; undefined when there is none. Whoever
+   * kept it knows later whether the processes in there are those that it means.
+   */
+  identity(): string | undefined;
+
   /** Undoes {@link Cgroup.freeze}. */
   thaw(): void;
 

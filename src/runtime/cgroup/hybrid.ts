@@ -72,6 +72,10 @@ export class HybridCgroup extends BaseCgroup {
     return this.#v2.exists() || this.#v1.exists();
   }
 
+  identity(): string | undefined {
+    return this.#v2.identity();
+  }
+
   thaw(): void {
     this.#freezer().thaw();
   }

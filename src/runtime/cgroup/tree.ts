@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { AT_REMOVEDIR, type ByteString, openDirectory, tryOpenAt, unlinkAt } from "../../linux/at.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
 import { errnos, systemCallError } from "../../linux/errno.ts";
@@ -87,6 +87,14 @@ export function makeFreshCgroup(mountPoint: string, path: string, made: string[]
   removeTree(directory, { deadline: performance.now(), wait: () => {} });
   makeCgroup(mountPoint, path, made);
 }
+
+/** See `Cgroup.identity`. Inode numbers are not used again, but begin anew when the machine does. */
+export function identityOf(directory: string): string | undefined {
+  const found = statSync(directory, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? undefined : `${readFileSync(bootId, "utf8").trimEnd()}:${found.ino}`;
+}
+
+const bootId = "/proc/sys/kernel/random/boot_id";
 
 /** Whether a cgroup of either version stands still. */
 function isFrozenDirectory(directory: string): boolean {

@@ -8,7 +8,7 @@ import { deviceWrites } from "./devices/v1.ts";
 import { CgroupError } from "./errors.ts";
 import { ControlFile, exists, readControl, writeControl } from "./files.ts";
 import { killListed } from "./kill.ts";
-import { isGone, makeFreshCgroup, makeWhole, processesBelow, removeTree } from "./tree.ts";
+import { identityOf, isGone, makeFreshCgroup, makeWhole, processesBelow, removeTree } from "./tree.ts";
 import { pause, waitForEnd } from "./wait.ts";
 
 /** How long processes may take until they stand still; in milliseconds. */
@@ -132,6 +132,12 @@ export class CgroupV1 extends BaseCgroup {
 
   exists(): boolean {
     return this.#hierarchies.some(({ mountPoint }) => exists(mountPoint + this.path));
+  }
+
+  identity(): string | undefined {
+    // All are made together; the first stands for them.
+    const [first] = this.#hierarchies;
+    return first === undefined ? undefined : identityOf(first.mountPoint + this.path);
   }
 
   thaw(): void {

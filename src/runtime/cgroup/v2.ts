@@ -9,7 +9,7 @@ import { allowsEverything, deviceProgram } from "./devices/v2.ts";
 import { CgroupError } from "./errors.ts";
 import { ControlFile, exists, readControl, writeControl } from "./files.ts";
 import { killListed } from "./kill.ts";
-import { isGone, makeFreshCgroup, makeWhole, processesBelow, removeTree } from "./tree.ts";
+import { identityOf, isGone, makeFreshCgroup, makeWhole, processesBelow, removeTree } from "./tree.ts";
 import { pause, waitForEvent } from "./wait.ts";
 
 /** How long processes may take until they stand still; in milliseconds. */
@@ -88,6 +88,10 @@ export class CgroupV2 extends BaseCgroup {
 
   exists(): boolean {
     return exists(this.#directory);
+  }
+
+  identity(): string | undefined {
+    return identityOf(this.#directory);
   }
 
   thaw(): void {

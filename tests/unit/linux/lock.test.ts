@@ -36,6 +36,15 @@ describe("FileLock", () => {
     expect(lock.path).toBe(path);
   });
 
+  test("a lock that must be there already is not made", async () => {
+    expect(() => FileLock.tryAcquire(path, "exclusive", "there")).toThrow("ENOENT");
+    const holder = FileLock.tryAcquire(path, "exclusive");
+    // Its holder removes it while another waits for it.
+    const acquiring = FileLock.acquire(path, "exclusive", { file: "there", onWait: () => holder?.removeAndRelease() });
+    await expect(acquiring).rejects.toThrow("ENOENT");
+    expect(existsSync(path)).toBe(false);
+  });
+
   test("acquire can be given up", async () => {
     using _holder = FileLock.tryAcquire(path, "exclusive");
     const aborting = new AbortController();

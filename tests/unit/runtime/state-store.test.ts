@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { processState } from "../../../src/linux/process-state.ts";
 import { ociState } from "../../../src/runtime/oci-state.ts";
-import { type ContainerState, parseContainerId, StateStore } from "../../../src/runtime/state-store.ts";
+import type { ContainerState } from "../../../src/runtime/runtime-container.ts";
+import { parseContainerId, StateStore } from "../../../src/runtime/state-store.ts";
 import { ConflictError, InvalidDocumentError, NotFoundError, UsageError } from "../../../src/util/errors.ts";
 import { TemporaryDirectory } from "../../helpers/temporary.ts";
 
@@ -18,6 +19,7 @@ function stateOf(id: string, change: Partial<ContainerState> = {}): ContainerSta
     created: "2026-01-02T03:04:05.678Z",
     owner: 0,
     cgroupsPath: `/gocker-test/${id}`,
+    ownPidNamespace: true,
     annotations: {},
     ...change,
   };

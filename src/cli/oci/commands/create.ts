@@ -1,5 +1,6 @@
 import { connectUnix } from "../../../linux/unix-socket.ts";
 import { createContainer } from "../../../runtime/create.ts";
+import { deleteContainer } from "../../../runtime/delete.ts";
 import { openBundle } from "../bundle.ts";
 import { creationFlags, ociCommand, refuseNoPivot } from "../command.ts";
 import { writePidFile } from "../pid-file.ts";
@@ -31,7 +32,10 @@ export const createCommand = ociCommand({
       newKeyring: !flags["no-new-keyring"],
       warn,
     });
+    await using cleanup = new AsyncDisposableStack();
+    cleanup.defer(() => deleteContainer(created.container, { force: true, warn }));
     writePidFile(flags["pid-file"], created.pid);
+    cleanup.move();
     return 0;
   },
 });

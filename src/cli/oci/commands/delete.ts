@@ -1,5 +1,6 @@
 import { deleteContainer } from "../../../runtime/delete.ts";
-import type { RuntimeContainer, StateStore } from "../../../runtime/state-store.ts";
+import type { RuntimeContainer } from "../../../runtime/runtime-container.ts";
+import type { StateStore } from "../../../runtime/state-store.ts";
 import { NotFoundError } from "../../../util/errors.ts";
 import { ociCommand } from "../command.ts";
 

@@ -1,5 +1,5 @@
 import { formatStatistics } from "../../../runtime/cgroup/statistics/statistics.ts";
-import { ContainerStateError } from "../../../runtime/state-store.ts";
+import { ContainerStateError } from "../../../runtime/runtime-container.ts";
 import { processEnded } from "../../../linux/process.ts";
 import { parseDuration } from "../../../util/units.ts";
 import { writeOutput } from "../../output/write.ts";

@@ -1,11 +1,13 @@
 import { readFileSync } from "node:fs";
+import { SIGKILL } from "../../../linux/constants.ts";
+import { reap, sendSignal } from "../../../linux/process.ts";
 import type { Capabilities, Process } from "../../../oci/runtime-spec.ts";
 import { parseProcess } from "../../../oci/runtime-spec-parse.ts";
 import { execInContainer } from "../../../runtime/exec.ts";
-import type { RuntimeContainer } from "../../../runtime/state-store.ts";
+import type { RuntimeContainer } from "../../../runtime/runtime-container.ts";
 import { InvalidDocumentError, UsageError } from "../../../util/errors.ts";
 import { type OciInvocation, ociCommand } from "../command.ts";
-import { processStdio, waitInForeground } from "../foreground.ts";
+import { ForegroundSignals, processStdio, waitFor } from "../foreground.ts";
 import { parseUser } from "../numbers.ts";
 import { writePidFile } from "../pid-file.ts";
 import { preservedDescriptors } from "../preserved.ts";
@@ -63,6 +65,7 @@ export const execCommand = ociCommand({
       consoleSocket: given["console-socket"],
       detach: given.detach,
     });
+    using signals = new ForegroundSignals();
     using started = await execInContainer(container, {
       process,
       stdio: stdio.descriptors,
@@ -72,10 +75,16 @@ export const execCommand = ociCommand({
       ignorePaused: given["ignore-paused"],
       subCgroup: given.cgroup,
     });
+    using cleanup = new DisposableStack();
+    cleanup.defer(() => {
+      if (sendSignal(started.pidfd, SIGKILL)) reap(started.pid);
+    });
     writePidFile(given["pid-file"], started.pid);
+    if (!given.detach) await stdio.attach();
+    cleanup.move();
     if (given.detach) return 0;
-    await stdio.attach();
-    const code = await waitInForeground(started);
+    signals.passTo(started.pidfd);
+    const code = await waitFor(started);
     await stdio.drain();
     return code;
   },

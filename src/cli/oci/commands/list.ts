@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import type { RuntimeContainer } from "../../../runtime/state-store.ts";
+import type { RuntimeContainer } from "../../../runtime/runtime-container.ts";
 import { GockerError } from "../../../util/errors.ts";
 import { formatTable } from "../../output/table.ts";
 import { writeOutput } from "../../output/write.ts";

@@ -1,11 +1,12 @@
 import { createContainer } from "../../../runtime/create.ts";
 import { deleteContainer } from "../../../runtime/delete.ts";
 import { startContainer } from "../../../runtime/start.ts";
-import { ContainerStateError, type RuntimeContainer, type StateStore } from "../../../runtime/state-store.ts";
+import { ContainerStateError, type RuntimeContainer } from "../../../runtime/runtime-container.ts";
+import type { StateStore } from "../../../runtime/state-store.ts";
 import { NotFoundError } from "../../../util/errors.ts";
 import { openBundle } from "../bundle.ts";
 import { creationFlags, ociCommand, refuseNoPivot } from "../command.ts";
-import { processStdio, waitInForeground } from "../foreground.ts";
+import { ForegroundSignals, processStdio, waitFor } from "../foreground.ts";
 import { writePidFile } from "../pid-file.ts";
 import { preservedDescriptors } from "../preserved.ts";
 
@@ -30,6 +31,7 @@ export const runCommand = ociCommand({
       consoleSocket: flags["console-socket"],
       detach: flags.detach,
     });
+    using signals = new ForegroundSignals();
     using created = await createContainer({
       store,
       id: operands[0] ?? "",
@@ -40,6 +42,7 @@ export const runCommand = ociCommand({
       preservedDescriptors: preservedDescriptors(flags["preserve-fds"]),
       newKeyring: !flags["no-new-keyring"],
       warn,
+      signal: signals.aborted,
     });
     const { container, pid } = created;
     const remove = () => deleteContainer(container, { force: true, warn });
@@ -49,14 +52,15 @@ export const runCommand = ociCommand({
     using pidfd = container.openProcess();
     if (pidfd === undefined) throw new ContainerStateError(container.id, "stopped", "it ended before it was started");
     await stdio.attach();
-    await startContainer(container);
+    await startContainer(container, signals.aborted);
     if (flags.detach) {
       cleanup.move();
       return 0;
     }
+    signals.passTo(pidfd);
     // Others may look at it and change it while it runs.
     container.unlock();
-    const code = await waitInForeground({ pid, pidfd });
+    const code = await waitFor({ pid, pidfd });
     await stdio.drain();
     cleanup.move();
     if (!flags.keep) await deleteEnded(store, container, warn);
@@ -64,13 +68,15 @@ export const runCommand = ociCommand({
   },
 });
 
+/** The container may have been deleted meanwhile, and its ID be another's. */
 async function deleteEnded(
   store: StateStore,
-  { id }: RuntimeContainer,
+  { id, state }: RuntimeContainer,
   warn: (message: string) => void,
 ): Promise<void> {
   try {
     using ended = await store.lock(id);
+    if (ended.state.pid !== state.pid || ended.state.pidStartTime !== state.pidStartTime) return;
     await deleteContainer(ended, { force: true, warn });
   } catch (error) {
     // Somebody else has deleted it.

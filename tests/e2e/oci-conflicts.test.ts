@@ -1,0 +1,182 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gockerBinary } from "../helpers/binary.ts";
+import { canRunBundles, OciSandbox } from "../helpers/bundle.ts";
+import { success } from "../helpers/runner.ts";
+import { until } from "../helpers/until.ts";
+
+describe.skipIf(!canRunBundles)("calls that come in each other's way, or end half-way", () => {
+  let sandbox: OciSandbox;
+  beforeAll(async () => {
+    sandbox = await OciSandbox.create();
+  });
+  afterAll(() => sandbox?.[Symbol.asyncDispose]());
+
+  /** `gocker oci` that goes on beside the test. */
+  function begin(...words: string[]) {
+    return Bun.spawn([gockerBinary(), "oci", "--root", sandbox.stateRoot, ...words], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      env: { PATH: process.env["PATH"] ?? "" },
+    });
+  }
+
+  async function outcomeOf(child: ReturnType<typeof begin>) {
+    const [stdout, stderr, exitCode] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+    return { stdout, stderr, exitCode };
+  }
+
+  test("what is left of a container does no harm to another one in a cgroup of the same path", async () => {
+    const cgroupsPath = `/gocker-test/shared-${process.pid}`;
+    const linux = { cgroupsPath, namespaces: [{ type: "mount" as const }, { type: "uts" as const }] };
+    const first = await sandbox.runDetached("first", { linux });
+    process.kill(first, "SIGKILL");
+    await until("the first has ended", async () => (await sandbox.state("first")).status === "stopped");
+    const second = await sandbox.runDetached("second", { linux });
+    expect(await sandbox.oci(["kill", "--all", "first", "KILL"])).toEqual(success(""));
+    expect(await sandbox.oci(["kill", "first", "KILL"])).toEqual(success(""));
+    expect(await sandbox.oci(["delete", "first"])).toEqual(success(""));
+    expect(await sandbox.state("second")).toMatchObject({ status: "running", pid: second });
+    expect(await sandbox.oci(["delete", "--force", "second"])).toEqual(success(""));
+    expect(existsSync(`/proc/${second}/root/bin`)).toBe(false);
+  });
+
+  test("run does not delete a container that has got its ID meanwhile", async () => {
+    const bundle = sandbox.bundle({ process: { args: ["sleep", "1000"] } });
+    const run = begin("run", "--bundle", bundle, "c");
+    await until("it runs", () =>
+      sandbox.state("c").then(
+        ({ status }) => status === "running",
+        () => false,
+      ),
+    );
+    // gocker stands still, so that it cannot be the first to take the lock.
+    run.kill("SIGSTOP");
+    expect(await sandbox.oci(["delete", "--force", "c"])).toEqual(success(""));
+    const pid = await sandbox.runDetached("c");
+    run.kill("SIGCONT");
+    expect(await outcomeOf(run)).toEqual({ stdout: "", stderr: "", exitCode: 137 });
+    expect(await sandbox.state("c")).toMatchObject({ status: "running", pid });
+    await sandbox.oci(["delete", "--force", "c"]);
+  });
+
+  test("many that delete the same container all succeed", async () => {
+    await sandbox.runDetached("c");
+    const children = Array.from({ length: 8 }, () => begin("delete", "--force", "c"));
+    for (const child of children) expect(await outcomeOf(child)).toEqual(success(""));
+    expect(readdirSync(sandbox.stateRoot)).toEqual([]);
+  });
+
+  test("of many that create a container of one ID one succeeds", async () => {
+    const bundle = sandbox.bundle({ process: { args: ["sleep", "1000"] } });
+    const file = join(sandbox.directory, "null");
+    writeFileSync(file, "");
+    const children = Array.from({ length: 6 }, () =>
+      Bun.spawn([gockerBinary(), "oci", "--root", sandbox.stateRoot, "run", "--detach", "--bundle", bundle, "c"], {
+        stdio: ["ignore", Bun.file(file), Bun.file(file)],
+        env: {},
+      }),
+    );
+    const codes = await Promise.all(children.map((child) => child.exited));
+    expect(codes.toSorted((one, other) => one - other)).toEqual([0, 1, 1, 1, 1, 1]);
+    expect(await sandbox.state("c")).toMatchObject({ status: "running" });
+    await sandbox.oci(["delete", "--force", "c"]);
+  });
+
+  test("an ID whose first owner was killed early can be used, and deleted", async () => {
+    const directory = join(sandbox.stateRoot, "early");
+    const bundle = sandbox.bundle({ process: { args: ["true"] } });
+    // Before it wrote a state, and after.
+    for (const file of ["lock", "config.json", ".1-0-abcdef01.new"]) {
+      mkdirSync(directory, { recursive: true });
+      writeFileSync(join(directory, file), "");
+    }
+    expect(await sandbox.oci(["run", "--bundle", bundle, "early"])).toEqual(success(""));
+    mkdirSync(directory);
+    writeFileSync(join(directory, "lock"), "");
+    const state = { version: 1, ociVersion: "1.2.0", id: "early", bundle, rootfs: "/", pid: 0, pidStartTime: 0 };
+    const more = { created: "2026-01-02T03:04:05.678Z", owner: 0, cgroupsPath: "/gocker/early", annotations: {} };
+    writeFileSync(join(directory, "state.json"), JSON.stringify({ ...state, ...more, ownPidNamespace: true }));
+    expect(await sandbox.state("early")).toMatchObject({ status: "stopped", pid: 0 });
+    expect(await sandbox.oci(["kill", "early", "KILL"])).toMatchObject({ exitCode: 1 });
+    expect(await sandbox.oci(["delete", "early"])).toEqual(success(""));
+    expect(existsSync(directory)).toBe(false);
+  });
+
+  test("a container that was created can be paused, and is not started meanwhile", async () => {
+    const bundle = sandbox.bundle({ process: { args: ["true"] } });
+    expect(await sandbox.oci(["create", "--bundle", bundle, "c"])).toEqual(success(""));
+    expect(await sandbox.oci(["pause", "c"])).toEqual(success(""));
+    expect(await sandbox.state("c")).toMatchObject({ status: "paused" });
+    expect(await sandbox.oci(["start", "c"])).toMatchObject({
+      stderr: "gocker: the container c is paused: only one that was created can be started\n",
+      exitCode: 1,
+    });
+    expect(await sandbox.oci(["resume", "c"])).toEqual(success(""));
+    expect(await sandbox.state("c")).toMatchObject({ status: "created" });
+    expect(await sandbox.oci(["start", "c"])).toEqual(success(""));
+    await until("it has ended", async () => (await sandbox.state("c")).status === "stopped");
+    expect(await sandbox.oci(["delete", "c"])).toEqual(success(""));
+  });
+
+  test("a pid file that cannot be written leaves neither a container nor a process", async () => {
+    const bundle = sandbox.bundle({ process: { args: ["sleep", "1000"] } });
+    const nowhere = join(sandbox.directory, "no/such/pid");
+    for (const command of ["create", "run"]) {
+      const words = [command, "--pid-file", nowhere, "--bundle", bundle, "c"];
+      expect(await sandbox.oci(words)).toMatchObject({ stderr: expect.stringContaining(nowhere), exitCode: 1 });
+    }
+    expect(readdirSync(sandbox.stateRoot)).toEqual([]);
+    await sandbox.runDetached("c");
+    const { stderr, exitCode } = await sandbox.oci(["exec", "--pid-file", nowhere, "c", "sleep", "1000"]);
+    expect({ stderr, exitCode }).toEqual({ stderr: expect.stringContaining(nowhere), exitCode: 255 });
+    expect(JSON.parse((await sandbox.oci(["ps", "--format", "json", "c"])).stdout)).toHaveLength(1);
+    await sandbox.oci(["delete", "--force", "c"]);
+  });
+
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)("%s ends run before the program begins, and leaves nothing", async (signal, exitCode) => {
+    for (const kind of ["createRuntime", "startContainer", "poststart"] as const) {
+      const begun = join(sandbox.directory, `${signal}-${kind}`);
+      const path = kind === "startContainer" ? `/tmp/${signal}-${kind}` : begun;
+      const hook = { path: "/bin/sh", args: ["sh", "-c", `touch ${path}; exec sleep 1000`], env: ["PATH=/bin"] };
+      const mounts = [{ destination: "/tmp", type: "bind", source: sandbox.directory, options: ["rbind"] }];
+      const bundle = sandbox.bundle({
+        process: { args: ["sleep", "1000"] },
+        spec: { hooks: { [kind]: [hook] }, mounts },
+      });
+      const run = begin("run", "--bundle", bundle, "c");
+      await until("the hook has begun", () => existsSync(begun));
+      run.kill(signal);
+      expect(await outcomeOf(run)).toEqual({ stdout: "", stderr: `gocker: ended by ${signal}\n`, exitCode });
+      expect(readdirSync(sandbox.stateRoot)).toEqual([]);
+    }
+  });
+
+  test("signals that do not end it wait for the program", async () => {
+    const begun = join(sandbox.directory, "begun");
+    const hook = { path: "/bin/sh", args: ["sh", "-c", `touch ${begun}; while test -e ${begun}; do sleep 0.01; done`] };
+    const script = "trap 'echo got it; exit 3' USR1; while :; do sleep 0.01; done";
+    const bundle = sandbox.bundle({
+      process: { args: ["sh", "-c", script] },
+      spec: { hooks: { poststart: [{ ...hook, env: ["PATH=/bin:/usr/bin"] }] } },
+    });
+    const run = begin("run", "--bundle", bundle, "c");
+    await until("the hook has begun", () => existsSync(begun));
+    // Its handler is there: SIGUSR1 is among the caught ones (bit 9 of the mask).
+    const caught = async () => {
+      const { pid } = await sandbox.state("c");
+      const mask = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
+      return (BigInt(`0x${mask}`) & (1n << 9n)) !== 0n;
+    };
+    await until("the program listens", caught);
+    run.kill("SIGUSR1");
+    Bun.spawnSync(["rm", begun]);
+    expect(await outcomeOf(run)).toEqual({ stdout: "got it\n", stderr: "", exitCode: 3 });
+  });
+});
