@@ -1,9 +1,10 @@
 import { InvalidDocumentError } from "../util/errors.ts";
 import { parseExactJson } from "../util/exact-json.ts";
-import type { Device, Process, Rlimit, RuntimeSpec } from "./runtime-spec.ts";
+import type { Device, Process, Resources, Rlimit, RuntimeSpec } from "./runtime-spec.ts";
 import {
   absolutePath,
   and,
+  anyPath,
   boolean,
   exactNumber,
   integer,
@@ -11,8 +12,11 @@ import {
   mapOf,
   object,
   oneOf,
+  optionalPath,
+  optionalText,
   type Shape,
   text,
+  variable,
 } from "./shape.ts";
 
 /*
@@ -23,14 +27,22 @@ import {
 const id = integer(0, 2 ** 32 - 2);
 const anyNumber = integer(-(2 ** 63), 2 ** 64);
 const texts = listOf(text);
+const absent = optionalText();
+const environment = listOf(variable);
+/** __NEW_UTS_LEN of linux/utsname.h */
+const nameOfHost = optionalText(64);
 
 const user = object({ uid: id, gid: id, umask: integer(0, 0o777), additionalGids: listOf(id), username: text });
 
+/** RLIM_INFINITY of getrlimit(2): 2^64-1, which JSON's numbers round up; and -1, as C writes it. */
+const limit = integer(-1, 2 ** 64);
+const heightOf = (value: number) => (value < 0 ? 2 ** 64 : value);
+
 const rlimit = and(
-  object({ type: text, soft: anyNumber, hard: anyNumber }, ["type", "soft", "hard"]),
-  ({ type, soft, hard }: Rlimit, path) => {
-    if (soft <= hard || hard < 0) return;
-    throw new InvalidDocumentError(`${path}: the soft limit of ${type} (${soft}) is above the hard one (${hard})`);
+  object({ type: text, soft: limit, hard: limit }, ["type", "soft", "hard"]),
+  ({ type, soft, hard }: Rlimit, where) => {
+    if (heightOf(soft) <= heightOf(hard)) return;
+    throw new InvalidDocumentError(`${where}: the soft limit of ${type} (${soft}) is above the hard one (${hard})`);
   },
 );
 
@@ -42,26 +54,31 @@ const capabilities = object({
   ambient: texts,
 });
 
-const processShape = object(
-  {
-    terminal: boolean,
-    consoleSize: object({ height: integer(0, 65535), width: integer(0, 65535) }, ["height", "width"]),
-    user,
-    args: texts,
-    env: texts,
-    cwd: text,
-    capabilities,
-    rlimits: listOf(rlimit),
-    noNewPrivileges: boolean,
-    oomScoreAdj: integer(-1000, 1000),
-    apparmorProfile: text,
-    selinuxLabel: text,
-    scheduler: object({ policy: text, nice: anyNumber, priority: anyNumber, flags: texts }, ["policy"]),
-    ioPriority: object({ class: text, priority: anyNumber }, ["class"]),
-    execCPUAffinity: object({ initial: text, final: text }),
-  },
-  ["cwd"],
-);
+const processProperties = {
+  terminal: boolean,
+  user,
+  args: texts,
+  env: environment,
+  cwd: absolutePath,
+  capabilities,
+  rlimits: listOf(rlimit),
+  noNewPrivileges: boolean,
+  oomScoreAdj: integer(-1000, 1000),
+  apparmorProfile: absent,
+  selinuxLabel: absent,
+  scheduler: object({ policy: text, nice: anyNumber, priority: anyNumber, flags: texts }, ["policy"]),
+  ioPriority: object({ class: text, priority: anyNumber }, ["class"]),
+  execCPUAffinity: object({ initial: absent, final: absent }),
+};
+const consoleSize = object({ height: integer(0, 65535), width: integer(0, 65535) }, ["height", "width"]);
+const processAtTerminal = object({ ...processProperties, consoleSize }, ["cwd"]);
+const processWithoutTerminal = object(processProperties, ["cwd"]);
+
+/** The size of a terminal is to be ignored where there is none, whatever it says. config.md, "Process" */
+const processShape: Shape = (value, where) => {
+  const { terminal } = (value ?? {}) as Partial<Process>;
+  return terminal === true ? processAtTerminal(value, where) : processWithoutTerminal(value, where);
+};
 
 const idMapping = object({ containerID: id, hostID: id, size: integer(1, 2 ** 32 - 1) }, [
   "containerID",
@@ -69,20 +86,28 @@ const idMapping = object({ containerID: id, hostID: id, size: integer(1, 2 ** 32
   "size",
 ]);
 
+/** Relative ones were allowed before version 1.0.2 of the specification, and still come: from the root directory. */
+const fromRoot: Shape = (value, where) => {
+  const checked = anyPath(value, where) as string;
+  return checked.startsWith("/") ? checked : `/${checked}`;
+};
+
+/** An empty word is no option: it comes from lists that were joined and split. */
+const options: Shape = (value, where) => (texts(value, where) as string[]).filter((word) => word !== "");
+
 const mount = object(
   {
-    // Relative ones were allowed before version 1.0.2 of the specification, and still come: from the root directory.
-    destination: text,
-    type: text,
-    source: text,
-    options: texts,
+    destination: fromRoot,
+    type: absent,
+    source: absent,
+    options,
     uidMappings: listOf(idMapping),
     gidMappings: listOf(idMapping),
   },
   ["destination"],
 );
 
-const hook = object({ path: absolutePath, args: texts, env: texts, timeout: integer(1, 2 ** 31) }, ["path"]);
+const hook = object({ path: absolutePath, args: texts, env: environment, timeout: integer(1, 2 ** 31) }, ["path"]);
 
 const device = and(
   object(
@@ -92,15 +117,16 @@ const device = and(
       // The kernel has 12 and 20 bits for them (MAJOR and MINOR, linux/kdev_t.h); more would make another device.
       major: integer(0, 2 ** 12 - 1),
       minor: integer(0, 2 ** 20 - 1),
-      fileMode: integer(0, 0o177777),
+      // What is above the permissions is left out later: types, and the bits that Go's os.FileMode has for them.
+      fileMode: integer(0, 2 ** 32 - 1),
       uid: id,
       gid: id,
     },
     ["type", "path"],
   ),
-  ({ type, major, minor }: Device, path) => {
+  ({ type, major, minor }: Device, where) => {
     if (type === "p" || (major !== undefined && minor !== undefined)) return;
-    throw new InvalidDocumentError(`${path}: a device of the type ${type} needs major and minor`);
+    throw new InvalidDocumentError(`${where}: a device of the type ${type} needs major and minor`);
   },
 );
 
@@ -140,8 +166,8 @@ const seccomp = object(
     defaultErrnoRet: errnoNumber,
     architectures: texts,
     flags: texts,
-    listenerPath: text,
-    listenerMetadata: text,
+    listenerPath: optionalPath,
+    listenerMetadata: absent,
     syscalls: listOf(
       object({ names: texts, action: actions, errnoRet: errnoNumber, args: listOf(seccompArg) }, ["names", "action"]),
     ),
@@ -151,46 +177,51 @@ const seccomp = object(
 
 const namespaceTypes = oneOf("pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time");
 
-const deviceRule = object({ allow: boolean, type: text, major: anyNumber, minor: anyNumber, access: text }, ["allow"]);
+/** No type is every type. */
+const deviceRule = object({ allow: boolean, type: absent, major: anyNumber, minor: anyNumber, access: text }, [
+  "allow",
+]);
+
+const resources = object({ devices: listOf(deviceRule), unified: mapOf(text) });
 
 const linux = object({
   uidMappings: listOf(idMapping),
   gidMappings: listOf(idMapping),
   timeOffsets: mapOf(object({ secs: anyNumber, nanosecs: anyNumber })),
   sysctl: mapOf(text),
-  resources: object({ devices: listOf(deviceRule), unified: mapOf(text) }),
-  cgroupsPath: text,
-  namespaces: listOf(object({ type: namespaceTypes, path: text }, ["type"])),
+  resources,
+  cgroupsPath: optionalPath,
+  namespaces: listOf(object({ type: namespaceTypes, path: optionalPath }, ["type"])),
   devices: listOf(device),
   netDevices: mapOf(object({ name: text })),
   seccomp,
-  rootfsPropagation: text,
-  maskedPaths: texts,
-  readonlyPaths: texts,
-  mountLabel: text,
+  rootfsPropagation: absent,
+  maskedPaths: listOf(absolutePath),
+  readonlyPaths: listOf(absolutePath),
+  mountLabel: absent,
   personality: object({ domain: text, flags: texts }, ["domain"]),
 });
 
 const hookLists = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] as const;
 
 /** Versions are compatible within a major one. Semantic Versioning 2.0.0 */
-const version: Shape = (value, path) => {
-  const checked = text(value, path) as string;
+const version: Shape = (value, where) => {
+  const checked = text(value, where) as string;
   const major = /^(\d+)\.\d+\.\d+(?:[-+][\w.+-]*)?$/.exec(checked)?.[1];
   if (major === undefined)
-    throw new InvalidDocumentError(`${path} is ${JSON.stringify(checked)}: expected a version such as 1.2.0`);
+    throw new InvalidDocumentError(`${where} is ${JSON.stringify(checked)}: expected a version such as 1.2.0`);
   if (major === "1") return checked;
-  throw new InvalidDocumentError(`${path} is ${checked}: gocker reads version 1 of the specification`);
+  throw new InvalidDocumentError(`${where} is ${checked}: gocker reads version 1 of the specification`);
 };
 
 const document = object(
   {
     ociVersion: version,
-    root: object({ path: text, readonly: boolean }, ["path"]),
+    root: object({ path: anyPath, readonly: boolean }, ["path"]),
     mounts: listOf(mount),
     process: processShape,
-    hostname: text,
-    domainname: text,
+    hostname: nameOfHost,
+    domainname: nameOfHost,
     hooks: object(Object.fromEntries(hookLists.map((kind) => [kind, listOf(hook)]))),
     annotations: mapOf(text),
     linux,
@@ -213,10 +244,17 @@ export function parseProcess(bytes: Uint8Array): Process {
   return withUser(processShape(parse(bytes, "the process"), "process") as Process);
 }
 
+/** Reads `linux.resources` alone, as `update --resources` gets it. @throws InvalidDocumentError */
+export function parseResources(bytes: Uint8Array): Resources {
+  return resources(parse(bytes, "linux.resources"), "linux.resources") as Resources;
+}
+
 function parse(bytes: Uint8Array, what: string): unknown {
   try {
     return parseExactJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
+    // The parser's stack is at its end.
+    if (error instanceof RangeError) throw new InvalidDocumentError(`${what} is nested too deeply`, { cause: error });
     throw new InvalidDocumentError(`${what} is not JSON: ${(error as Error).message}`, { cause: error });
   }
 }

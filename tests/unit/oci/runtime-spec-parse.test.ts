@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { defaultRuntimeSpec } from "../../../src/oci/default-runtime-spec.ts";
-import { parseProcess, parseRuntimeSpec } from "../../../src/oci/runtime-spec-parse.ts";
+import { parseProcess, parseResources, parseRuntimeSpec } from "../../../src/oci/runtime-spec-parse.ts";
 import { InvalidDocumentError } from "../../../src/util/errors.ts";
 import { TemporaryDirectory } from "../../helpers/temporary.ts";
 
@@ -39,6 +39,100 @@ test("null counts as absent, wherever it stands", () => {
     user: { uid: 0, gid: 0 },
     capabilities: {},
   });
+});
+
+test("an empty text counts as absent where Go's programs write both", () => {
+  const spec = parse({
+    hostname: "",
+    domainname: "",
+    process: {
+      cwd: "/",
+      apparmorProfile: "",
+      selinuxLabel: "",
+      user: { username: "" },
+      execCPUAffinity: { initial: "", final: "1" },
+    },
+    mounts: [{ destination: "/a", type: "", source: "", options: ["bind", "", "ro"] }],
+    linux: {
+      cgroupsPath: "",
+      rootfsPropagation: "",
+      mountLabel: "",
+      namespaces: [{ type: "mount", path: "" }],
+      resources: { devices: [{ allow: false, type: "", access: "rwm" }] },
+      seccomp: { defaultAction: "SCMP_ACT_ALLOW", listenerPath: "", listenerMetadata: "" },
+    },
+  });
+  // Not toEqual, for which what is undefined is absent.
+  expect(JSON.stringify(spec.linux)).toBe(
+    '{"namespaces":[{"type":"mount"}],"resources":{"devices":[{"allow":false,"access":"rwm"}]},' +
+      '"seccomp":{"defaultAction":"SCMP_ACT_ALLOW"}}',
+  );
+  expect(Object.keys(spec)).toEqual(["ociVersion", "process", "mounts", "linux"]);
+  expect(Object.keys(spec.process ?? {})).toEqual(["cwd", "user", "execCPUAffinity"]);
+  expect(spec.process?.execCPUAffinity).toStrictEqual({ final: "1" });
+  expect(spec.mounts).toStrictEqual([{ destination: "/a", options: ["bind", "ro"] }]);
+});
+
+test("the place of a mount is taken from the root directory", () => {
+  const mounts = ["proc", "dev/pts", "/sys", "."].map((destination) => ({ destination, type: "tmpfs" }));
+  expect(parse({ mounts }).mounts?.map(({ destination }) => destination)).toEqual(["/proc", "/dev/pts", "/sys", "/."]);
+});
+
+test("the size of a terminal is looked at where there is one", () => {
+  const consoleSize = { height: 1e9, width: "x" };
+  expect(() => process({ consoleSize })).not.toThrow();
+  expect(() => process({ consoleSize, terminal: false })).not.toThrow();
+  expect(() => process({ consoleSize, terminal: true })).toThrow("process.consoleSize.height is 1000000000");
+  expect(process({ consoleSize: { height: 0, width: 80 }, terminal: true }).process?.consoleSize?.width).toBe(80);
+});
+
+test("a device's mode may have the bits of Go's os.FileMode", () => {
+  // os.ModeDevice | os.ModeCharDevice | 0o620
+  const fileMode = 2 ** 26 + 2 ** 21 + 0o620;
+  const device = { type: "c", path: "/dev/x", major: 1, minor: 3, fileMode };
+  expect(parse({ linux: { devices: [device] } }).linux?.devices).toEqual([device as never]);
+});
+
+test("limits may be without limit", () => {
+  const limits = (soft: string, hard: string) =>
+    parseProcess(bytes(`{"cwd":"/","rlimits":[{"type":"RLIMIT_CORE","soft":${soft},"hard":${hard}}]}`)).rlimits?.[0];
+  expect(limits("-1", "-1")).toEqual({ type: "RLIMIT_CORE", soft: -1, hard: -1 });
+  expect(limits("18446744073709551615", "-1")).toEqual({ type: "RLIMIT_CORE", soft: 2 ** 64, hard: -1 });
+  expect(limits("5", "18446744073709551615")).toEqual({ type: "RLIMIT_CORE", soft: 5, hard: 2 ** 64 });
+  expect(() => limits("-1", "5")).toThrow("process.rlimits[0]: the soft limit of RLIMIT_CORE (-1) is above the hard");
+  expect(() => limits("18446744073709551615", "5")).toThrow("is above the hard one (5)");
+});
+
+test("no message tells what is in an environment", () => {
+  for (const entry of ["hunter2", "=hunter2", "hunter\u00002=", { hunter2: "hunter2" }]) {
+    let message = "";
+    try {
+      parseProcess(bytes({ cwd: "/", env: ["A=", entry] }));
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    expect(message).toStartWith("process.env[1] ");
+    expect(message).not.toContain("hunter");
+  }
+});
+
+test("what is nested too deeply is refused in one sentence", () => {
+  const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
+  for (const levels of [501, 5_000, 50_000, 1_000_000]) {
+    const read = () => parseRuntimeSpec(bytes(`{"ociVersion":"1.2.0","x":${nested(levels)}}`));
+    expect(read).toThrow(InvalidDocumentError);
+    expect(read).toThrow(/^(?:x is nested too deeply: at most 500 levels|config\.json is nested too deeply)$/);
+  }
+  expect(() => parseRuntimeSpec(bytes(`{"ociVersion":"1.2.0","x":${nested(500)}}`))).not.toThrow();
+});
+
+test("resources alone", () => {
+  const text = '{"memory":{"limit":9223372036854775807,"swap":null},"devices":[{"allow":true,"type":""}]}';
+  expect(parseResources(Buffer.from(text))).toStrictEqual({ memory: { limit: 2 ** 63 }, devices: [{ allow: true }] });
+  expect(() => parseResources(bytes("[]"))).toThrow("linux.resources is an array: expected an object");
+  expect(() => parseResources(bytes("null"))).toThrow("linux.resources is null: expected an object");
+  expect(() => parseResources(bytes("{"))).toThrow("linux.resources is not JSON");
+  expect(() => parseResources(bytes({ devices: [{ allow: 1 }] }))).toThrow("linux.resources.devices[0].allow is 1");
 });
 
 test("what is not known is left alone", () => {
@@ -108,6 +202,26 @@ const refused: readonly (readonly [change: object, message: string])[] = [
     { process: { cwd: "/", rlimits: [{ type: "RLIMIT_CPU", soft: 2, hard: 1 }] } },
     "process.rlimits[0]: the soft limit of RLIMIT_CPU (2) is above the hard one (1)",
   ],
+  [
+    { process: { cwd: "/", rlimits: [{ type: "RLIMIT_CPU", soft: -2, hard: 1 }] } },
+    "process.rlimits[0].soft is -2: expected a whole number from -1",
+  ],
+  [{ process: { cwd: "/", rlimits: [{ type: "RLIMIT_CPU", soft: 1, hard: -5 }] } }, "process.rlimits[0].hard is -5"],
+  [{ process: { cwd: "/", env: ["A=b", "C"] } }, "process.env[1] has no = after its name"],
+  [{ process: { cwd: "/", env: ["=b"] } }, "process.env[0] has no name before its ="],
+  [{ process: { cwd: "/", env: [5] } }, "process.env[0] is a number: expected NAME=VALUE"],
+  [{ hooks: { prestart: [{ path: "/x", env: ["A"] }] } }, "hooks.prestart[0].env[0] has no = after its name"],
+  [{ process: { cwd: "" } }, 'process.cwd is "": expected an absolute path'],
+  [{ process: { cwd: "work" } }, 'process.cwd is "work": expected an absolute path'],
+  [{ process: { cwd: `/${"x/".repeat(2048)}` } }, "process.cwd has 4097 bytes: the kernel takes 4095"],
+  [{ root: { path: "" } }, 'root.path is "": expected a path'],
+  [{ hostname: "x".repeat(65) }, "hostname has 65 bytes: the kernel takes 64"],
+  [{ domainname: "ü".repeat(33) }, "domainname has 66 bytes: the kernel takes 64"],
+  [{ mounts: [{ destination: "" }] }, 'mounts[0].destination is "": expected a path'],
+  [{ linux: { namespaces: [{ type: "pid", path: "/".repeat(4096) }] } }, "linux.namespaces[0].path has 4096 bytes"],
+  [{ linux: { maskedPaths: ["/a", "b"] } }, 'linux.maskedPaths[1] is "b": expected an absolute path'],
+  [{ linux: { readonlyPaths: [""] } }, 'linux.readonlyPaths[0] is "": expected an absolute path'],
+  [{ linux: { sysctl: { "net.a\0b": "1" } } }, "a name in linux.sysctl holds a NUL character"],
   [{ mounts: [{ type: "tmpfs" }] }, "mounts[0].destination is missing"],
   [{ mounts: [{ destination: "/a", options: "ro" }] }, 'mounts[0].options is "ro": expected a list'],
   [{ hooks: { poststop: [{ path: "bin/x" }] } }, 'hooks.poststop[0].path is "bin/x": expected an absolute path'],
@@ -115,6 +229,10 @@ const refused: readonly (readonly [change: object, message: string])[] = [
   [{ linux: { namespaces: [{ type: "net" }] } }, 'linux.namespaces[0].type is "net": expected one of pid, network'],
   [{ linux: { devices: [{ type: "c", path: "/dev/x", major: 1 }] } }, "linux.devices[0]: a device of the type c needs"],
   [{ linux: { devices: [{ type: "c", path: "/dev/x", major: 4097, minor: 3 }] } }, "linux.devices[0].major is 4097"],
+  [
+    { linux: { devices: [{ type: "c", path: "/dev/x", major: 1, minor: 3, fileMode: 2 ** 32 }] } },
+    "linux.devices[0].fileMode is 4294967296",
+  ],
   [
     { linux: { devices: [{ type: "c", path: "/dev/x", major: 1, minor: 0x100003 }] } },
     "linux.devices[0].minor is 1048579",

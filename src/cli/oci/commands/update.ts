@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import type { Resources } from "../../../oci/runtime-spec.ts";
+import { parseResources } from "../../../oci/runtime-spec-parse.ts";
 import { updateContainer } from "../../../runtime/update.ts";
-import { InvalidDocumentError, UsageError } from "../../../util/errors.ts";
+import { UsageError } from "../../../util/errors.ts";
 import { parseSize } from "../../../util/units.ts";
 import type { FlagValues } from "../../flags.ts";
 import { ociCommand } from "../command.ts";
@@ -51,19 +52,13 @@ export const updateCommand = ociCommand({
 });
 
 function readResources(path: string): Resources {
-  let text: string;
+  let read: Uint8Array;
   try {
-    text = readFileSync(path === "-" ? 0 : path, "utf8");
+    read = readFileSync(path === "-" ? 0 : path);
   } catch (error) {
     throw new UsageError(`the limits cannot be read: ${(error as Error).message}`, { cause: error });
   }
-  try {
-    const resources: unknown = JSON.parse(text);
-    if (typeof resources === "object" && resources !== null) return resources;
-  } catch (error) {
-    throw new InvalidDocumentError("the limits are not JSON", { cause: error });
-  }
-  throw new InvalidDocumentError("the limits are not an object");
+  return parseResources(read);
 }
 
 /** Only what is given: the other limits stay. */
