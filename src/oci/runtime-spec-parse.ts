@@ -200,6 +200,7 @@ const linux = object({
   readonlyPaths: listOf(absolutePath),
   mountLabel: absent,
   personality: object({ domain: text, flags: texts }, ["domain"]),
+  memoryPolicy: object({ mode: text, nodes: absent, flags: texts }),
 });
 
 const hookLists = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] as const;

@@ -185,4 +185,6 @@ export interface Linux {
   mountLabel?: string;
   intelRdt?: Record<string, unknown>;
   personality?: { domain: string; flags?: string[] };
+  /** Of version 1.3. */
+  memoryPolicy?: { mode?: string; nodes?: string; flags?: string[] };
 }

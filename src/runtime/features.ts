@@ -1,5 +1,6 @@
 import { capabilityNames } from "../linux/capabilities.ts";
 import { mountOptionNames } from "./mount-options.ts";
+import { memoryPolicyFlags, memoryPolicyModes } from "./plan/memory-policy.ts";
 import { flagBits, returns } from "./seccomp/actions.ts";
 import { architectureNames } from "./seccomp/architectures.ts";
 import { operators } from "./seccomp/conditions.ts";
@@ -30,6 +31,7 @@ export function runtimeFeatures() {
       },
       apparmor: { enabled: true },
       selinux: disabled,
+      memoryPolicy: { modes: [...memoryPolicyModes], flags: [...memoryPolicyFlags] },
       intelRdt: disabled,
       netDevices: disabled,
       mountExtensions: { idmap: disabled },

@@ -34,6 +34,8 @@ export interface ExecPlanInput {
   readonly preservedDescriptors: number;
   /** `linux.personality` of the container. */
   readonly personality?: Linux["personality"];
+  /** `linux.memoryPolicy` of the container. */
+  readonly memoryPolicy?: Linux["memoryPolicy"];
   lsm(): LsmSupport;
 }
 
@@ -89,6 +91,7 @@ export function buildExecPlan(input: ExecPlanInput): Step[] {
     reaper: false,
     preservedDescriptors: input.preservedDescriptors,
     personality: input.personality,
+    memoryPolicy: input.memoryPolicy,
     labels,
   });
   return builder.steps;

@@ -23,6 +23,7 @@ import { addProgram } from "./program.ts";
 import { addPivotSteps, addPropagationStep, addRootPropagation, addRootSteps } from "./root-file-system.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
 import { addMaskedPaths, addReadonlyPaths, addSysctls, type PathKinds } from "./security.ts";
+import { checkAffinity } from "./scheduler.ts";
 import { refuseChangesOfHost, refuseUnsupported } from "./supported.ts";
 import { addTerminal, terminalDescriptors } from "./terminal.ts";
 
@@ -81,6 +82,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   const { process, linux = {} } = spec;
   if (process === undefined) throw new InvalidDocumentError("process: nothing to execute");
   refuseUnsupported(spec);
+  checkAffinity(process.execCPUAffinity);
   const builder = new PlanBuilder();
 
   if (input.diesWithParent) addEarlyDeathSignal(builder);
@@ -133,6 +135,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     startFifo: input.startFifo,
     preservedDescriptors: input.preservedDescriptors ?? 0,
     personality: linux.personality,
+    memoryPolicy: linux.memoryPolicy,
     labels,
   });
   return { namespaces: namespaces.flags, tellsChild: namespaces.tellsChild, steps: builder.steps };

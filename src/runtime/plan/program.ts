@@ -5,6 +5,7 @@ import type { SeccompFilter } from "../seccomp/compile.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { addExecutableCheck } from "./exec-lookup.ts";
 import { addExecLabel } from "./labels.ts";
+import { addMemoryPolicy } from "./memory-policy.ts";
 import { addPersonality } from "./personality.ts";
 import {
   addCloseOnExec,
@@ -35,6 +36,7 @@ export interface ProgramInput {
   readonly startFifo?: number | undefined;
   readonly preservedDescriptors: number;
   readonly personality?: Linux["personality"];
+  readonly memoryPolicy?: Linux["memoryPolicy"];
   /** For the labels of `process`: of `openHostProc`, and which modules there are. */
   readonly labels?: { readonly proc: Slot; readonly lsm: LsmSupport } | undefined;
 }
@@ -48,6 +50,7 @@ export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
   addScheduler(builder, process.scheduler);
   addIoPriority(builder, process.ioPriority);
   addPersonality(builder, input.personality);
+  addMemoryPolicy(builder, input.memoryPolicy);
   addSignalDefaults(builder);
   builder.add({ label: "Begin a session", group: "process", syscall: "setsid", args: [] });
   if (process.terminal === true) addTerminalAsStdio(builder);

@@ -1,6 +1,7 @@
 import type { Process } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { PlanBuilder } from "./builder.ts";
+import { maskOfList } from "./number-list.ts";
 
 const group = "process";
 
@@ -159,6 +160,17 @@ export function addFinalAffinity(builder: PlanBuilder, affinity: Affinity): void
   addAffinity(builder, affinity?.final, "final");
 }
 
+/**
+ * Refuses lists that no `exec` could follow, when the container is made already.
+ * @throws InvalidDocumentError
+ */
+export function checkAffinity(affinity: Affinity): void {
+  for (const name of ["initial", "final"] as const) {
+    const list = affinity?.[name] ?? "";
+    if (list !== "") cpuMask(list, `process.execCPUAffinity.${name}`);
+  }
+}
+
 /** sched_setaffinity(2): EINVAL when the process may run on none of them. An empty list stands for none given. */
 function addAffinity(builder: PlanBuilder, list: string | undefined, name: "initial" | "final"): void {
   if (list === undefined || list === "") return;
@@ -173,28 +185,13 @@ function addAffinity(builder: PlanBuilder, list: string | undefined, name: "init
 }
 
 /** What the kernel can be built for at most on x86-64, arm64 has less. */
-const mostCpus = 8192;
+const cpus = { name: "CPU", most: 8192 };
 
 /**
- * A list such as `0-3,7` as a bit for each CPU, in whole words of 64 bits. cpuset(7), "List format"
+ * A list such as `0-3,7` as the kernel's mask of CPUs.
  * @param property where the list stands, for messages
  * @throws InvalidDocumentError
  */
 export function cpuMask(list: string, property: string): Uint8Array {
-  const mask = new Uint8Array(mostCpus / 8);
-  let last = -1;
-  for (const element of list.split(",")) {
-    const range = element.trim();
-    if (range === "") continue;
-    const match = /^(\d+)(?:-(\d+))?$/.exec(range);
-    const from = Number(match?.[1] ?? Number.NaN);
-    const to = match?.[2] === undefined ? from : Number(match[2]);
-    if (!(from <= to)) throw new InvalidDocumentError(`${property}: ${range} is no CPU or range of CPUs`);
-    if (to >= mostCpus)
-      throw new InvalidDocumentError(`${property}: there is no CPU ${to}, the last is ${mostCpus - 1}`);
-    for (let cpu = from; cpu <= to; cpu++) (mask[cpu >> 3] as number) |= 1 << (cpu & 7);
-    if (to > last) last = to;
-  }
-  if (last < 0) throw new InvalidDocumentError(`${property}: names no CPU`);
-  return mask.slice(0, ((last >> 6) + 1) * 8);
+  return maskOfList(list, property, cpus);
 }

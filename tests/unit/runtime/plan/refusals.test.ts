@@ -32,6 +32,16 @@ const refusals: Refusal[] = [
     message: "process.rlimits: RLIMIT_CPU is given twice",
   },
   {
+    what: "a list of CPUs that no exec could follow",
+    process: { execCPUAffinity: { initial: "0", final: "3-1" } },
+    message: "process.execCPUAffinity.final: 3-1 is no CPU or range of CPUs",
+  },
+  {
+    what: "a memory policy without a mode",
+    linux: { memoryPolicy: {} },
+    message: "linux.memoryPolicy.mode: invalid memory policy mode",
+  },
+  {
     what: "no mount namespace",
     linux: { namespaces: [{ type: "pid" }] },
     message: "linux.namespaces: a container needs",
