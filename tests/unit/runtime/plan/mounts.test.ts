@@ -199,9 +199,12 @@ describe("devices", () => {
     stepsFor(withMounts(mounts, { linux: { namespaces: [{ type: "mount" }], devices } }), /^(mknodat|fchownat)/);
 
   test("the mode gives no device another type", () => {
-    const [step] = nodes([], [{ ...fuse, fileMode: 0o60600 }]);
-    expect(step).toStartWith("mknodat");
-    expect(step).toEqual(nodes([], [fuse])[0] as string);
+    // A type as mknod(2) has it, and those of Go's os.FileMode.
+    for (const type of [0o60000, 2 ** 26 + 2 ** 21, 2 ** 31]) {
+      const [step] = nodes([], [{ ...fuse, fileMode: type + 0o600 }]);
+      expect(step).toStartWith("mknodat");
+      expect(step).toEqual(nodes([], [fuse])[0] as string);
+    }
   });
 
   test("are made by name in the /dev of the plan's own, and elsewhere below the root", () => {
