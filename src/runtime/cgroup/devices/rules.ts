@@ -83,11 +83,14 @@ function accessBits(access: string | undefined, where: string): number {
       case "m":
         bits |= deviceAccess.mknod;
         break;
+      case "a":
+        // runc takes it beside the others, for nothing; alone it is nothing to allow or deny.
+        break;
       default:
         throw new InvalidDocumentError(`${where}.access is "${access}": expected some of r, w and m`);
     }
   }
-  if (bits === 0) throw new InvalidDocumentError(`${where}.access is empty: expected some of r, w and m`);
+  if (bits === 0) throw new InvalidDocumentError(`${where}.access is "${access}": expected some of r, w and m`);
   return bits;
 }
 

@@ -196,6 +196,12 @@ describe("version 1", () => {
   });
 });
 
+test("an access may hold an a beside the others, as runc lets it", () => {
+  const read = (access: string) => normaliseDeviceRules([{ allow: false, type: "c", major: 1, minor: 11, access }]);
+  expect(read("rwa")).toEqual(read("rw"));
+  expect(() => read("a")).toThrow("linux.resources.devices[0].access is");
+});
+
 test("version 2 needs no program where everything is allowed", () => {
   expect(allowsEverything(normaliseDeviceRules([{ allow: true }]))).toBeTrue();
   expect(allowsEverything(normaliseDeviceRules([{ allow: true }, { allow: true, type: "c", major: 1 }]))).toBeTrue();
