@@ -29,13 +29,13 @@ export interface Entry {
 
 /**
  * Starts a process in a container, held by all that holds the container's own: user, capabilities and labels as
- * `entry.process` has them, the container's system call filter, cgroup and personality.
+ * `entry.process` has them, the container's system call filter, cgroup, personality and memory policy.
  * @returns when its program runs
  * @throws ExecutionError the program cannot be executed; SystemCallError; CgroupError
  */
 export async function enterContainer(container: RuntimeContainer, entry: Entry): Promise<PlannedProcess> {
   const { target, process, stdio, terminalSocket, preservedDescriptors } = entry;
-  const { seccomp, personality } = container.readSpec().linux ?? {};
+  const { seccomp, personality, memoryPolicy } = container.readSpec().linux ?? {};
   using cgroup = openCgroup(entry.cgroupPath);
   const joinCgroup = cgroup.joinSteps();
   const steps = buildExecPlan({
@@ -51,6 +51,7 @@ export async function enterContainer(container: RuntimeContainer, entry: Entry):
     newKeyring: entry.newKeyring,
     preservedDescriptors,
     personality,
+    memoryPolicy,
     lsm: lsmSupport,
   });
   const preserved = Array.from({ length: preservedDescriptors }, (_, index) => 3 + index);

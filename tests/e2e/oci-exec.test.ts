@@ -92,6 +92,11 @@ describe.skipIf(!canRunBundles)("exec", () => {
       exitCode: 255,
     });
     expect(await exec("c")).toMatchObject({ exitCode: 255 });
+    expect(await exec("--env", "A=b", "--env", "secret", "c", "true")).toEqual({
+      stdout: "",
+      stderr: "gocker: --env needs NAME=VALUE (number 2 of them)\n",
+      exitCode: 255,
+    });
     expect(await exec("nosuch", "true")).toMatchObject({ exitCode: 255 });
   });
 
@@ -105,6 +110,12 @@ describe.skipIf(!canRunBundles)("exec", () => {
     // What comes in executes itself: the stub, which does its steps once more and has nothing that they need.
     expect(await exec("c", "/proc/self/exe", "echo", "hi")).toEqual({ stdout: "", stderr: "", exitCode: 127 });
     expect((await exec("--cwd", "/proc/self/fd/7", "c", "pwd")).exitCode).not.toBe(0);
+  });
+
+  test("gets its memory as the container does", async () => {
+    await sandbox.runDetached("numa", { linux: { memoryPolicy: { mode: "MPOL_BIND", nodes: "0" } } });
+    expect((await exec("numa", "cat", "/proc/self/numa_maps")).stdout).toMatch(/^\w+ bind:0 /);
+    await sandbox.oci(["delete", "--force", "numa"]);
   });
 
   test("descriptors that are handed on, and no others", async () => {
@@ -134,9 +145,8 @@ describe.skipIf(!canRunBundles)("exec", () => {
   test("a container without a pid namespace of its own", async () => {
     const namespaces = [{ type: "mount" }, { type: "ipc" }] as const;
     const own = await sandbox
-      .runDetached("shared", { linux: { namespaces: [...namespaces] }, spec: { hostname: "" } })
+      .runDetached("shared", { linux: { namespaces: [...namespaces] }, spec: { hostname: "other" } })
       .catch(String);
-    // The default specification names the host, which needs a uts namespace.
     expect(own).toContain("hostname: a container without a uts namespace would rename the host");
     const uts = [...namespaces, { type: "uts" }] as const;
     const first = await sandbox.runDetached("shared", { linux: { namespaces: [...uts] } });

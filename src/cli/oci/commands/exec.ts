@@ -107,6 +107,8 @@ function processOf(container: RuntimeContainer, { flags: given, operands }: OciI
   if (own === undefined) throw new InvalidDocumentError("process: the container has none whose settings could be used");
   const { consoleSize: _, ...base } = own;
   const { additionalGids = [] } = own.user;
+  const nameless = given.env.findIndex((entry) => entry.indexOf("=") < 1);
+  if (nameless >= 0) throw new UsageError(`--env needs NAME=VALUE (number ${nameless + 1} of them)`);
   const gids = given["additional-gids"].map((text) => parseUser(text).uid);
   return {
     ...base,
