@@ -1,5 +1,19 @@
 import { statfsSync, statSync } from "node:fs";
-import { AT_FDCWD, NS_GET_NSTYPE, NSFS_MAGIC, O_CLOEXEC, O_RDONLY } from "./constants.ts";
+import {
+  AT_FDCWD,
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWTIME,
+  CLONE_NEWUSER,
+  CLONE_NEWUTS,
+  NS_GET_NSTYPE,
+  NSFS_MAGIC,
+  O_CLOEXEC,
+  O_RDONLY,
+} from "./constants.ts";
 import { systemCallError } from "./errno.ts";
 import { OwnedFd } from "./fd.ts";
 import { libc } from "./libc.ts";
@@ -12,7 +26,17 @@ export interface NamespaceFile {
   readonly isOwn: boolean;
 }
 
-const ownNames = ["user", "net", "ipc", "uts", "cgroup", "time", "pid", "mnt"];
+/** The kinds of namespaces, by their names in /proc/PID/ns. namespaces(7) */
+export const namespaceFlags = {
+  user: CLONE_NEWUSER,
+  net: CLONE_NEWNET,
+  ipc: CLONE_NEWIPC,
+  uts: CLONE_NEWUTS,
+  cgroup: CLONE_NEWCGROUP,
+  time: CLONE_NEWTIME,
+  pid: CLONE_NEWPID,
+  mnt: CLONE_NEWNS,
+} as const;
 
 /**
  * What is at a path of the host. Anything but a namespace is not even opened. ioctl_ns(2), Linux 4.11
@@ -28,7 +52,7 @@ export function namespaceAt(path: string): NamespaceFile | "missing" | undefined
   using file = new OwnedFd(fd);
   const type = libc.ioctl(file.number, NS_GET_NSTYPE, new Uint8Array(0));
   if (type < 0) throw systemCallError("ioctl", { path });
-  const isOwn = ownNames.some((name) => {
+  const isOwn = Object.keys(namespaceFlags).some((name) => {
     const own = statSync(`/proc/self/ns/${name}`, { bigint: true, throwIfNoEntry: false });
     return own?.ino === found.ino && own.dev === found.dev;
   });

@@ -1,36 +1,12 @@
 import { statSync } from "node:fs";
-import {
-  AT_FDCWD,
-  CLONE_NEWCGROUP,
-  CLONE_NEWIPC,
-  CLONE_NEWNET,
-  CLONE_NEWNS,
-  CLONE_NEWPID,
-  CLONE_NEWTIME,
-  CLONE_NEWUSER,
-  CLONE_NEWUTS,
-  O_CLOEXEC,
-  O_DIRECTORY,
-  O_PATH,
-} from "../linux/constants.ts";
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../linux/constants.ts";
 import { systemCallError } from "../linux/errno.ts";
 import { OwnedFd } from "../linux/fd.ts";
 import { libc } from "../linux/libc.ts";
+import { namespaceFlags } from "../linux/namespace.ts";
 import { sendSignal } from "../linux/process.ts";
 import type { JoinTarget } from "./plan/join.ts";
 import type { RuntimeContainer } from "./runtime-container.ts";
-
-/** By the names in /proc/PID/ns. namespaces(7) */
-const flags = {
-  mnt: CLONE_NEWNS,
-  pid: CLONE_NEWPID,
-  net: CLONE_NEWNET,
-  uts: CLONE_NEWUTS,
-  ipc: CLONE_NEWIPC,
-  cgroup: CLONE_NEWCGROUP,
-  user: CLONE_NEWUSER,
-  time: CLONE_NEWTIME,
-} as const;
 
 /** The descriptors of a {@link JoinTarget}, closed together. */
 export interface OpenJoinTarget extends JoinTarget, Disposable {}
@@ -50,7 +26,7 @@ export function openJoinTarget(container: RuntimeContainer): OpenJoinTarget | un
   if (number < 0) throw systemCallError("open", { path: `/proc/${pid}/root` });
   const root = cleanup.use(new OwnedFd(number));
   let namespaces = 0;
-  for (const [name, flag] of Object.entries(flags)) if (isAnother(name, pid)) namespaces |= flag;
+  for (const [name, flag] of Object.entries(namespaceFlags)) if (isAnother(name, pid)) namespaces |= flag;
   // What was read is this process's if it still lives: its number is not used again before that.
   if (!sendSignal(pidfd, 0)) return undefined;
   const owned = cleanup.move();

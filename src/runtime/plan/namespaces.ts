@@ -1,20 +1,14 @@
 import {
   AT_FDCWD,
   CLONE_NEWCGROUP,
-  CLONE_NEWIPC,
-  CLONE_NEWNET,
-  CLONE_NEWNS,
-  CLONE_NEWPID,
   CLONE_NEWTIME,
-  CLONE_NEWUSER,
-  CLONE_NEWUTS,
   CLONE_PARENT,
   O_CLOEXEC,
   O_RDONLY,
   SIGCHLD,
 } from "../../linux/constants.ts";
 import type { Slot } from "../../linux/launch/plan.ts";
-import type { NamespaceFile } from "../../linux/namespace.ts";
+import { type NamespaceFile, namespaceFlags } from "../../linux/namespace.ts";
 import type { Linux, Namespace, NamespaceType } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { PlanBuilder } from "./builder.ts";
@@ -24,14 +18,14 @@ const group = "namespaces";
 
 /** In the order in which they are joined: paths are others once the mount namespace is another. */
 const flagsOfTypes = {
-  user: CLONE_NEWUSER,
-  ipc: CLONE_NEWIPC,
-  uts: CLONE_NEWUTS,
-  network: CLONE_NEWNET,
-  pid: CLONE_NEWPID,
-  cgroup: CLONE_NEWCGROUP,
-  time: CLONE_NEWTIME,
-  mount: CLONE_NEWNS,
+  user: namespaceFlags.user,
+  ipc: namespaceFlags.ipc,
+  uts: namespaceFlags.uts,
+  network: namespaceFlags.net,
+  pid: namespaceFlags.pid,
+  cgroup: namespaceFlags.cgroup,
+  time: namespaceFlags.time,
+  mount: namespaceFlags.mnt,
 } as const satisfies Record<NamespaceType, number>;
 const types = Object.keys(flagsOfTypes) as NamespaceType[];
 
