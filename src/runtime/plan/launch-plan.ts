@@ -7,14 +7,8 @@ import { splitPath } from "../../util/path.ts";
 import type { RootFileSystem } from "../root.ts";
 import { PlanBuilder } from "./builder.ts";
 import { addConsole, addDefaultDevices, addDevices, addNullStdio, directoryOfNull } from "./devices.ts";
-import {
-  addMounts,
-  type BindSources,
-  isInProc,
-  type MadeMounts,
-  type MountFacts,
-  takeSharedSources,
-} from "./mounts.ts";
+import type { BindSources, MadeMounts, MountFacts } from "./mount-context.ts";
+import { addMounts, isInProc, takeSharedSources } from "./mounts.ts";
 import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
 import { addNamespaces, type NamespaceOptions } from "./namespaces.ts";
 import { addLoopback } from "./network.ts";

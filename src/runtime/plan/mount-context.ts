@@ -1,0 +1,35 @@
+import type { Slot } from "../../linux/launch/plan.ts";
+import type { Mount } from "../../oci/runtime-spec.ts";
+import type { CgroupView } from "../cgroup/cgroup.ts";
+import type { TargetKind } from "./builder.ts";
+
+/** What the plan's builder must know of the host, gathered before. */
+export interface MountFacts {
+  /** What a bind mount's source is: its target is made to fit. */
+  sourceKind(source: string): TargetKind;
+  /** Where a path of the container leads by the links of its image, whether anything is there or not. */
+  resolveTarget(path: string): string;
+  /** What a path below /proc or /sys is, in a procfs or sysfs of this kernel; undefined when there is nothing. */
+  kernelPath(path: string): "directory" | "file" | undefined;
+  readonly cgroupView: CgroupView | undefined;
+}
+
+/** A file system that the plan made. */
+export interface MadeMount {
+  readonly type: string;
+  readonly mount: Slot;
+}
+
+/** The file systems that the plan made, by their place in the container: `/proc`, `/dev`, `/dev/pts`. */
+export type MadeMounts = Map<string, MadeMount>;
+
+/** The sources of bind mounts that were taken beforehand. */
+export type BindSources = ReadonlyMap<Mount, Slot>;
+
+/** What mounts are made with. */
+export interface MountContext {
+  readonly facts: MountFacts;
+  /** What is there already; the mounts made are added to it. */
+  readonly made: MadeMounts;
+  readonly sources: BindSources;
+}
