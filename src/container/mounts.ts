@@ -1,4 +1,5 @@
 import type { Mount } from "../oci/runtime-spec.ts";
+import { hintOfProc, replaceableInProc } from "../runtime/proc-mounts.ts";
 import { UsageError } from "../util/errors.ts";
 import type { EtcFilePaths } from "./etc-files.ts";
 import { defaultMounts, writableUnderReadOnlyRoot } from "./linux-defaults.ts";
@@ -45,20 +46,6 @@ export function buildMounts(input: MountsInput): Mount[] {
   return [...keptDefaults(input, taken), ...added.sort(byPlace)];
 }
 
-/** What may be mounted over single files of /proc, as runc has it: facts for programs, which lxcfs and its like give. */
-const replaceableInProc: ReadonlySet<string> = new Set([
-  "/proc/cpuinfo",
-  "/proc/diskstats",
-  "/proc/loadavg",
-  "/proc/meminfo",
-  "/proc/slabinfo",
-  "/proc/stat",
-  "/proc/swaps",
-  "/proc/sys/crypto/fips_enabled",
-  "/proc/sys/kernel/ns_last_pid",
-  "/proc/uptime",
-]);
-
 /**
  * Anything else at /proc or in it would let an image, by a volume, answer for the kernel: gocker writes settings there,
  * and programs believe what they read (CVE-2019-16884, CVE-2025-52881). The host's own /proc may be given.
@@ -67,7 +54,7 @@ function refuseInProc({ destination, source }: Mount): void {
   if (destination !== "/proc" && !destination.startsWith("/proc/")) return;
   if (replaceableInProc.has(destination) || (destination === "/proc" && source === "/proc")) return;
   throw new UsageError(`cannot mount at ${destination}: what /proc says is the kernel's to say`, {
-    hint: `only these files of /proc can be replaced: ${[...replaceableInProc].join(", ")}`,
+    hint: hintOfProc,
   });
 }
 

@@ -79,6 +79,7 @@ export const OPEN_TREE_CLOEXEC = O_CLOEXEC;
 /** ioctl_ns(2), linux/magic.h */
 export const NS_GET_NSTYPE = 0xb703;
 export const NSFS_MAGIC = 0x6e73_6673;
+export const PROC_SUPER_MAGIC = 0x9fa0;
 
 /** File types of stat(2) and mknod(2). */
 export const S_IFMT = 0o170000;

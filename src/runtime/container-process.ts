@@ -1,5 +1,6 @@
-import { statSync } from "node:fs";
+import { statfsSync, statSync } from "node:fs";
 import { lastCapability } from "../linux/capabilities.ts";
+import { PROC_SUPER_MAGIC } from "../linux/constants.ts";
 import { lsmSupport } from "../linux/lsm.ts";
 import { namespaceAt } from "../linux/namespace.ts";
 import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
@@ -47,6 +48,7 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
     facts: {
       sourceKind,
       kernelPath,
+      isProcfs,
       resolveTarget: (path) => options.resolveTarget(path),
       cgroupView: options.cgroup.view(),
       lastCapability: lastCapability(),
@@ -98,6 +100,10 @@ function kernelPath(path: string): "directory" | "file" | undefined {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) return undefined;
   return found.isDirectory() ? "directory" : "file";
+}
+
+function isProcfs(source: string): boolean {
+  return statfsSync(source).type === PROC_SUPER_MAGIC;
 }
 
 function sourceKind(source: string): TargetKind {

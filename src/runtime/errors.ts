@@ -1,4 +1,4 @@
-import { errnos, errnoReason, systemCallError } from "../linux/errno.ts";
+import { type ErrnoName, errnoName, errnos, errnoReason, systemCallError } from "../linux/errno.ts";
 import type { FailedStep, LaunchOutcome } from "../linux/launch/status.ts";
 import { GockerError, type GockerErrorOptions } from "../util/errors.ts";
 import { isExecutableCheck } from "./plan/exec-lookup.ts";
@@ -48,7 +48,8 @@ export function isAttempt({ step }: FailedStep): boolean {
 }
 
 function stepError({ step, errno }: FailedStep): GockerError {
-  return systemCallError(step.syscall, { step: lowerFirst(step.label), path: step.path }, errno);
+  const hint = step.hints?.[errnoName(errno) as ErrnoName];
+  return systemCallError(step.syscall, { step: lowerFirst(step.label), path: step.path, hint }, errno);
 }
 
 /** A label in the middle of a sentence. */

@@ -60,6 +60,11 @@ export class OciSandbox implements AsyncDisposable {
     return this.sandbox.directory;
   }
 
+  /** The root directory of all bundles. */
+  get rootfs(): string {
+    return this.#rootfs;
+  }
+
   /** The directory of a new bundle. */
   bundle({ process, linux, spec }: BundleChange = {}): string {
     const directory = join(this.directory, `bundle-${crypto.randomUUID().slice(0, 8)}`);

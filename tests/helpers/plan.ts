@@ -38,22 +38,26 @@ export function allCapabilitySets(): Capabilities {
   return { bounding: own, effective: own, permitted: own };
 }
 
-/** A plan on a host where every source is a directory and images have no links. */
+/** A host where every source is a directory unless its name ends in `.file`, and images have no links. */
+export const someFacts: LaunchPlanInput["facts"] = {
+  sourceKind: (source) => (source.endsWith(".file") ? "file" : "directory"),
+  isProcfs: (source) => source === "/proc",
+  resolveTarget: (path) => path,
+  kernelPath: (path) => (path.endsWith("kcore") || path.endsWith("keys") ? "file" : "directory"),
+  cgroupView: undefined,
+  lastCapability: 40,
+  lsm: () => ({ apparmor: true, selinux: true }),
+  namespaceAt: undefined,
+};
+
+/** A plan on the host of {@link someFacts}. */
 export function planOf(spec: RuntimeSpec, change: Partial<LaunchPlanInput> = {}): LaunchPlan {
   return buildLaunchPlan({
     id: "c0ffee",
     spec,
     root: directoryRoot,
     joinCgroup: [],
-    facts: {
-      sourceKind: (source) => (source.endsWith(".file") ? "file" : "directory"),
-      resolveTarget: (path) => path,
-      kernelPath: (path) => (path.endsWith("kcore") || path.endsWith("keys") ? "file" : "directory"),
-      cgroupView: undefined,
-      lastCapability: 40,
-      lsm: () => ({ apparmor: true, selinux: true }),
-      namespaceAt: undefined,
-    },
+    facts: someFacts,
     seccomp: undefined,
     nullStdio: [],
     reaper: false,

@@ -60,6 +60,8 @@ export interface Step {
   readonly result?: Slot;
   /** The path (or other object) that the step is about, for error messages. */
   readonly path?: string;
+  /** What to do about an error of the step's, by its name, where its own words do not tell. */
+  readonly hints?: Readonly<Partial<Record<ErrnoName, string>>>;
 }
 
 /** A new slot. */

@@ -31,6 +31,8 @@ export interface TargetOptions {
   readonly create?: boolean;
   /** Where the path leads when it does not exist: a link may point to what is to be made. The path itself unless told. */
   readonly createAt?: string;
+  /** See {@link Step.hints}. */
+  readonly hints?: NonNullable<Step["hints"]>;
 }
 
 /** Collects the steps of a launch plan, in the order in which the child runs them. */
@@ -155,20 +157,21 @@ export class PlanBuilder {
     const open = openInRoot(this.root, parts.join("/"), kind === "directory" ? O_DIRECTORY : 0, options);
     const creation =
       options.create === false ? [] : this.#creationSteps(group, splitPath(options.createAt ?? path), kind, target);
-    if (creation.length === 0 || creation.length > mostSkipped) {
-      this.add({ label: `Find ${path} in the container`, group, syscall: "openat2", args: open, result: target, path });
-      return target;
-    }
-    this.add({
+    const { hints } = options;
+    const find: Step = {
       label: `Find ${path} in the container`,
       group,
       syscall: "openat2",
       args: open,
-      onError: { tolerate: ["ENOENT"] },
-      onSuccess: { skip: creation.length },
       result: target,
       path,
-    });
+      ...(hints !== undefined && { hints }),
+    };
+    if (creation.length === 0 || creation.length > mostSkipped) {
+      this.add(find);
+      return target;
+    }
+    this.add({ ...find, onError: { tolerate: ["ENOENT"] }, onSuccess: { skip: creation.length } });
     for (const step of creation) this.add(step);
     return target;
   }

@@ -25,6 +25,11 @@ export function placeOfTarget(destination: string, facts: MountFacts): string {
 /** File systems whose target must be a real directory: a link there would let an image move them aside. */
 const pinned = new Set(["proc", "sysfs"]);
 
+function hintsOfPinned(type: string) {
+  const hint = `filesystem "${type}" must be mounted on ordinary directory: make one in the image in the link's place`;
+  return { ELOOP: hint, ENOTDIR: hint };
+}
+
 export function addFileSystem(
   builder: PlanBuilder,
   mount: Mount,
@@ -49,7 +54,7 @@ export function addFileSystem(
   });
   if (options.propagation !== 0) addPropagation(builder, destination, slot, options);
   const target = pinned.has(type)
-    ? builder.openTarget(group, destination, "directory", { noSymlinks: true })
+    ? builder.openTarget(group, destination, "directory", { noSymlinks: true, hints: hintsOfPinned(type) })
     : openDirectoryTarget(builder, destination, facts, made);
   builder.attach(label, group, slot, target, destination);
   made.set(destination, { type, mount: slot });

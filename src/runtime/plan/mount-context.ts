@@ -11,6 +11,8 @@ export interface MountFacts {
   resolveTarget(path: string): string;
   /** What a path below /proc or /sys is, in a procfs or sysfs of this kernel; undefined when there is nothing. */
   kernelPath(path: string): "directory" | "file" | undefined;
+  /** Whether a path of the host is in a procfs. */
+  isProcfs(source: string): boolean;
   readonly cgroupView: CgroupView | undefined;
 }
 

@@ -11,10 +11,11 @@ import type { Mount } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
 import { parseMountOptions, type MountOptions } from "../mount-options.ts";
+import { hintOfProc, replaceableInProc } from "../proc-mounts.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { addCgroupMount } from "./cgroup-mounts.ts";
 import { addFileSystem, addPropagation, placeOfTarget } from "./file-systems.ts";
-import type { BindSources, MountContext } from "./mount-context.ts";
+import type { BindSources, MountContext, MountFacts } from "./mount-context.ts";
 
 const group = "file system";
 
@@ -67,11 +68,26 @@ export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], contex
     }
     const destination = `/${splitPath(mount.destination).join("/")}`;
     const options = parseMountOptions(mount.options ?? []);
+    if (isInProc(mount)) refuseInProc(mount, destination, isBind(mount, options), facts);
     if (mount.type === "cgroup" || mount.type === "cgroup2") {
       addCgroupMount(builder, destination, options, facts, made);
     } else if (isBind(mount, options)) {
       addBind(builder, { mount, destination, options, context });
     } else addFileSystem(builder, mount, destination, options, facts, made);
+  });
+}
+
+/**
+ * Anything else at /proc or in it would let who made the mount's source answer for the kernel: gocker writes settings
+ * there, and programs believe what they read (CVE-2019-16884, CVE-2025-52881). runc, checkProcMount
+ */
+function refuseInProc(mount: Mount, destination: string, isOfHost: boolean, facts: MountFacts): void {
+  if (destination === "/proc") {
+    if (!isOfHost && mount.type === "proc") return;
+    if (isOfHost && mount.source !== undefined && facts.isProcfs(mount.source)) return;
+  } else if (isOfHost && replaceableInProc.has(destination)) return;
+  throw new InvalidDocumentError(`mounts: cannot mount at ${destination}: what /proc says is the kernel's to say`, {
+    hint: destination === "/proc" ? "only a procfs can be mounted there" : hintOfProc,
   });
 }
 
@@ -111,8 +127,12 @@ function addBind(builder: PlanBuilder, { mount, destination, options, context }:
       flags: AT_RECURSIVE,
     });
   }
-  const target = builder.openTarget(group, destination, facts.sourceKind(source), {
-    createAt: placeOfTarget(destination, facts),
-  });
+  const createAt = placeOfTarget(destination, facts);
+  const target = builder.openTarget(
+    group,
+    destination,
+    facts.sourceKind(source),
+    isInProc(mount) ? { noSymlinks: true } : { createAt },
+  );
   builder.attach(`Mount ${source} at ${destination}`, group, tree, target, destination);
 }

@@ -66,3 +66,16 @@ test("another step that failed is told by its words, its path and its error", ()
   expect(error?.message).toBe("mount proc at /proc: move_mount /proc: operation not permitted (EPERM)");
   expect(error).toMatchObject({ syscall: "move_mount", path: "/proc", errnoName: "EPERM" });
 });
+
+test("what a step says to do about an error comes with it", () => {
+  const step: Step = {
+    label: "Find /proc",
+    group: "file system",
+    syscall: "openat2",
+    args: [],
+    hints: { ELOOP: "make a directory there" },
+  };
+  const hintOf = (name: ErrnoName) => launchError({ reported: [], fatal: { step, errno: errnos[name] } }, "tool")?.hint;
+  expect(hintOf("ELOOP")).toBe("make a directory there");
+  expect(hintOf("ENOENT")).toBeUndefined();
+});

@@ -12,6 +12,7 @@ import {
   overlayRoot,
   planOf,
   planText,
+  someFacts,
   someFilter,
 } from "../../../helpers/plan.ts";
 
@@ -56,13 +57,10 @@ const joinCgroup: LaunchPlanInput["joinCgroup"] = [
 ];
 const v2 = {
   facts: {
-    sourceKind: (source: string) => (source.endsWith(".file") ? ("file" as const) : ("directory" as const)),
-    resolveTarget: (path: string) => path,
+    ...someFacts,
     kernelPath: (path: string) => (path.endsWith("kcore") ? ("file" as const) : ("directory" as const)),
     cgroupView: { type: "v2" as const },
-    lastCapability: 40,
     lsm: () => ({ apparmor: false, selinux: false }),
-    namespaceAt: undefined,
   },
 };
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { encodePlan } from "../../../../src/linux/launch/encode.ts";
 import type { Device, Linux, Mount, Process } from "../../../../src/oci/runtime-spec.ts";
 import type { LaunchPlan, LaunchPlanInput } from "../../../../src/runtime/plan/launch-plan.ts";
-import { callsOf, minimalSpec, planOf, planText } from "../../../helpers/plan.ts";
+import { callsOf, minimalSpec, planOf, planText, someFacts } from "../../../helpers/plan.ts";
 
 function withMounts(
   mounts: Mount[],
@@ -18,18 +18,7 @@ function stepsFor(plan: LaunchPlan, pattern: RegExp): string[] {
 }
 
 function resolving(links: Record<string, string>): Partial<LaunchPlanInput> {
-  const { facts } = {
-    facts: {
-      sourceKind: (source: string) => (source.endsWith(".file") ? ("file" as const) : ("directory" as const)),
-      resolveTarget: (path: string) => links[path] ?? path,
-      kernelPath: () => undefined,
-      cgroupView: undefined,
-      lastCapability: 40,
-      lsm: () => ({ apparmor: false, selinux: false }),
-      namespaceAt: undefined,
-    },
-  };
-  return { facts };
+  return { facts: { ...someFacts, resolveTarget: (path: string) => links[path] ?? path } };
 }
 
 const bind = (destination: string, ...options: string[]): Mount => ({
@@ -143,6 +132,36 @@ describe("paths of the container", () => {
     for (const place of ["proc", "sys"]) {
       expect(stepsFor(plan, new RegExp(`^openat2\\(‹root›, "${place}"`))[0]).toContain("RESOLVE_NO_SYMLINKS");
     }
+  });
+});
+
+describe("/proc", () => {
+  const proc: Mount = { destination: "/proc", type: "proc", source: "proc" };
+
+  test.each<[string, Mount]>([
+    ["a tmpfs", { destination: "/proc", type: "tmpfs", source: "tmpfs" }],
+    ["a directory", bind("/proc")],
+    ["a directory, by another way", bind("/dev/../proc/.")],
+    ["a procfs by its type alone", { ...bind("/proc"), type: "proc" }],
+    ["a file that is written by gocker", bind("/proc/sys/kernel/hostname")],
+    ["a process's directory", bind("/proc/self")],
+    ["a file system in it", { destination: "/proc/cpuinfo", type: "tmpfs", source: "tmpfs" }],
+  ])("is not replaced by %s", (_, mount) => {
+    expect(() => withMounts([proc, mount])).toThrow(/cannot mount at \/proc.*the kernel's to say/);
+  });
+
+  test("may be another procfs, at the very place", () => {
+    const plan = withMounts([{ ...bind("/proc"), source: "/proc" }]);
+    const [find] = stepsFor(plan, /^openat2\(‹root›, "proc"/);
+    expect(find).toContain("RESOLVE_NO_SYMLINKS");
+    expect(stepsFor(plan, /^move_mount/).at(-1)).toBe(
+      'move_mount(‹/proc›, "", ‹/proc›, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)',
+    );
+  });
+
+  test("may say something else of what lxcfs knows, where no link leads", () => {
+    const plan = withMounts([{ ...bind("/proc/cpuinfo"), source: "/lxcfs/cpuinfo.file" }, proc]);
+    expect(stepsFor(plan, /^openat2\(‹root›, "proc\/cpuinfo"/)[0]).toContain("RESOLVE_NO_SYMLINKS");
   });
 });
 

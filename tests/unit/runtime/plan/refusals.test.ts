@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Linux, Namespace, NamespaceType, Process, RuntimeSpec } from "../../../../src/oci/runtime-spec.ts";
 import type { LaunchPlanInput } from "../../../../src/runtime/plan/launch-plan.ts";
 import { InvalidDocumentError } from "../../../../src/util/errors.ts";
-import { minimalSpec, planOf } from "../../../helpers/plan.ts";
+import { minimalSpec, planOf, someFacts } from "../../../helpers/plan.ts";
 
 function namespaces(...types: NamespaceType[]): Namespace[] {
   return ["mount" as const, ...types].map((type) => ({ type }));
@@ -151,15 +151,7 @@ const hostChanges: (Refusal & { readonly namespace?: NamespaceType })[] = [
     what: "the options of its cgroup2 mount",
     spec: { mounts: [{ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup" }] },
     input: {
-      facts: {
-        sourceKind: () => "directory",
-        resolveTarget: (path) => path,
-        kernelPath: () => "directory",
-        cgroupView: { type: "v2" },
-        lastCapability: 40,
-        lsm: () => ({ apparmor: false, selinux: false }),
-        namespaceAt: undefined,
-      },
+      facts: { ...someFacts, cgroupView: { type: "v2" } },
     },
     namespace: "cgroup",
     message: "linux.namespaces: a cgroup mount needs a cgroup namespace",
