@@ -76,6 +76,9 @@ export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 export const OPEN_TREE_CLONE = 1;
 export const OPEN_TREE_CLOEXEC = O_CLOEXEC;
 
+/** statx(2) */
+export const STATX_MODE = 2;
+
 /** ioctl_ns(2), linux/magic.h */
 export const NS_GET_NSTYPE = 0xb703;
 export const NSFS_MAGIC = 0x6e73_6673;

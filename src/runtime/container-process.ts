@@ -1,6 +1,7 @@
-import { statfsSync, statSync } from "node:fs";
+import { fstatSync, statfsSync, statSync } from "node:fs";
+import { openDirectory, openInDirectory } from "../linux/at.ts";
 import { lastCapability } from "../linux/capabilities.ts";
-import { PROC_SUPER_MAGIC } from "../linux/constants.ts";
+import { O_CLOEXEC, O_DIRECTORY, O_PATH, PROC_SUPER_MAGIC } from "../linux/constants.ts";
 import { lsmSupport } from "../linux/lsm.ts";
 import { namespaceAt } from "../linux/namespace.ts";
 import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
@@ -49,6 +50,7 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
       sourceKind,
       kernelPath,
       isProcfs,
+      modeAt: (path) => modeAt(options.root, path),
       resolveTarget: (path) => options.resolveTarget(path),
       cgroupView: options.cgroup.view(),
       lastCapability: lastCapability(),
@@ -100,6 +102,14 @@ function kernelPath(path: string): "directory" | "file" | undefined {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) return undefined;
   return found.isDirectory() ? "directory" : "file";
+}
+
+/** What an overlay shows is known when it is mounted. */
+function modeAt(root: RootFileSystem, path: string): number | undefined {
+  if (root.kind === "overlay") return undefined;
+  using directory = openDirectory(root.path);
+  using found = openInDirectory(directory.number, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return found === undefined ? undefined : fstatSync(found.number).mode & 0o7777;
 }
 
 function isProcfs(source: string): boolean {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defaultRuntimeSpec } from "../../src/oci/default-runtime-spec.ts";
 import type { Mount } from "../../src/oci/runtime-spec.ts";
@@ -68,6 +68,45 @@ describe.skipIf(!canRunBundles)("oci mounts", () => {
       const { stderr, exitCode } = await run("echo started", [], { spec: { root: { path: rootfs } } });
       expect(stderr).toContain('filesystem "proc" must be mounted on ordinary directory');
       expect(exitCode).not.toBe(0);
+    });
+  });
+
+  describe("a tmpfs", () => {
+    const tmpfs = (destination: string, ...options: string[]): Mount => ({
+      destination,
+      type: "tmpfs",
+      source: "tmpfs",
+      options,
+    });
+
+    test("has the mode of the directory that it covers, unless it has its own", async () => {
+      mkdirSync(join(oci.rootfs, "covered"));
+      chmodSync(join(oci.rootfs, "covered"), 0o2710);
+      const mode = (mount: Mount) => output(`stat -c %a ${mount.destination}`, [mount]);
+      expect(await mode(tmpfs("/covered"))).toBe("2710\n");
+      expect(await mode(tmpfs("/covered", "ro"))).toBe("2710\n");
+      expect(await mode(tmpfs("/covered", "mode=1500"))).toBe("1500\n");
+      expect(await mode(tmpfs("/not/there"))).toBe("1777\n");
+      expect(statSync(join(oci.rootfs, "not/there")).mode & 0o7777).toBe(0o755);
+    });
+
+    test("has the mode of the directory in an earlier mount", async () => {
+      const source = directory();
+      mkdirSync(join(source, "inner"));
+      chmodSync(join(source, "inner"), 0o750);
+      const mounts = [{ destination: "/volume", source, options: ["bind"] }, tmpfs("/volume/inner", "ro")];
+      expect(
+        await output("stat -c %a /volume/inner; touch /volume/inner/x 2>/dev/null || echo read-only", mounts),
+      ).toBe("750\nread-only\n");
+    });
+
+    test("that is read-only has places for the mounts in it", async () => {
+      const source = directory();
+      writeFileSync(join(source, "file"), "here");
+      const mounts = [tmpfs("/sealed", "ro"), { destination: "/sealed/a/b", source, options: ["bind"] }];
+      expect(await output("cat /sealed/a/b/file; touch /sealed/x 2>/dev/null || echo read-only", mounts)).toBe(
+        "hereread-only\n",
+      );
     });
   });
 });

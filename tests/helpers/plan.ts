@@ -41,6 +41,7 @@ export function allCapabilitySets(): Capabilities {
 /** A host where every source is a directory unless its name ends in `.file`, and images have no links. */
 export const someFacts: LaunchPlanInput["facts"] = {
   sourceKind: (source) => (source.endsWith(".file") ? "file" : "directory"),
+  modeAt: () => undefined,
   isProcfs: (source) => source === "/proc",
   resolveTarget: (path) => path,
   kernelPath: (path) => (path.endsWith("kcore") || path.endsWith("keys") ? "file" : "directory"),

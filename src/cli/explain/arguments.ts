@@ -112,6 +112,7 @@ const signatures: Partial<Record<SyscallName, readonly Show[]>> = {
   fsopen: [plain, bits(names.fsopenFlags)],
   fsconfig: [plain, oneOf(names.fsconfigCommands)],
   fsmount: [plain, bits(names.fsmountFlags), bits(names.mountAttributes)],
+  statx: [directory, plain, bits(names.atFlags), bits(names.statxFields)],
   open_tree: [directory, plain, bits(names.openTreeFlags)],
   move_mount: [directory, plain, directory, plain, bits(names.moveMountFlags)],
   mount_setattr: [directory, plain, bits(names.atFlags), structure(mountAttr)],

@@ -76,6 +76,7 @@ export const mountAttributes: Names = named(
 export const propagations: Names = named("MS_PRIVATE", "MS_SLAVE", "MS_SHARED", "MS_UNBINDABLE");
 export const moveMountFlags: Names = named("MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUNT_T_EMPTY_PATH");
 export const openTreeFlags: Names = [...named("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC"), ...atFlags];
+export const statxFields: Names = named("STATX_MODE");
 export const fsopenFlags: Names = named("FSOPEN_CLOEXEC");
 export const fsmountFlags: Names = named("FSMOUNT_CLOEXEC");
 export const fsconfigCommands: Names = [

@@ -192,7 +192,8 @@ function writeNumber({ words }: PlanMemory, offset: number, value: number): void
 function slotAddress(memory: PlanMemory, slot: Slot): number {
   let address = memory.slots.get(slot);
   if (address === undefined) {
-    address = memory.base + memory.reserve(8);
+    const { field } = slot;
+    address = field === undefined ? memory.base + memory.reserve(8) : placeOnce(memory, field.bytes) + field.offset;
     memory.slots.set(slot, address);
   }
   return address;

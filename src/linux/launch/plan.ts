@@ -11,6 +11,8 @@ export type StepGroup = "namespaces" | "cgroup" | "file system" | "devices" | "s
 export interface Slot {
   readonly kind: "slot";
   readonly name: string;
+  /** The slot is a place in bytes that a system call fills: see {@link fieldOf}. */
+  readonly field?: { readonly bytes: Uint8Array; readonly offset: number };
 }
 
 /** An array of 64-bit words in the child's memory, such as argv: texts, bytes and nested arrays become addresses. */
@@ -67,6 +69,14 @@ export interface Step {
 /** A new slot. */
 export function slot(name: string): Slot {
   return { kind: "slot", name };
+}
+
+/**
+ * The eight bytes at `offset` of what a system call has written, as an argument of a later one. The kernel cuts it to the
+ * argument's type: of a `umode_t`, the lowest two bytes count.
+ */
+export function fieldOf(name: string, bytes: Uint8Array, offset: number): Slot {
+  return { kind: "slot", name, field: { bytes, offset } };
 }
 
 /** Stands for the number of the descriptor on which the launch is reported. */

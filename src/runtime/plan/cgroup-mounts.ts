@@ -2,7 +2,7 @@ import { AT_FDCWD, MOUNT_ATTR_RDONLY, MS_PRIVATE, OPEN_TREE_CLOEXEC, OPEN_TREE_C
 import type { MountOptions } from "../mount-options.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { openDirectoryTarget } from "./file-systems.ts";
-import type { MadeMounts, MountFacts } from "./mount-context.ts";
+import type { MountContext } from "./mount-context.ts";
 
 const group = "file system";
 
@@ -10,8 +10,7 @@ export function addCgroupMount(
   builder: PlanBuilder,
   destination: string,
   options: MountOptions,
-  facts: MountFacts,
-  made: MadeMounts,
+  { facts, made }: MountContext,
 ): void {
   const view = facts.cgroupView;
   if (view === undefined) return;

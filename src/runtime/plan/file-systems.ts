@@ -1,11 +1,11 @@
-import { AT_RECURSIVE, MOUNT_ATTR_RDONLY } from "../../linux/constants.ts";
-import type { Slot } from "../../linux/launch/plan.ts";
+import { AT_EMPTY_PATH, AT_RECURSIVE, MOUNT_ATTR_RDONLY, O_DIRECTORY, STATX_MODE } from "../../linux/constants.ts";
+import { fieldOf, type Slot } from "../../linux/launch/plan.ts";
 import type { Mount } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
 import type { MountOptions } from "../mount-options.ts";
-import type { PlanBuilder } from "./builder.ts";
-import type { MadeMounts, MountFacts } from "./mount-context.ts";
+import { openInRoot, type PlanBuilder } from "./builder.ts";
+import type { MadeMounts, MountContext, MountFacts, SealedMount } from "./mount-context.ts";
 
 const group = "file system";
 
@@ -30,34 +30,120 @@ function hintsOfPinned(type: string) {
   return { ELOOP: hint, ENOTDIR: hint };
 }
 
+/**
+ * A new file system of the mount's type, at its place.
+ * @throws InvalidDocumentError for a mount without a type
+ */
 export function addFileSystem(
   builder: PlanBuilder,
   mount: Mount,
   destination: string,
   options: MountOptions,
-  facts: MountFacts,
-  made: MadeMounts,
+  context: MountContext,
 ): void {
   const { type } = mount;
   if (type === undefined) throw new InvalidDocumentError(`mounts: the mount at ${destination} needs a type`);
-  // A new file system has nothing below it.
-  const attributes = options.set | options.recursiveSet;
-  const readOnly = (attributes & MOUNT_ATTR_RDONLY) !== 0;
   const label = `Mount ${type} at ${destination}`;
-  const slot = builder.newFileSystem({
-    label,
-    group,
-    type,
-    source: mount.source,
-    options: readOnly ? [...options.data, "ro"] : options.data,
-    attributes,
-  });
+  const slot =
+    type === "tmpfs"
+      ? newTmpfs(builder, mount, destination, options, context)
+      : builder.newFileSystem({
+          label,
+          group,
+          type,
+          source: mount.source,
+          options: isReadOnly(options) ? [...options.data, "ro"] : options.data,
+          attributes: attributesOf(options),
+        });
   if (options.propagation !== 0) addPropagation(builder, destination, slot, options);
   const target = pinned.has(type)
     ? builder.openTarget(group, destination, "directory", { noSymlinks: true, hints: hintsOfPinned(type) })
-    : openDirectoryTarget(builder, destination, facts, made);
+    : openDirectoryTarget(builder, destination, context.facts, context.made);
   builder.attach(label, group, slot, target, destination);
-  made.set(destination, { type, mount: slot });
+  context.made.set(destination, { type, mount: slot });
+}
+
+/** A new file system has nothing below it. */
+function attributesOf(options: MountOptions): number {
+  return options.set | options.recursiveSet;
+}
+
+function isReadOnly(options: MountOptions): boolean {
+  return (attributesOf(options) & MOUNT_ATTR_RDONLY) !== 0;
+}
+
+/**
+ * A tmpfs. Without a mode of its own it has that of the directory that it covers, as runc and crun have it, and 1777 where
+ * there is none. One that is to be read-only becomes so at last: devices, and places for later mounts, are made in it.
+ */
+function newTmpfs(
+  builder: PlanBuilder,
+  mount: Mount,
+  destination: string,
+  options: MountOptions,
+  context: MountContext,
+): Slot {
+  const data = [...options.data];
+  const ownMode = data.some((option) => option.startsWith("mode="));
+  const isHidden = !ownMode && isBelowEarlier(mount, destination, context);
+  const mode = ownMode || isHidden ? undefined : context.facts.modeAt(destination);
+  if (mode !== undefined) data.push(`mode=${mode.toString(8)}`);
+  const slot = builder.newFileSystem({
+    label: `Mount tmpfs at ${destination}`,
+    group,
+    type: "tmpfs",
+    source: mount.source,
+    options: data,
+    attributes: attributesOf(options) & ~MOUNT_ATTR_RDONLY,
+  });
+  if (!ownMode && mode === undefined) addModeOfPlace(builder, destination, slot);
+  if (isReadOnly(options)) context.sealed.push({ destination, mount: slot });
+  return slot;
+}
+
+/** Whether a mount's place is in what an earlier one has brought, as far as the image's links tell. */
+function isBelowEarlier(mount: Mount, destination: string, { order, facts }: MountContext): boolean {
+  const place = facts.resolveTarget(destination);
+  return order.slice(0, order.indexOf(mount)).some((earlier) => {
+    const names = splitPath(facts.resolveTarget(earlier.destination));
+    return `${place}/`.startsWith(`/${names.map((name) => `${name}/`).join("")}`);
+  });
+}
+
+const statxSize = 256;
+const offsetOfMode = 28;
+
+function addModeOfPlace(builder: PlanBuilder, destination: string, mount: Slot): void {
+  const place = builder.addFor(`directory at ${destination}`, {
+    label: `Look for a directory at ${destination}`,
+    group,
+    syscall: "openat2",
+    args: openInRoot(builder.root, splitPath(destination).join("/") || ".", O_DIRECTORY),
+    onError: { tolerate: ["ENOENT"], skip: 2 },
+    path: destination,
+  });
+  const found = new Uint8Array(statxSize);
+  builder.add({
+    label: "Look up its mode",
+    group,
+    syscall: "statx",
+    args: [place, "", AT_EMPTY_PATH, STATX_MODE, found],
+    path: destination,
+  });
+  builder.add({
+    label: "Give the tmpfs the same",
+    group,
+    syscall: "fchmodat",
+    args: [mount, ".", fieldOf("its mode", found, offsetOfMode)],
+    path: destination,
+  });
+}
+
+/** Makes those mounts read-only that are to be. */
+export function sealMounts(builder: PlanBuilder, sealed: readonly SealedMount[]): void {
+  for (const { destination, mount } of sealed) {
+    builder.setMountAttributes({ label: `Make ${destination} read-only`, group, mount, set: MOUNT_ATTR_RDONLY });
+  }
 }
 
 /** The directory of a mount point; where the plan knows more of the place than its path, with fewer steps. */

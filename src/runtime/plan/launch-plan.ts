@@ -7,7 +7,8 @@ import { splitPath } from "../../util/path.ts";
 import type { RootFileSystem } from "../root.ts";
 import { PlanBuilder } from "./builder.ts";
 import { addConsole, addDefaultDevices, addDevices, addNullStdio, directoryOfNull } from "./devices.ts";
-import type { BindSources, MadeMounts, MountFacts } from "./mount-context.ts";
+import { sealMounts } from "./file-systems.ts";
+import type { BindSources, MadeMounts, MountContext, MountFacts } from "./mount-context.ts";
 import { addMounts, isInProc, takeSharedSources } from "./mounts.ts";
 import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
 import { addNamespaces, type NamespaceOptions } from "./namespaces.ts";
@@ -152,25 +153,19 @@ function addFileSystems(builder: PlanBuilder, input: LaunchPlanInput, sources: B
   const made: MadeMounts = new Map();
   // Devices come right after /dev, so that a mount over one of them finds it.
   const devIndex = mounts.findLastIndex((mount) => mount.destination === "/dev");
-  const devMount = mounts[devIndex];
-  // One that is to be read-only becomes so when its devices are there.
-  const isReadOnly = devMount?.type === "tmpfs" && devMount.options?.includes("ro") === true;
-  if (isReadOnly)
-    mounts[devIndex] = { ...devMount, options: devMount.options?.filter((option) => option !== "ro") ?? [] };
-  addMounts(builder, mounts.slice(0, devIndex + 1), { facts, made, sources });
+  const context: MountContext = { facts, made, sources, order: [...mounts, ...all.filter(isInProc)], sealed: [] };
+  addMounts(builder, mounts.slice(0, devIndex + 1), context);
   const dev = made.get("/dev")?.mount;
   if (dev !== undefined) addDefaultDevices(builder, dev, own);
   // A directory of the host's at /dev has its own devices, and any made there would be made on the host.
   const isForeign = devIndex >= 0 && dev === undefined;
   addDevices(builder, isForeign ? own.filter(({ path }) => splitPath(path)[0] !== "dev") : own, dev);
-  addMounts(builder, mounts.slice(devIndex + 1), { facts, made, sources });
-  addMounts(builder, all.filter(isInProc), { facts, made, sources });
+  addMounts(builder, mounts.slice(devIndex + 1), context);
+  addMounts(builder, all.filter(isInProc), context);
   if (input.nullStdio.length > 0) addNullStdio(builder, directoryOfNull(builder, dev), input.nullStdio);
   if (process.terminal === true) addTerminalSteps(builder, input, dev, made.get("/dev/pts")?.mount);
-  if (isReadOnly && dev !== undefined) {
-    builder.setMountAttributes({ label: "Make /dev read-only", group: "devices", mount: dev, set: MOUNT_ATTR_RDONLY });
-  }
   const directory = openWorkingDirectory(builder, process.cwd, (path) => facts.resolveTarget(path));
+  sealMounts(builder, context.sealed);
   return { directory, made };
 }
 

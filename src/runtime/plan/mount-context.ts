@@ -11,6 +11,11 @@ export interface MountFacts {
   resolveTarget(path: string): string;
   /** What a path below /proc or /sys is, in a procfs or sysfs of this kernel; undefined when there is nothing. */
   kernelPath(path: string): "directory" | "file" | undefined;
+  /**
+   * The permissions of what the container's root directory has at a path, by the links in it. Undefined when nothing is
+   * there, and when only the running plan can tell.
+   */
+  modeAt(path: string): number | undefined;
   /** Whether a path of the host is in a procfs. */
   isProcfs(source: string): boolean;
   readonly cgroupView: CgroupView | undefined;
@@ -28,10 +33,20 @@ export type MadeMounts = Map<string, MadeMount>;
 /** The sources of bind mounts that were taken beforehand. */
 export type BindSources = ReadonlyMap<Mount, Slot>;
 
+/** A mount that is to be read-only and is not yet. */
+export interface SealedMount {
+  readonly destination: string;
+  readonly mount: Slot;
+}
+
 /** What mounts are made with. */
 export interface MountContext {
   readonly facts: MountFacts;
   /** What is there already; the mounts made are added to it. */
   readonly made: MadeMounts;
   readonly sources: BindSources;
+  /** All mounts, in the order in which they are made. */
+  readonly order: readonly Mount[];
+  /** Mounts that become read-only when everything is in its place: see {@link sealMounts}. */
+  readonly sealed: SealedMount[];
 }

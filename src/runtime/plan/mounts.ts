@@ -61,7 +61,7 @@ function takeSource(builder: PlanBuilder, { source, destination }: Mount, { bind
  * @throws InvalidDocumentError for a mount that breaks the specification's rules
  */
 export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], context: MountContext): void {
-  const { facts, made } = context;
+  const { facts } = context;
   mounts.forEach((mount, index) => {
     if (!mount.destination.startsWith("/")) {
       throw new InvalidDocumentError(`mounts[${index}].destination: ${mount.destination} is not absolute`);
@@ -70,10 +70,10 @@ export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], contex
     const options = parseMountOptions(mount.options ?? []);
     if (isInProc(mount)) refuseInProc(mount, destination, isBind(mount, options), facts);
     if (mount.type === "cgroup" || mount.type === "cgroup2") {
-      addCgroupMount(builder, destination, options, facts, made);
+      addCgroupMount(builder, destination, options, context);
     } else if (isBind(mount, options)) {
       addBind(builder, { mount, destination, options, context });
-    } else addFileSystem(builder, mount, destination, options, facts, made);
+    } else addFileSystem(builder, mount, destination, options, context);
   });
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { errnos } from "../../../../src/linux/errno.ts";
 import { encodePlan, timesMarker } from "../../../../src/linux/launch/encode.ts";
-import { slot, type Step, words } from "../../../../src/linux/launch/plan.ts";
+import { fieldOf, slot, type Step, words } from "../../../../src/linux/launch/plan.ts";
 import { syscallNumber } from "../../../../src/linux/syscalls.ts";
 
 const base = 0x2000_0000;
@@ -211,4 +211,13 @@ describe("timed plans", () => {
     expect(memory.stepAt(BigInt(memory.step(3).at))).toBe(steps[1]);
     expect(memory.stepAt(BigInt(memory.step(5).at))).toBeUndefined();
   });
+});
+
+test("a field of bytes that a step fills is where it is in them", () => {
+  const filled = new Uint8Array(48);
+  const memory = new Memory([step({ args: [3, filled] }), step({ args: [4, fieldOf("a field", filled, 28)] })]);
+  const start = memory.pointer(memory.step(0).argument(1));
+  expect(memory.pointer(memory.step(1).argument(1))).toBe(start + 28);
+  expect(memory.step(0).indirect).toBe(0);
+  expect(memory.step(1).indirect).toBe(0b10);
 });

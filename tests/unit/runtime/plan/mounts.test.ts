@@ -167,14 +167,69 @@ describe("/proc", () => {
 
 describe("new file systems", () => {
   test("are read-only themselves when their mount is", () => {
-    const plan = withMounts([{ destination: "/t", type: "tmpfs", source: "t", options: ["rro", "size=1m", "noexec"] }]);
+    const plan = withMounts([{ destination: "/m", type: "mqueue", source: "m", options: ["rro", "noexec"] }]);
     expect(stepsFor(plan, /^fsconfig/)).toEqual([
-      'fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "source", "t")',
-      'fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "size", "1m")',
-      'fsconfig(‹tmpfs context›, FSCONFIG_SET_FLAG, "ro")',
-      "fsconfig(‹tmpfs context›, FSCONFIG_CMD_CREATE)",
+      'fsconfig(‹mqueue context›, FSCONFIG_SET_STRING, "source", "m")',
+      'fsconfig(‹mqueue context›, FSCONFIG_SET_FLAG, "ro")',
+      "fsconfig(‹mqueue context›, FSCONFIG_CMD_CREATE)",
     ]);
     expect(stepsFor(plan, /^fsmount/)[0]).toContain("MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOEXEC");
+  });
+});
+
+describe("a tmpfs", () => {
+  const tmpfs = (destination: string, ...options: string[]): Mount => ({
+    destination,
+    type: "tmpfs",
+    source: "t",
+    options,
+  });
+  const modes: Partial<LaunchPlanInput> = { facts: { ...someFacts, modeAt: () => 0o1750 } };
+  const linkToData = (path: string) => path.replace(/^\/link/, "/data");
+
+  test("that is read-only becomes so when all mounts are made, which may lie in it", () => {
+    const calls = callsOf(withMounts([tmpfs("/t", "ro", "noexec", "mode=755"), bind("/t/data")]));
+    const sealed = calls.indexOf('mount_setattr(‹tmpfs mount›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)');
+    expect(sealed).toBeGreaterThan(calls.findIndex((call) => call.startsWith("move_mount(‹/srv/data›")));
+    expect(calls.filter((call) => call.startsWith("fsmount"))).toEqual([
+      "fsmount(‹tmpfs context›, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOEXEC) → tmpfs mount",
+    ]);
+    expect(calls.join("\n")).not.toContain('FSCONFIG_SET_FLAG, "ro"');
+  });
+
+  test("has the mode of the directory that it covers", () => {
+    const plan = withMounts([tmpfs("/t", "size=1m")], { input: modes });
+    expect(stepsFor(plan, /SET_STRING/)).toContain('fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "mode", "1750")');
+    expect(stepsFor(plan, /^(statx|fchmodat)/)).toEqual([]);
+  });
+
+  test("has its own mode when it has one", () => {
+    const plan = withMounts([tmpfs("/t", "mode=700")], { input: modes });
+    expect(stepsFor(plan, /"mode"/)).toEqual(['fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "mode", "700")']);
+    expect(stepsFor(plan, /^(statx|fchmodat)/)).toEqual([]);
+  });
+
+  test("takes the mode of what an earlier mount has there", () => {
+    const input = { facts: { ...someFacts, modeAt: () => 0o1750, resolveTarget: linkToData } };
+    for (const mounts of [
+      [bind("/data"), tmpfs("/data/t")],
+      [bind("/data"), tmpfs("/link/t")],
+      [bind("/"), tmpfs("/t")],
+    ]) {
+      const plan = withMounts(mounts, { input });
+      const path = mounts[1]?.destination.slice(1);
+      expect(planText(plan)).toContain(
+        [
+          `# Look for a directory at /${path}`,
+          `openat2(‹root›, "${path}", {flags=O_PATH|O_DIRECTORY|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → directory at /${path}`,
+          "  tolerates ENOENT, skips 2",
+          "# Look up its mode",
+          `statx(‹directory at /${path}›, "", AT_EMPTY_PATH, STATX_MODE, `,
+        ].join("\n"),
+      );
+      expect(stepsFor(plan, /^fchmodat/)).toEqual(['fchmodat(‹tmpfs mount›, ".", ‹its mode›)']);
+      expect(stepsFor(plan, /"mode"/)).toEqual([]);
+    }
   });
 });
 
