@@ -25,11 +25,20 @@ export interface MountOptions {
   /** The same, for the mount and everything below it. */
   recursiveSet: number;
   recursiveClear: number;
-  /** MS_SHARED and its like, 0 for none. */
-  propagation: number;
-  recursivePropagation: boolean;
+  /** How mounts below it spread, one after the other: shared with a new group that is a slave of another's takes two. */
+  propagations: Propagation[];
+  /** What is mounted at the place is changed. */
+  remount?: true;
   /** What the file system itself understands: `size=64m`. */
   data: string[];
+}
+
+/** One of `private`, `rshared` and their like. mount_namespaces(7) */
+export interface Propagation {
+  /** MS_SHARED and its like. */
+  readonly type: number;
+  /** The mounts below it too. */
+  readonly recursive: boolean;
 }
 
 /** Attributes by option name: what is set, and what is cleared first. OCI runtime specification, config.md, "Linux mount options". */
@@ -67,13 +76,15 @@ const empty = new Set(
 );
 
 /** Options of the specification that are no mount's, but work that the runtime is to do. */
-const unsupported = new Set(["idmap", "ridmap", "remount", "tmpcopyup"]);
+const unsupported = new Set(["idmap", "ridmap", "tmpcopyup"]);
 
 /** The option words that are the mount's, and not the file system's: for `features`. */
 export function mountOptionNames(): string[] {
   const recursive = Object.keys(attributes).map((name) => `r${name}`);
   const spread = Object.keys(propagations).flatMap((name) => [name, `r${name}`]);
-  return [...new Set([...Object.keys(attributes), ...recursive, ...spread, ...empty, "bind", "rbind"])].sort();
+  return [
+    ...new Set([...Object.keys(attributes), ...recursive, ...spread, ...empty, "bind", "rbind", "remount"]),
+  ].sort();
 }
 
 /**
@@ -86,8 +97,7 @@ export function parseMountOptions(words: readonly string[]): MountOptions {
     clear: 0,
     recursiveSet: 0,
     recursiveClear: 0,
-    propagation: 0,
-    recursivePropagation: false,
+    propagations: [],
     data: [],
   };
   for (const word of words) {
@@ -95,7 +105,9 @@ export function parseMountOptions(words: readonly string[]): MountOptions {
     const recursive = word.startsWith("r") ? attributes[word.slice(1)] : undefined;
     const shared = propagations[word] ?? propagations[word.slice(1)];
     if (unsupported.has(word)) throw new InvalidDocumentError(`the mount option ${word} is not supported yet`);
-    if (word === "bind" || word === "rbind") options.bind = word;
+    if (word === "remount") options.remount = true;
+    else if (word === "rbind") options.bind = word;
+    else if (word === "bind") options.bind ??= word;
     else if (own !== undefined) {
       options.set = (options.set & ~(own[0] | own[1])) | own[0];
       options.clear = (options.clear & ~own[0]) | own[1];
@@ -103,8 +115,7 @@ export function parseMountOptions(words: readonly string[]): MountOptions {
       options.recursiveSet = (options.recursiveSet & ~(recursive[0] | recursive[1])) | recursive[0];
       options.recursiveClear = (options.recursiveClear & ~recursive[0]) | recursive[1];
     } else if (shared !== undefined && (word in propagations || word.startsWith("r"))) {
-      options.propagation = shared;
-      options.recursivePropagation = word.startsWith("r");
+      options.propagations.push({ type: shared, recursive: !(word in propagations) });
     } else if (!empty.has(word)) options.data.push(word);
   }
   return options;

@@ -109,4 +109,84 @@ describe.skipIf(!canRunBundles)("oci mounts", () => {
       );
     });
   });
+
+  /** The lines of /proc/self/mountinfo, by their places: attributes of the mount, how it spreads, options of the file system. */
+  async function mountinfo(mounts: Mount[], change: BundleChange = {}) {
+    const text = await output("cat /proc/self/mountinfo", mounts, change);
+    return new Map(
+      text
+        .trim()
+        .split("\n")
+        .map((line) => {
+          const [own = "", file = ""] = line.split(" - ");
+          const [, , , , place = "", attributes = "", ...spread] = own.split(" ");
+          return [place, { attributes: attributes.split(","), spread, options: file.split(" ")[2] ?? "" }] as const;
+        }),
+    );
+  }
+
+  describe("bind mounts", () => {
+    test("keep what their source is restricted by", async () => {
+      mkdirSync(join(oci.rootfs, "restricted"));
+      const found = await mountinfo([
+        { destination: "/restricted", type: "tmpfs", source: "t", options: ["nosuid", "nodev", "noexec", "noatime"] },
+        { destination: "/mnt", source: join(oci.rootfs, "restricted"), options: ["bind", "ro"] },
+      ]);
+      expect(found.get("/mnt")?.attributes).toEqual(["ro", "nosuid", "nodev", "noexec", "noatime"]);
+    });
+
+    test("change with all that is below them when that is asked for", async () => {
+      const below = async (...options: string[]) => {
+        const found = await mountinfo([{ destination: "/mnt", source: "/sys", options: ["rbind", ...options] }]);
+        expect(found.get("/mnt")?.attributes).toContain("ro");
+        const places = [...found].filter(([place]) => place.startsWith("/mnt/"));
+        expect(places.length).toBeGreaterThan(0);
+        return places.map(([, { attributes }]) => attributes);
+      };
+      for (const attributes of await below("rro", "rnoatime")) {
+        expect(attributes).toContain("ro");
+        expect(attributes).toContain("noatime");
+      }
+      expect((await below("ro")).some((attributes) => attributes.includes("rw"))).toBe(true);
+    });
+
+    test("spread as asked for, also in two ways", async () => {
+      const source = directory();
+      const mount = (destination: string, ...options: string[]) => ({ destination, source, options });
+      const found = await mountinfo([
+        mount("/a", "bind"),
+        mount("/b", "bind", "private", "shared"),
+        { destination: "/c", type: "tmpfs", source: "tmpfs", options: ["mode=755", "shared"] },
+        mount("/d", "bind", "unbindable"),
+      ]);
+      expect(found.get("/a")?.spread).toEqual([]);
+      expect(found.get("/b")?.spread).toEqual([expect.stringMatching(/^shared:/)]);
+      expect(found.get("/c")?.spread).toEqual([expect.stringMatching(/^shared:/)]);
+      expect(found.get("/d")?.spread).toEqual(["unbindable"]);
+    });
+  });
+
+  describe("remount", () => {
+    test("changes what is mounted there already", async () => {
+      const source = directory();
+      const found = await mountinfo([
+        { destination: "/a", source, options: ["bind", "nodev"] },
+        { destination: "/a", source, options: ["bind", "remount", "ro"] },
+        { destination: "/b", type: "tmpfs", source: "tmpfs", options: ["size=1m"] },
+        { destination: "/b", type: "tmpfs", source: "tmpfs", options: ["remount", "size=2m", "noexec"] },
+      ]);
+      expect(found.get("/a")?.attributes).toEqual(["ro", "nodev", "relatime"]);
+      expect(found.get("/b")?.attributes).toEqual(["rw", "noexec", "relatime"]);
+      expect(found.get("/b")?.options).toContain("size=2048k");
+    });
+
+    test("needs a mount", async () => {
+      const { stderr, exitCode } = await run("echo started", [
+        { destination: "/etc", options: ["remount", "bind", "ro"] },
+      ]);
+      expect(stderr).toContain("/etc");
+      expect(stderr).toContain("invalid argument");
+      expect(exitCode).not.toBe(0);
+    });
+  });
 });

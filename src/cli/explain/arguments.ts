@@ -111,6 +111,7 @@ const signatures: Partial<Record<SyscallName, readonly Show[]>> = {
   umount2: [plain, bits(names.unmountFlags)],
   fsopen: [plain, bits(names.fsopenFlags)],
   fsconfig: [plain, oneOf(names.fsconfigCommands)],
+  fspick: [directory, plain, bits(names.fspickFlags)],
   fsmount: [plain, bits(names.fsmountFlags), bits(names.mountAttributes)],
   statx: [directory, plain, bits(names.atFlags), bits(names.statxFields)],
   open_tree: [directory, plain, bits(names.openTreeFlags)],

@@ -78,6 +78,7 @@ export const moveMountFlags: Names = named("MOVE_MOUNT_F_EMPTY_PATH", "MOVE_MOUN
 export const openTreeFlags: Names = [...named("OPEN_TREE_CLONE", "OPEN_TREE_CLOEXEC"), ...atFlags];
 export const statxFields: Names = named("STATX_MODE");
 export const fsopenFlags: Names = named("FSOPEN_CLOEXEC");
+export const fspickFlags: Names = named("FSPICK_CLOEXEC", "FSPICK_EMPTY_PATH");
 export const fsmountFlags: Names = named("FSMOUNT_CLOEXEC");
 export const fsconfigCommands: Names = [
   ...named("FSCONFIG_SET_FLAG", "FSCONFIG_SET_STRING"),
@@ -85,8 +86,7 @@ export const fsconfigCommands: Names = [
   [3, "FSCONFIG_SET_PATH"],
   [4, "FSCONFIG_SET_PATH_EMPTY"],
   [5, "FSCONFIG_SET_FD"],
-  ...named("FSCONFIG_CMD_CREATE"),
-  [7, "FSCONFIG_CMD_RECONFIGURE"],
+  ...named("FSCONFIG_CMD_CREATE", "FSCONFIG_CMD_RECONFIGURE"),
 ];
 
 export const fileTypes: Names = named("S_IFREG", "S_IFDIR", "S_IFLNK", "S_IFCHR", "S_IFBLK", "S_IFIFO");

@@ -75,14 +75,7 @@ export class PlanBuilder {
       args: [type, FSOPEN_CLOEXEC],
     });
     const options = input.source === undefined ? input.options : [`source=${input.source}`, ...input.options];
-    for (const option of options) {
-      const equals = option.indexOf("=");
-      const args =
-        equals < 0
-          ? [context, FSCONFIG_SET_FLAG, option, 0, 0]
-          : [context, FSCONFIG_SET_STRING, option.slice(0, equals), option.slice(equals + 1), 0];
-      this.add({ label: `${label}: set ${option}`, group, syscall: "fsconfig", args });
-    }
+    for (const option of options) this.setFileSystemOption(label, group, context, option);
     this.add({
       label: `${label}: create it`,
       group,
@@ -98,6 +91,16 @@ export class PlanBuilder {
       result,
     });
     return result;
+  }
+
+  /** @param option `key=value`, or `key` alone for a flag; the step's label ends with it. fsconfig(2) */
+  setFileSystemOption(label: string, group: StepGroup, context: Slot, option: string): void {
+    const equals = option.indexOf("=");
+    const args =
+      equals < 0
+        ? [context, FSCONFIG_SET_FLAG, option, 0, 0]
+        : [context, FSCONFIG_SET_STRING, option.slice(0, equals), option.slice(equals + 1), 0];
+    this.add({ label: `${label}: set ${option}`, group, syscall: "fsconfig", args });
   }
 
   /** Puts a mount that is nowhere yet over what `target` is. move_mount(2) */
@@ -121,6 +124,7 @@ export class PlanBuilder {
     readonly propagation?: number;
     /** AT_RECURSIVE, or 0. */
     readonly flags?: number;
+    readonly hints?: NonNullable<Step["hints"]>;
   }): void {
     this.add({
       label: input.label,
@@ -133,6 +137,7 @@ export class PlanBuilder {
         mountAttributes(input.set ?? 0, input.clear ?? 0, input.propagation ?? 0),
         mountAttributesSize,
       ],
+      ...(input.hints !== undefined && { hints: input.hints }),
     });
   }
 

@@ -3,7 +3,7 @@ import { fieldOf, type Slot } from "../../linux/launch/plan.ts";
 import type { Mount } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
-import type { MountOptions } from "../mount-options.ts";
+import type { MountOptions, Propagation } from "../mount-options.ts";
 import { openInRoot, type PlanBuilder } from "./builder.ts";
 import type { MadeMounts, MountContext, MountFacts, SealedMount } from "./mount-context.ts";
 
@@ -55,7 +55,7 @@ export function addFileSystem(
           options: isReadOnly(options) ? [...options.data, "ro"] : options.data,
           attributes: attributesOf(options),
         });
-  if (options.propagation !== 0) addPropagation(builder, destination, slot, options);
+  addPropagations(builder, destination, slot, options.propagations);
   const target = pinned.has(type)
     ? builder.openTarget(group, destination, "directory", { noSymlinks: true, hints: hintsOfPinned(type) })
     : openDirectoryTarget(builder, destination, context.facts, context.made);
@@ -168,12 +168,49 @@ export function openDirectoryTarget(
   );
 }
 
-export function addPropagation(builder: PlanBuilder, destination: string, mount: Slot, options: MountOptions): void {
-  builder.setMountAttributes({
-    label: `Set how mounts below ${destination} spread`,
-    group,
-    mount,
-    propagation: options.propagation,
-    flags: options.recursivePropagation ? AT_RECURSIVE : 0,
-  });
+export function addPropagations(
+  builder: PlanBuilder,
+  destination: string,
+  mount: Slot,
+  propagations: readonly Propagation[],
+): void {
+  for (const { type, recursive } of propagations) {
+    builder.setMountAttributes({
+      label: `Set how mounts below ${destination} spread`,
+      group,
+      mount,
+      propagation: type,
+      flags: recursive ? AT_RECURSIVE : 0,
+    });
+  }
+}
+
+const hintsOfLocked = { EPERM: "a mount of a less privileged namespace keeps its restrictions" };
+
+/**
+ * Changes a mount's attributes as its options say; what they do not name stays as it is, and so does what is locked.
+ * mount_setattr(2)
+ */
+export function addAttributes(builder: PlanBuilder, destination: string, mount: Slot, options: MountOptions): void {
+  if (options.set !== 0 || options.clear !== 0) {
+    builder.setMountAttributes({
+      label: `Set the attributes of ${destination}`,
+      group,
+      mount,
+      set: options.set,
+      clear: options.clear,
+      hints: hintsOfLocked,
+    });
+  }
+  if (options.recursiveSet !== 0 || options.recursiveClear !== 0) {
+    builder.setMountAttributes({
+      label: `Set the attributes of ${destination} and of all below`,
+      group,
+      mount,
+      set: options.recursiveSet,
+      clear: options.recursiveClear,
+      flags: AT_RECURSIVE,
+      hints: hintsOfLocked,
+    });
+  }
 }

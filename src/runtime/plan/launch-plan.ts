@@ -15,7 +15,7 @@ import { addNamespaces, type NamespaceOptions } from "./namespaces.ts";
 import { addLoopback } from "./network.ts";
 import { addEarlyDeathSignal, addOomScore, openWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
-import { addPivotSteps, addPropagationStep, addRootPropagation, addRootSteps } from "./root-file-system.ts";
+import { addPivotSteps, addPropagationStep, addRootPropagation, addRootSteps, isCutOff } from "./root-file-system.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
 import { addMaskedPaths, addReadonlyPaths, addSysctls, type PathKinds } from "./security.ts";
 import { checkAffinity } from "./scheduler.ts";
@@ -95,7 +95,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   // Device nodes and mount points get exactly the modes that are asked for.
   builder.add({ label: "Let modes be as given", group: "file system", syscall: "umask", args: [0] });
 
-  const sources = takeSharedSources(builder, spec.mounts ?? []);
+  const sources = takeSharedSources(builder, spec.mounts ?? [], isCutOff(linux.rootfsPropagation));
   addPropagationStep(builder, linux.rootfsPropagation);
   addRootSteps(builder, input.root);
   const fileSystems = addFileSystems(builder, input, sources);

@@ -3,6 +3,7 @@ import {
   AT_RECURSIVE,
   MS_PRIVATE,
   MS_SHARED,
+  MS_SLAVE,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from "../../linux/constants.ts";
@@ -14,7 +15,8 @@ import { parseMountOptions, type MountOptions } from "../mount-options.ts";
 import { hintOfProc, replaceableInProc } from "../proc-mounts.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { addCgroupMount } from "./cgroup-mounts.ts";
-import { addFileSystem, addPropagation, placeOfTarget } from "./file-systems.ts";
+import { addAttributes, addFileSystem, addPropagations, placeOfTarget } from "./file-systems.ts";
+import { addRemount } from "./remounts.ts";
 import type { BindSources, MountContext, MountFacts } from "./mount-context.ts";
 
 const group = "file system";
@@ -25,15 +27,18 @@ export function isInProc(mount: Mount): boolean {
 }
 
 /**
- * Takes the sources of those bind mounts that are to be shared with the host, before the container's mounts are cut off
- * from it: copies share what their originals share. mount_namespaces(7)
+ * Takes the sources of those bind mounts that are to have to do with the host's mounts, before the container's are cut
+ * off from them: copies share what their originals share. mount_namespaces(7)
+ * @param isCutOff nothing that the host mounts later comes to the container either
  */
-export function takeSharedSources(builder: PlanBuilder, mounts: readonly Mount[]): BindSources {
+export function takeSharedSources(builder: PlanBuilder, mounts: readonly Mount[], isCutOff: boolean): BindSources {
   const taken = new Map<Mount, Slot>();
   for (const mount of mounts) {
     const options = parseMountOptions(mount.options ?? []);
-    if (options.propagation === MS_SHARED && isBind(mount, options))
+    if (options.remount === true || !isBind(mount, options)) continue;
+    if (options.propagations.some(({ type }) => type === MS_SHARED || (isCutOff && type === MS_SLAVE))) {
       taken.set(mount, takeSource(builder, mount, options));
+    }
   }
   return taken;
 }
@@ -68,6 +73,10 @@ export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], contex
     }
     const destination = `/${splitPath(mount.destination).join("/")}`;
     const options = parseMountOptions(mount.options ?? []);
+    if (options.remount === true) {
+      addRemount(builder, destination, options, context);
+      return;
+    }
     if (isInProc(mount)) refuseInProc(mount, destination, isBind(mount, options), facts);
     if (mount.type === "cgroup" || mount.type === "cgroup2") {
       addCgroupMount(builder, destination, options, context);
@@ -102,31 +111,10 @@ function addBind(builder: PlanBuilder, { mount, destination, options, context }:
   const { facts, sources } = context;
   const tree = sources.get(mount) ?? takeSource(builder, mount, options);
   const source = mount.source as string;
-  addPropagation(builder, destination, tree, {
-    ...options,
-    propagation: options.propagation === 0 ? MS_PRIVATE : options.propagation,
-    recursivePropagation: options.propagation === 0 || options.recursivePropagation,
-  });
-  // A clone keeps what the host locked: attributes are only added to those that the source has.
-  if (options.set !== 0 || options.clear !== 0) {
-    builder.setMountAttributes({
-      label: `Set the attributes of ${destination}`,
-      group,
-      mount: tree,
-      set: options.set,
-      clear: options.clear,
-    });
-  }
-  if (options.recursiveSet !== 0 || options.recursiveClear !== 0) {
-    builder.setMountAttributes({
-      label: `Set the attributes of ${destination} and of all below`,
-      group,
-      mount: tree,
-      set: options.recursiveSet,
-      clear: options.recursiveClear,
-      flags: AT_RECURSIVE,
-    });
-  }
+  const isolated = [{ type: MS_PRIVATE, recursive: true }];
+  addPropagations(builder, destination, tree, options.propagations.length === 0 ? isolated : options.propagations);
+  // A clone keeps what its source has, and what the host locked.
+  addAttributes(builder, destination, tree, options);
   const createAt = placeOfTarget(destination, facts);
   const target = builder.openTarget(
     group,

@@ -37,14 +37,18 @@ const propagations: Record<string, number> = {
  * @param propagation `linux.rootfsPropagation`: what the root directory itself is to be comes later
  */
 export function addPropagationStep(builder: PlanBuilder, propagation: string | undefined): void {
-  const isPrivate = (propagationOf(propagation) & MS_PRIVATE) !== 0;
   builder.add({
     label: "Keep mounts of the container from showing on the host",
     group,
     syscall: "mount",
-    args: [0, "/", 0, MS_REC | (isPrivate ? MS_PRIVATE : MS_SLAVE), 0],
+    args: [0, "/", 0, MS_REC | (isCutOff(propagation) ? MS_PRIVATE : MS_SLAVE), 0],
     path: "/",
   });
+}
+
+/** Whether the host's mounts have no way into the container's. @throws InvalidDocumentError */
+export function isCutOff(propagation: string | undefined): boolean {
+  return (propagationOf(propagation) & MS_PRIVATE) !== 0;
 }
 
 /** @throws InvalidDocumentError for a `linux.rootfsPropagation` that does not exist */

@@ -22,8 +22,7 @@ const nothing: MountOptions = {
   clear: 0,
   recursiveSet: 0,
   recursiveClear: 0,
-  propagation: 0,
-  recursivePropagation: false,
+  propagations: [],
   data: [],
 };
 
@@ -63,14 +62,27 @@ describe("the specification's options", () => {
     ["shared", MS_SHARED],
     ["slave", MS_SLAVE],
     ["unbindable", MS_UNBINDABLE],
-  ])("%s and r%s are propagations", (option, propagation) => {
-    expect(parseMountOptions([option])).toEqual({ ...nothing, propagation });
-    expect(parseMountOptions([`r${option}`])).toEqual({ ...nothing, propagation, recursivePropagation: true });
+  ])("%s and r%s are propagations", (option, type) => {
+    const one = { ...nothing, propagations: [{ type, recursive: false }] };
+    expect(parseMountOptions([option])).toEqual(one);
+    expect(parseMountOptions([`r${option}`])).toEqual({ ...nothing, propagations: [{ type, recursive: true }] });
   });
 
   test("bind and rbind", () => {
     expect(parseMountOptions(["bind"])).toEqual({ ...nothing, bind: "bind" });
     expect(parseMountOptions(["rbind"])).toEqual({ ...nothing, bind: "rbind" });
+    // The mounts below come too, whatever the order.
+    expect(parseMountOptions(["rbind", "bind"])).toEqual({ ...nothing, bind: "rbind" });
+    expect(parseMountOptions(["bind", "rbind"])).toEqual({ ...nothing, bind: "rbind" });
+  });
+
+  test("remount", () => {
+    expect(parseMountOptions(["bind", "remount", "ro"])).toEqual({
+      ...nothing,
+      bind: "bind",
+      remount: true,
+      set: MOUNT_ATTR_RDONLY,
+    });
   });
 
   test.each(["defaults", "async", "silent", "loud", "iversion", "noiversion", "nomand", "nolazytime"])(
@@ -84,7 +96,7 @@ describe("the specification's options", () => {
     expect(parseMountOptions([option])).toEqual({ ...nothing, data: [option] });
   });
 
-  test.each(["idmap", "ridmap", "remount", "tmpcopyup"])("%s is refused", (option) => {
+  test.each(["idmap", "ridmap", "tmpcopyup"])("%s is refused", (option) => {
     expect(() => parseMountOptions(["ro", option])).toThrow(InvalidDocumentError);
   });
 });
@@ -106,8 +118,11 @@ test("the last of options that contradict each other wins", () => {
     // mount_setattr(2) takes all of these bits together.
     clear: MOUNT_ATTR__ATIME,
   });
-  expect(parseMountOptions(["shared", "rprivate"])).toMatchObject({
-    propagation: MS_PRIVATE,
-    recursivePropagation: true,
-  });
+});
+
+test("propagations are set one after the other", () => {
+  expect(parseMountOptions(["rslave", "shared"]).propagations).toEqual([
+    { type: MS_SLAVE, recursive: true },
+    { type: MS_SHARED, recursive: false },
+  ]);
 });

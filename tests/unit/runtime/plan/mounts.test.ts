@@ -61,6 +61,24 @@ describe("bind mounts", () => {
     expect(calls.filter((call) => call.includes('"/srv/shared"'))).toHaveLength(1);
   });
 
+  test("that are slaves of the host are taken before only where the container is cut off from it completely", () => {
+    const taken = (rootfsPropagation: string) => {
+      const linux = { namespaces: [{ type: "mount" as const }], rootfsPropagation };
+      const calls = callsOf(withMounts([bind("/data", "rslave")], { linux }));
+      const cut = calls.findIndex((call) => call.startsWith("mount(0"));
+      return calls.findIndex((call) => call.startsWith('open_tree(AT_FDCWD, "/srv/data"')) - cut;
+    };
+    expect(taken("private")).toBeLessThan(0);
+    expect(taken("rslave")).toBeGreaterThan(0);
+  });
+
+  test("spread as their options say, one after the other", () => {
+    expect(stepsFor(withMounts([bind("/data", "rslave", "shared")]), /propagation=/)).toEqual([
+      `mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=MS_SLAVE}, 32)`,
+      `mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH, {propagation=MS_SHARED}, 32)`,
+    ]);
+  });
+
   test("find a place for a file, or make an empty one", () => {
     const file = { ...bind("/etc/app/config"), source: "/srv/config.file" };
     const text = planText(withMounts([file]));
@@ -230,6 +248,42 @@ describe("a tmpfs", () => {
       expect(stepsFor(plan, /^fchmodat/)).toEqual(['fchmodat(‹tmpfs mount›, ".", ‹its mode›)']);
       expect(stepsFor(plan, /"mode"/)).toEqual([]);
     }
+  });
+});
+
+describe("remount", () => {
+  const remount = (...options: string[]): Mount => ({ destination: "/t", options: ["remount", ...options] });
+  const tmpfs: Mount = { destination: "/t", type: "tmpfs", source: "t", options: ["mode=755"] };
+  const after = (mounts: Mount[]) => {
+    const calls = callsOf(withMounts(mounts));
+    const last = calls.findLastIndex((call) => call.startsWith("move_mount"));
+    return calls.slice(last + 1, calls.indexOf("fchdir(‹root›)") - 1);
+  };
+  const find = 'openat2(‹root›, "t", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → /t';
+
+  test("changes the mount that is there", () => {
+    expect(after([bind("/t"), remount("bind", "ro", "rnosuid", "shared")])).toEqual([
+      find,
+      'mount_setattr(‹/t›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
+      'mount_setattr(‹/t›, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=MOUNT_ATTR_NOSUID}, 32)',
+      'mount_setattr(‹/t›, "", AT_EMPTY_PATH, {propagation=MS_SHARED}, 32)',
+    ]);
+  });
+
+  test("changes a file system that the plan has made", () => {
+    expect(after([tmpfs, remount("size=2m", "ro")])).toEqual([
+      find,
+      'fspick(‹tmpfs mount›, "", FSPICK_CLOEXEC|FSPICK_EMPTY_PATH) → tmpfs context',
+      'fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "size", "2m")',
+      "fsconfig(‹tmpfs context›, FSCONFIG_CMD_RECONFIGURE)",
+      'mount_setattr(‹/t›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
+    ]);
+  });
+
+  test("never changes a file system of the host's", () => {
+    expect(() => withMounts([bind("/t"), remount("commit=30")])).toThrow(
+      "mounts: commit=30 cannot be changed at /t: no file system of the container's own is there",
+    );
   });
 });
 
