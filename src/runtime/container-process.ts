@@ -47,7 +47,7 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
     root: options.root,
     joinCgroup: options.cgroup.joinSteps(),
     facts: {
-      sourceKind,
+      sourceKind: (source) => (isInRoot(options.root, source) ? undefined : sourceKind(source)),
       kernelPath,
       isProcfs,
       modeAt: (path) => modeAt(options.root, path),
@@ -114,6 +114,11 @@ function modeAt(root: RootFileSystem, path: string): number | undefined {
 
 function isProcfs(source: string): boolean {
   return statfsSync(source).type === PROC_SUPER_MAGIC;
+}
+
+/** By its words, as the root directory of a bundle is known by its path without links. */
+function isInRoot(root: RootFileSystem, source: string): boolean {
+  return root.kind === "directory" && source.startsWith(`${root.path}/`);
 }
 
 function sourceKind(source: string): TargetKind {

@@ -150,6 +150,21 @@ describe.skipIf(!canRunBundles)("oci mounts", () => {
       expect((await below("ro")).some((attributes) => attributes.includes("rw"))).toBe(true);
     });
 
+    test("may be of what earlier mounts have brought", async () => {
+      const source = directory();
+      mkdirSync(join(source, "inner"));
+      writeFileSync(join(source, "inner/file"), "found\n");
+      const inContainer = (path: string) => join(oci.rootfs, path);
+      const mounts = [
+        { destination: "/first", source, options: ["bind"] },
+        { destination: "/second/directory", source: inContainer("first/inner"), options: ["bind"] },
+        { destination: "/second/file", source: inContainer("first/inner/file"), options: ["bind"] },
+      ];
+      expect(await output("cat /second/directory/file /second/file", mounts)).toBe("found\nfound\n");
+      const { stderr } = await run("echo started", [{ ...mounts[1], source: inContainer("nothing") } as Mount]);
+      expect(stderr).toContain("no such file or directory");
+    });
+
     test("spread as asked for, also in two ways", async () => {
       const source = directory();
       const mount = (destination: string, ...options: string[]) => ({ destination, source, options });

@@ -31,6 +31,8 @@ export interface TargetOptions {
   readonly create?: boolean;
   /** Where the path leads when it does not exist: a link may point to what is to be made. The path itself unless told. */
   readonly createAt?: string;
+  /** Where the target is kept, when the caller has a slot for it. */
+  readonly result?: Slot;
   /** See {@link Step.hints}. */
   readonly hints?: NonNullable<Step["hints"]>;
 }
@@ -39,7 +41,11 @@ export interface TargetOptions {
 export class PlanBuilder {
   readonly steps: Step[] = [];
   /** The container's root directory, once a step has opened it. */
-  readonly root: Slot = slot("root");
+  readonly root: Slot;
+
+  constructor(root: Slot = slot("root")) {
+    this.root = root;
+  }
 
   add(step: Step): void {
     this.steps.push(step);
@@ -147,7 +153,7 @@ export class PlanBuilder {
    * openat2(2), Linux 5.6
    */
   openTarget(group: StepGroup, path: string, kind: TargetKind, options: TargetOptions = {}): Slot {
-    const target = slot(path);
+    const target = options.result ?? slot(path);
     const parts = splitPath(path);
     if (parts.length === 0) {
       this.add({
@@ -179,6 +185,35 @@ export class PlanBuilder {
     this.add({ ...find, onError: { tolerate: ["ENOENT"] }, onSuccess: { skip: creation.length } });
     for (const step of creation) this.add(step);
     return target;
+  }
+
+  /** As {@link openTarget}, for a place that is to fit a mount which only the running plan has seen. */
+  openTargetFor(group: StepGroup, mount: Slot, path: string, options: TargetOptions): Slot {
+    const result = slot(path);
+    const [asDirectory, asFile] = (["directory", "file"] as const).map((kind) => {
+      const branch = new PlanBuilder(this.root);
+      branch.openTarget(group, path, kind, { ...options, result });
+      return branch.steps;
+    }) as [Step[], Step[]];
+    const directory = this.addFor("directory to mount", {
+      label: `Look whether what comes to ${path} is a directory`,
+      group,
+      syscall: "openat",
+      args: [mount, ".", O_PATH | O_DIRECTORY | O_CLOEXEC],
+      onError: { tolerate: ["ENOTDIR"], skip: asDirectory.length + 1 },
+      path,
+    });
+    for (const step of asDirectory) this.add(step);
+    this.add({
+      label: "It is one",
+      group,
+      syscall: "close",
+      args: [directory],
+      onSuccess: { skip: asFile.length },
+      path,
+    });
+    for (const step of asFile) this.add(step);
+    return result;
   }
 
   /** Each directory on the way is made in its parent, by name alone: mkdirat does not follow a link in the last place. */

@@ -5,8 +5,11 @@ import type { TargetKind } from "./builder.ts";
 
 /** What the plan's builder must know of the host, gathered before. */
 export interface MountFacts {
-  /** What a bind mount's source is: its target is made to fit. */
-  sourceKind(source: string): TargetKind;
+  /**
+   * What a bind mount's source is: its target is made to fit. Undefined for one in the container's root directory, where
+   * earlier mounts may have brought it.
+   */
+  sourceKind(source: string): TargetKind | undefined;
   /** Where a path of the container leads by the links of its image, whether anything is there or not. */
   resolveTarget(path: string): string;
   /** What a path below /proc or /sys is, in a procfs or sysfs of this kernel; undefined when there is nothing. */

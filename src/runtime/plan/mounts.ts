@@ -115,12 +115,11 @@ function addBind(builder: PlanBuilder, { mount, destination, options, context }:
   addPropagations(builder, destination, tree, options.propagations.length === 0 ? isolated : options.propagations);
   // A clone keeps what its source has, and what the host locked.
   addAttributes(builder, destination, tree, options);
-  const createAt = placeOfTarget(destination, facts);
-  const target = builder.openTarget(
-    group,
-    destination,
-    facts.sourceKind(source),
-    isInProc(mount) ? { noSymlinks: true } : { createAt },
-  );
+  const place = isInProc(mount) ? { noSymlinks: true } : { createAt: placeOfTarget(destination, facts) };
+  const kind = facts.sourceKind(source);
+  const target =
+    kind === undefined
+      ? builder.openTargetFor(group, tree, destination, place)
+      : builder.openTarget(group, destination, kind, place);
   builder.attach(`Mount ${source} at ${destination}`, group, tree, target, destination);
 }

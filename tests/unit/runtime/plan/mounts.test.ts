@@ -96,6 +96,36 @@ describe("bind mounts", () => {
     expect(text).toContain("# Close /etc/app/config\nclose(‹new /etc/app/config›)");
   });
 
+  test("of what earlier mounts may have brought have a place that fits what it is", () => {
+    const facts = { ...someFacts, sourceKind: () => undefined };
+    const text = planText(withMounts([bind("/b")], { input: { facts } }));
+    expect(text).toContain(
+      [
+        "# Look whether what comes to /b is a directory",
+        'openat(‹/srv/data›, ".", O_PATH|O_DIRECTORY|O_CLOEXEC) → directory to mount',
+        "  tolerates ENOTDIR, skips 4",
+        "# Find /b in the container",
+      ].join("\n"),
+    );
+    expect(text).toContain(
+      [
+        "# It is one",
+        "close(‹directory to mount›)",
+        "  skips 4 on success",
+        "# Find /b in the container",
+        'openat2(‹root›, "b", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → /b',
+        "  tolerates ENOENT",
+        "  skips 3 on success",
+        "# Make the file /b",
+      ].join("\n"),
+    );
+    for (const depth of [60, 120]) {
+      const { steps } = withMounts([bind("/b".repeat(depth))], { input: { facts } });
+      const options = { architecture: "x86_64", base: 0x2000_0000, statusFd: 3, timed: true } as const;
+      expect(() => encodePlan(steps, options)).not.toThrow();
+    }
+  });
+
   test("with a dangling link of the image at their target are made where it points to", () => {
     const plan = withMounts([bind("/etc/data")], { input: resolving({ "/etc/data": "/run/data" }) });
     expect(stepsFor(plan, /^mkdirat/)).toEqual(['mkdirat(‹root›, "run", 0755)', 'mkdirat(‹/etc/data›, "data", 0755)']);
