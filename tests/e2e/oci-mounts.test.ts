@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defaultRuntimeSpec } from "../../src/oci/default-runtime-spec.ts";
 import type { Mount } from "../../src/oci/runtime-spec.ts";
@@ -165,6 +165,23 @@ describe.skipIf(!canRunBundles)("oci mounts", () => {
       expect(stderr).toContain("no such file or directory");
     });
 
+    test("may take the place of the root directory", async () => {
+      const source = directory();
+      cpSync(oci.rootfs, source, { recursive: true, verbatimSymlinks: true });
+      writeFileSync(join(source, "which"), "the other one\n");
+      const mounts: Mount[] = [
+        { destination: "/", source, options: ["bind"] },
+        ...(defaultRuntimeSpec({ cgroupNamespace: false }).mounts ?? []),
+        { destination: "/t", type: "tmpfs", source: "t", options: ["mode=700"] },
+      ];
+      const script = "cat /which; stat -c %a /t; test -e /dev/null && ls /proc/self/fd | wc -l; touch /x 2>&1";
+      const { stdout, exitCode } = await run(script, [], {
+        spec: { root: { path: oci.rootfs, readonly: true }, mounts },
+      });
+      expect(stdout).toBe("the other one\n700\n4\ntouch: /x: Read-only file system\n");
+      expect(exitCode).toBe(1);
+    });
+
     test("spread as asked for, also in two ways", async () => {
       const source = directory();
       const mount = (destination: string, ...options: string[]) => ({ destination, source, options });
@@ -178,6 +195,28 @@ describe.skipIf(!canRunBundles)("oci mounts", () => {
       expect(found.get("/b")?.spread).toEqual([expect.stringMatching(/^shared:/)]);
       expect(found.get("/c")?.spread).toEqual([expect.stringMatching(/^shared:/)]);
       expect(found.get("/d")?.spread).toEqual(["unbindable"]);
+    });
+  });
+
+  describe("places", () => {
+    test("that are missing are made, where the links of the image lead", async () => {
+      const source = directory();
+      writeFileSync(join(source, "hosts"), "127.0.0.1 here\n");
+      symlinkSync("/places/foo/bar", join(oci.rootfs, "jump"));
+      symlinkSync("/jump/baz/hosts", join(oci.rootfs, "etc/hosts"));
+      symlinkSync("../places/directory", join(oci.rootfs, "etc/conf"));
+      const mounts = [
+        { destination: "/etc/hosts", source: join(source, "hosts"), options: ["bind", "ro"] },
+        { destination: "/etc/conf", source, options: ["bind", "ro"] },
+        { destination: "/etc/conf2/a", type: "tmpfs", source: "t", options: ["ro"] },
+      ];
+      const found = await mountinfo(mounts);
+      expect([...found.keys()].filter((place) => /^\/(etc|places)/.test(place))).toEqual([
+        "/places/foo/bar/baz/hosts",
+        "/places/directory",
+        "/etc/conf2/a",
+      ]);
+      expect(readFileSync(join(oci.rootfs, "places/foo/bar/baz/hosts"), "utf8")).toBe("");
     });
   });
 

@@ -1,5 +1,6 @@
 import {
   AT_EMPTY_PATH,
+  F_DUPFD_CLOEXEC,
   FSCONFIG_CMD_CREATE,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
@@ -116,6 +117,20 @@ export class PlanBuilder {
       group,
       syscall: "move_mount",
       args: [mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
+      path,
+    });
+  }
+
+  /** As {@link attach}, for one of the container's mounts: what covers the root directory is it from then on. */
+  mount(label: string, group: StepGroup, mount: Slot, target: Slot, path: string): void {
+    this.attach(label, group, mount, target, path);
+    if (path !== "/") return;
+    this.add({
+      label: "Take it as the root directory",
+      group,
+      syscall: "fcntl",
+      args: [mount, F_DUPFD_CLOEXEC, 3],
+      result: this.root,
       path,
     });
   }

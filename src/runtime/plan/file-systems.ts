@@ -59,7 +59,7 @@ export function addFileSystem(
   const target = pinned.has(type)
     ? builder.openTarget(group, destination, "directory", { noSymlinks: true, hints: hintsOfPinned(type) })
     : openDirectoryTarget(builder, destination, context.facts, context.made);
-  builder.attach(label, group, slot, target, destination);
+  builder.mount(label, group, slot, target, destination);
   context.made.set(destination, { type, mount: slot });
 }
 
@@ -156,7 +156,7 @@ export function openDirectoryTarget(
   const parts = splitPath(destination);
   const name = parts.pop() ?? "";
   const parent = made.get(`/${parts.join("/")}`);
-  if (parent?.type === "tmpfs") return builder.makeDirectoryIn(group, parent.mount, name, destination);
+  if (parent?.type === "tmpfs" && name !== "") return builder.makeDirectoryIn(group, parent.mount, name, destination);
   const [top] = parts;
   // The kernel's own file systems have a place or they do not: none can be made there.
   const isKernels = top !== undefined && pinned.has(made.get(`/${top}`)?.type ?? "");

@@ -121,5 +121,5 @@ function addBind(builder: PlanBuilder, { mount, destination, options, context }:
     kind === undefined
       ? builder.openTargetFor(group, tree, destination, place)
       : builder.openTarget(group, destination, kind, place);
-  builder.attach(`Mount ${source} at ${destination}`, group, tree, target, destination);
+  builder.mount(`Mount ${source} at ${destination}`, group, tree, target, destination);
 }

@@ -126,6 +126,14 @@ describe("bind mounts", () => {
     }
   });
 
+  test("at / become the root directory of all that follows", () => {
+    const calls = callsOf(withMounts([bind("/"), bind("/data")]));
+    const taken = calls.indexOf("fcntl(‹/srv/data›, F_DUPFD_CLOEXEC, 3) → root");
+    expect(calls[taken - 1]).toStartWith("move_mount(‹/srv/data›");
+    expect(calls[taken - 2]).toBe('openat(‹root›, ".", O_PATH|O_CLOEXEC) → /');
+    expect(calls.slice(taken).join("\n")).toContain('openat2(‹root›, "data"');
+  });
+
   test("with a dangling link of the image at their target are made where it points to", () => {
     const plan = withMounts([bind("/etc/data")], { input: resolving({ "/etc/data": "/run/data" }) });
     expect(stepsFor(plan, /^mkdirat/)).toEqual(['mkdirat(‹root›, "run", 0755)', 'mkdirat(‹/etc/data›, "data", 0755)']);
