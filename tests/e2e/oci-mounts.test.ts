@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, cpSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defaultRuntimeSpec } from "../../src/oci/default-runtime-spec.ts";
 import type { Mount } from "../../src/oci/runtime-spec.ts";
@@ -241,6 +241,46 @@ describe.skipIf(!canRunBundles)("oci mounts", () => {
       expect(stderr).toContain("/etc");
       expect(stderr).toContain("invalid argument");
       expect(exitCode).not.toBe(0);
+    });
+  });
+
+  describe("covers", () => {
+    const linux = {
+      maskedPaths: ["/secret", "/secrets", "/secret-link", "/secrets/", "/nothing/there", "/secret"],
+      readonlyPaths: ["/fixed", "/fixed", "/nothing/there"],
+    };
+
+    test.each([false, true])("hide and protect each path once, on a root that is read-only: %p", async (readonly) => {
+      for (const name of ["secrets", "fixed"]) mkdirSync(join(oci.rootfs, name), { recursive: true });
+      for (const name of ["secret", "linked", "secrets/file"]) writeFileSync(join(oci.rootfs, name), "hidden");
+      rmSync(join(oci.rootfs, "secret-link"), { force: true });
+      symlinkSync("/linked", join(oci.rootfs, "secret-link"));
+      const change = { linux, spec: { root: { path: oci.rootfs, readonly } } };
+      const script = [
+        "cat /secret /linked /secret-link /secrets/* 2>&1",
+        "ls /secrets",
+        "for file in /secrets/x /fixed/x; do touch $file 2>&1; done",
+        "umount /secret 2>&1",
+        "rm -f /secret 2>&1 || true",
+      ].join("; ");
+      expect(await output(script, [], change)).toBe(
+        [
+          "cat: can't open '/secrets/*': No such file or directory",
+          "touch: /secrets/x: Read-only file system",
+          "touch: /fixed/x: Read-only file system",
+          "umount: can't unmount /secret: Operation not permitted",
+          `rm: can't remove '/secret': ${readonly ? "Read-only file system" : "Device or resource busy"}`,
+          "",
+        ].join("\n"),
+      );
+      const text = await output("cat /proc/self/mounts", [], change);
+      const covered = text.split("\n").map((line) => line.split(" ")[1] ?? "");
+      expect(covered.filter((place) => /^\/(secret|linked|fixed)/.test(place)).toSorted()).toEqual([
+        "/fixed",
+        "/linked",
+        "/secret",
+        "/secrets",
+      ]);
     });
   });
 });

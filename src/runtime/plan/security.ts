@@ -26,9 +26,18 @@ import { openBeneath, openInRoot, type PlanBuilder } from "./builder.ts";
 
 const group = "security";
 
-function relative(path: string, property: string): string {
-  if (!path.startsWith("/")) throw new InvalidDocumentError(`${property}: ${path} is not absolute`);
-  return path.slice(1) || ".";
+/** The paths of a property, each once: a second cover over the first would show in /proc/mounts, and change nothing. */
+function distinct(paths: readonly string[], property: string): string[] {
+  const places = paths.map((path) => {
+    if (!path.startsWith("/")) throw new InvalidDocumentError(`${property}: ${path} is not absolute`);
+    return `/${path.split("/").filter(isName).join("/")}`;
+  });
+  return [...new Set(places)];
+}
+
+/** `..` stays: with links about, it is the kernel's business. */
+function isName(part: string): boolean {
+  return part !== "" && part !== ".";
 }
 
 /** What a path is; "unknown" for one that only the running plan can tell of. */
@@ -36,13 +45,13 @@ export type PathKinds = (path: string) => "directory" | "file" | "missing" | "un
 
 /** `linux.readonlyPaths`: each is bound over itself, read-only. Paths that do not exist are left alone. */
 export function addReadonlyPaths(builder: PlanBuilder, paths: readonly string[], kinds: PathKinds): void {
-  for (const path of paths) {
+  for (const path of distinct(paths, "linux.readonlyPaths")) {
     if (kinds(path) === "missing") continue;
     const place = builder.addFor(path, {
       label: `Find ${path}, to make it read-only`,
       group,
       syscall: "openat2",
-      args: openInRoot(builder.root, relative(path, "linux.readonlyPaths"), 0),
+      args: openInRoot(builder.root, path.slice(1) || ".", 0),
       onError: { tolerate: ["ENOENT", "ENOTDIR"], skip: 3 },
       path,
     });
@@ -70,7 +79,7 @@ export function addReadonlyPaths(builder: PlanBuilder, paths: readonly string[],
  * nowhere (CVE-2025-31133). After pivot_root.
  */
 export function addMaskedPaths(builder: PlanBuilder, paths: readonly string[], kinds: PathKinds): void {
-  const present = paths.filter((path) => kinds(path) !== "missing");
+  const present = distinct(paths, "linux.maskedPaths").filter((path) => kinds(path) !== "missing");
   if (present.length === 0) return;
   const { mount, directory, device } = addCovers(builder);
   for (const path of present) {
@@ -133,7 +142,7 @@ function addMask(builder: PlanBuilder, path: string, { kind, source, isCertain }
     label: `Find the ${kind} ${path}, to mask it`,
     group,
     syscall: "openat2",
-    args: openInRoot(builder.root, relative(path, "linux.maskedPaths"), kind === "directory" ? O_DIRECTORY : 0),
+    args: openInRoot(builder.root, path.slice(1) || ".", kind === "directory" ? O_DIRECTORY : 0),
     // What was known to be a directory must not stay uncovered because it is none.
     onError: { tolerate: isCertain ? ["ENOENT"] : ["ENOENT", "ENOTDIR", "EACCES"], skip: 2 },
     path,

@@ -440,3 +440,17 @@ describe("a terminal", () => {
     expect(calls.join("\n")).not.toContain("console");
   });
 });
+
+describe("covers", () => {
+  const covers = (linux: Linux) =>
+    stepsFor(withMounts([], { linux: { namespaces: [{ type: "mount" }], ...linux } }), /^openat2/).map(
+      (call) => call.split('"')[1],
+    );
+
+  test("are one for each path, however often it is named", () => {
+    const paths = ["/a", "/b/c", "/a/", "//b/./c", "/a"];
+    expect(covers({ readonlyPaths: paths })).toEqual(["a", "b/c"]);
+    // A directory's steps, then those of any other file.
+    expect(covers({ maskedPaths: paths })).toEqual(["a", "a", "b/c", "b/c"]);
+  });
+});
