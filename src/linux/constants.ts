@@ -73,6 +73,7 @@ export const MOUNT_ATTR_RELATIME = 0;
 export const MOUNT_ATTR_NOATIME = 0x10;
 export const MOUNT_ATTR_STRICTATIME = 0x20;
 export const MOUNT_ATTR_NODIRATIME = 0x80;
+export const MOUNT_ATTR_IDMAP = 0x10_0000;
 export const MOUNT_ATTR_NOSYMFOLLOW = 0x20_0000;
 export const MOVE_MOUNT_F_EMPTY_PATH = 0x4;
 export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;

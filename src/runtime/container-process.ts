@@ -11,6 +11,7 @@ import { NotFoundError } from "../util/errors.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { TargetKind } from "./plan/builder.ts";
 import { buildLaunchPlan, type LaunchPlan } from "./plan/launch-plan.ts";
+import type { PreparedMounts } from "./prepared-mounts.ts";
 import type { RootFileSystem } from "./root.ts";
 import { compileSeccomp } from "./seccomp/compile.ts";
 import { nullDescriptors } from "./stdio.ts";
@@ -25,6 +26,8 @@ export interface ContainerProcessOptions {
   /** See `MountFacts.resolveTarget`. */
   resolveTarget(path: string): string;
   readonly terminalSocket?: number | undefined;
+  /** Of the specification's mounts, where they take any: see `needsPreparation`. */
+  readonly prepared?: PreparedMounts | undefined;
   /** What becomes the process's descriptors 0, 1 and 2. */
   readonly stdio: readonly [number, number, number];
   readonly reaper: boolean;
@@ -52,6 +55,7 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
       isProcfs,
       modeAt: (path) => modeAt(options.root, path),
       resolveTarget: (path) => options.resolveTarget(path),
+      prepared: options.prepared,
       cgroupView: options.cgroup.view(),
       lastCapability: lastCapability(),
       lsm: lsmSupport,
@@ -73,6 +77,7 @@ export function launchContainer(
   process: { readonly timed: boolean },
 ): LaunchedProcess {
   const descriptors = joinedDescriptors(plan.steps);
+  if (options.prepared !== undefined) descriptors.push(...options.prepared.descriptors);
   if (options.terminalSocket !== undefined) descriptors.push(options.terminalSocket);
   if (options.created !== undefined) descriptors.push(...descriptorsOf(options.created));
   return launch({

@@ -20,8 +20,10 @@ import { withEnvironment } from "./environment.ts";
 import { isAttempt, launchError, lowerFirst } from "./errors.ts";
 import { runHooks, startHook } from "./hooks.ts";
 import { openJoinTarget } from "./join-target.ts";
+import { needsPreparation } from "./mount-options.ts";
 import { ociState } from "./oci-state.ts";
 import { beforePivot } from "./plan/launch-plan.ts";
+import type { PreparedMounts } from "./prepared-mounts.ts";
 import { type PlannedProcess, processOfPlan } from "./planned-process.ts";
 import { ContainerStateError, type RuntimeContainer } from "./runtime-container.ts";
 import type { StateStore } from "./state-store.ts";
@@ -163,6 +165,7 @@ class Made {
     using cleanup = new DisposableStack();
     const fifo = cleanup.use(makeFifo(this.#container.startFifo));
     const release = hasEarlyHooks(spec) ? cleanup.use(createPipe()) : undefined;
+    const prepared = cleanup.use(await prepare(spec));
     const { stdio, terminalSocket, newKeyring, preservedDescriptors, signal } = this.#options;
     if (spec.process?.terminal !== true) giveStdio(stdio, spec.process?.user.uid ?? 0);
     const options = {
@@ -171,6 +174,7 @@ class Made {
       root: { kind: "directory", path: rootfs },
       cgroup: this.#cgroup,
       resolveTarget: (path: string) => this.#options.resolveTarget(path),
+      prepared,
       terminalSocket,
       stdio,
       reaper: false,
@@ -241,6 +245,13 @@ class Made {
 function onAbort(signal: AbortSignal | undefined, act: () => void): Disposable {
   signal?.addEventListener("abort", act);
   return { [Symbol.dispose]: () => signal?.removeEventListener("abort", act) };
+}
+
+/** What the mounts take, for the few that take anything. */
+async function prepare({ mounts = [] }: RuntimeSpec): Promise<PreparedMounts | undefined> {
+  if (!mounts.some(needsPreparation)) return undefined;
+  const { prepareMounts } = await import("./prepared-mounts.ts");
+  return prepareMounts(mounts);
 }
 
 /** The specification with its process's environment as it will be. */

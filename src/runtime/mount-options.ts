@@ -13,6 +13,7 @@ import {
   MS_SLAVE,
   MS_UNBINDABLE,
 } from "../linux/constants.ts";
+import type { Mount } from "../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../util/errors.ts";
 
 /** The options of a mount, sorted by what the kernel does with them. */
@@ -29,6 +30,8 @@ export interface MountOptions {
   propagations: Propagation[];
   /** What is mounted at the place is changed. */
   remount?: true;
+  /** The owners of files are others in the mount; with `ridmap` in those below it too. */
+  idMap?: "idmap" | "ridmap";
   /** What the file system itself understands: `size=64m`. */
   data: string[];
 }
@@ -76,15 +79,30 @@ const empty = new Set(
 );
 
 /** Options of the specification that are no mount's, but work that the runtime is to do. */
-const unsupported = new Set(["idmap", "ridmap", "tmpcopyup"]);
+const unsupported = new Set(["tmpcopyup"]);
 
 /** The option words that are the mount's, and not the file system's: for `features`. */
 export function mountOptionNames(): string[] {
   const recursive = Object.keys(attributes).map((name) => `r${name}`);
   const spread = Object.keys(propagations).flatMap((name) => [name, `r${name}`]);
   return [
-    ...new Set([...Object.keys(attributes), ...recursive, ...spread, ...empty, "bind", "rbind", "remount"]),
+    ...new Set([
+      ...Object.keys(attributes),
+      ...recursive,
+      ...spread,
+      ...empty,
+      "bind",
+      "rbind",
+      "remount",
+      "idmap",
+      "ridmap",
+    ]),
   ].sort();
+}
+
+/** Whether a mount takes what a launch plan cannot make: see `prepareMounts`. */
+export function needsPreparation({ options = [], uidMappings = [], gidMappings = [] }: Mount): boolean {
+  return uidMappings.length + gidMappings.length > 0 || options.includes("idmap") || options.includes("ridmap");
 }
 
 /**
@@ -101,11 +119,15 @@ export function parseMountOptions(words: readonly string[]): MountOptions {
     data: [],
   };
   for (const word of words) {
+    if (/^r?idmap=/.test(word)) {
+      throw new InvalidDocumentError(`the mount option ${word} is not known: uidMappings and gidMappings say the same`);
+    }
     const own = attributes[word];
     const recursive = word.startsWith("r") ? attributes[word.slice(1)] : undefined;
     const shared = propagations[word] ?? propagations[word.slice(1)];
     if (unsupported.has(word)) throw new InvalidDocumentError(`the mount option ${word} is not supported yet`);
     if (word === "remount") options.remount = true;
+    else if (word === "idmap" || word === "ridmap") options.idMap = word;
     else if (word === "rbind") options.bind = word;
     else if (word === "bind") options.bind ??= word;
     else if (own !== undefined) {

@@ -1,5 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { defaultRuntimeSpec } from "../../src/oci/default-runtime-spec.ts";
 import type { Mount } from "../../src/oci/runtime-spec.ts";
@@ -281,6 +291,72 @@ describe.skipIf(!canRunBundles)("oci mounts", () => {
         "/secret",
         "/secrets",
       ]);
+    });
+  });
+
+  describe("other owners", () => {
+    const mappings = (...ranges: [containerID: number, hostID: number, size: number][]) => {
+      const all = ranges.map(([containerID, hostID, size]) => ({ containerID, hostID, size }));
+      return { uidMappings: all, gidMappings: all };
+    };
+    const owners = "stat -c '%u:%g' /mnt/*";
+
+    test("are those of the mount's mappings, in this mount alone", async () => {
+      const source = directory();
+      for (const [name, id] of Object.entries({ a: 0, b: 101, c: 500 })) {
+        writeFileSync(join(source, name), "");
+        chownSync(join(source, name), id, id);
+      }
+      const map = mappings([0, 100_000, 10], [100, 2000, 10]);
+      const mount = { destination: "/mnt", source, options: ["bind"], ...map };
+      const plain = { destination: "/plain", source, options: ["bind"] };
+      const script = `${owners} /plain/*; echo; touch /mnt/new 2>&1; true`;
+      const printed = await output(script, [mount, plain]);
+      expect(printed.split("\n").slice(0, 6)).toEqual([
+        "100000:100000",
+        "2001:2001",
+        "65534:65534",
+        "0:0",
+        "101:101",
+        "500:500",
+      ]);
+      // The container's root is not among those that the mount maps to.
+      expect(printed).toContain("touch: /mnt/new: Value too large for defined data type");
+    });
+
+    test("write as the owners of the mappings", async () => {
+      const source = directory();
+      chownSync(source, 7, 7);
+      const mount = { destination: "/mnt", source, options: ["bind", "idmap"], ...mappings([7, 0, 1]) };
+      await output("touch /mnt/new", [mount]);
+      expect(statSync(join(source, "new"))).toMatchObject({ uid: 7, gid: 7 });
+    });
+
+    test("are those below too when that is asked for", async () => {
+      const rootfs = (path: string) => join(oci.rootfs, path);
+      const map = mappings([0, 5000, 1]);
+      const mounts = (option: string): Mount[] => [
+        { destination: "/tree", type: "tmpfs", source: "t", options: ["mode=755"] },
+        { destination: "/tree/below", type: "tmpfs", source: "t", options: ["mode=755"] },
+        { destination: "/mnt", source: rootfs("tree"), options: ["rbind", option], ...map },
+      ];
+      expect(await output("stat -c %u /mnt /mnt/below", mounts("idmap"))).toBe("5000\n0\n");
+      expect(await output("stat -c %u /mnt /mnt/below", mounts("ridmap"))).toBe("5000\n5000\n");
+    });
+
+    test("are refused by file systems that have none", async () => {
+      const mount = { destination: "/mnt", source: "/sys", options: ["bind"], ...mappings([0, 5000, 1]) };
+      const { stderr, exitCode } = await run("echo started", [mount]);
+      expect(stderr).toContain("change the owners of files at /mnt: mount_setattr: invalid argument");
+      expect(stderr).toContain("the file system of its source cannot do that");
+      expect(exitCode).not.toBe(0);
+      expect(oci.gockers()).toEqual([]);
+    });
+
+    test("leave no descriptor in the container", async () => {
+      const source = directory();
+      const mount = { destination: "/mnt", source, options: ["bind"], ...mappings([0, 5000, 1]) };
+      expect(await output("ls -l /proc/self/fd | grep -c -e user: -e /mnt || true", [mount])).toBe("0\n");
     });
   });
 });

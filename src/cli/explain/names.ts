@@ -71,6 +71,7 @@ export const mountAttributes: Names = named(
   "MOUNT_ATTR_STRICTATIME",
   "MOUNT_ATTR_NODIRATIME",
   "MOUNT_ATTR_NOSYMFOLLOW",
+  "MOUNT_ATTR_IDMAP",
 );
 /** What `struct mount_attr` has as propagation. mount_setattr(2) */
 export const propagations: Names = named("MS_PRIVATE", "MS_SLAVE", "MS_SHARED", "MS_UNBINDABLE");

@@ -143,6 +143,8 @@ export class PlanBuilder {
     readonly set?: number;
     readonly clear?: number;
     readonly propagation?: number;
+    /** The user namespace that goes with MOUNT_ATTR_IDMAP, by its descriptor. */
+    readonly userNamespace?: number;
     /** AT_RECURSIVE, or 0. */
     readonly flags?: number;
     readonly hints?: NonNullable<Step["hints"]>;
@@ -155,7 +157,7 @@ export class PlanBuilder {
         input.mount,
         "",
         AT_EMPTY_PATH | (input.flags ?? 0),
-        mountAttributes(input.set ?? 0, input.clear ?? 0, input.propagation ?? 0),
+        mountAttributes(input.set ?? 0, input.clear ?? 0, input.propagation ?? 0, input.userNamespace ?? 0),
         mountAttributesSize,
       ],
       ...(input.hints !== undefined && { hints: input.hints }),
@@ -310,8 +312,10 @@ const mostSkipped = 120;
 
 const mountAttributesSize = 32;
 
-function mountAttributes(set: number, clear: number, propagation: number): Uint8Array {
-  return new Uint8Array(new BigUint64Array([BigInt(set), BigInt(clear), BigInt(propagation), 0n]).buffer);
+function mountAttributes(set: number, clear: number, propagation: number, userNamespace: number): Uint8Array {
+  return new Uint8Array(
+    new BigUint64Array([BigInt(set), BigInt(clear), BigInt(propagation), BigInt(userNamespace)]).buffer,
+  );
 }
 
 const openHowSize = 24;

@@ -1,6 +1,7 @@
 import type { Slot } from "../../linux/launch/plan.ts";
 import type { Mount } from "../../oci/runtime-spec.ts";
 import type { CgroupView } from "../cgroup/cgroup.ts";
+import type { PreparedMounts } from "../prepared-mounts.ts";
 import type { TargetKind } from "./builder.ts";
 
 /** What the plan's builder must know of the host, gathered before. */
@@ -22,6 +23,8 @@ export interface MountFacts {
   /** Whether a path of the host is in a procfs. */
   isProcfs(source: string): boolean;
   readonly cgroupView: CgroupView | undefined;
+  /** What was made for the mounts, of which the launcher keeps the descriptors open for the process. */
+  readonly prepared?: Pick<PreparedMounts, "userNamespaces"> | undefined;
 }
 
 /** A file system that the plan made. */

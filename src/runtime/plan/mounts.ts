@@ -1,6 +1,7 @@
 import {
   AT_FDCWD,
   AT_RECURSIVE,
+  MOUNT_ATTR_IDMAP,
   MS_PRIVATE,
   MS_SHARED,
   MS_SLAVE,
@@ -11,7 +12,7 @@ import type { Slot } from "../../linux/launch/plan.ts";
 import type { Mount } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
-import { parseMountOptions, type MountOptions } from "../mount-options.ts";
+import { type MountOptions, needsPreparation, parseMountOptions } from "../mount-options.ts";
 import { hintOfProc, replaceableInProc } from "../proc-mounts.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { addCgroupMount } from "./cgroup-mounts.ts";
@@ -77,6 +78,7 @@ export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], contex
       addRemount(builder, destination, options, context);
       return;
     }
+    if (needsPreparation(mount)) refuseUnfit(mount, destination, options);
     if (isInProc(mount)) refuseInProc(mount, destination, isBind(mount, options), facts);
     if (mount.type === "cgroup" || mount.type === "cgroup2") {
       addCgroupMount(builder, destination, options, context);
@@ -100,6 +102,13 @@ function refuseInProc(mount: Mount, destination: string, isOfHost: boolean, fact
   });
 }
 
+function refuseUnfit(mount: Mount, destination: string, options: MountOptions): void {
+  if (isBind(mount, options)) return;
+  throw new InvalidDocumentError(
+    `mounts: only a bind mount can change the owners of files, and that at ${destination} is none`,
+  );
+}
+
 interface Bind {
   readonly mount: Mount;
   readonly destination: string;
@@ -111,6 +120,7 @@ function addBind(builder: PlanBuilder, { mount, destination, options, context }:
   const { facts, sources } = context;
   const tree = sources.get(mount) ?? takeSource(builder, mount, options);
   const source = mount.source as string;
+  addIdMap(builder, mount, destination, tree, options, facts);
   const isolated = [{ type: MS_PRIVATE, recursive: true }];
   addPropagations(builder, destination, tree, options.propagations.length === 0 ? isolated : options.propagations);
   // A clone keeps what its source has, and what the host locked.
@@ -122,4 +132,35 @@ function addBind(builder: PlanBuilder, { mount, destination, options, context }:
       ? builder.openTargetFor(group, tree, destination, place)
       : builder.openTarget(group, destination, kind, place);
   builder.mount(`Mount ${source} at ${destination}`, group, tree, target, destination);
+}
+
+/**
+ * Gives a mount the owners of its mappings' user namespace, while it is nowhere yet: afterwards the kernel refuses that.
+ * mount_setattr(2), Linux 5.12
+ */
+function addIdMap(
+  builder: PlanBuilder,
+  mount: Mount,
+  destination: string,
+  tree: Slot,
+  { idMap }: MountOptions,
+  { prepared }: MountFacts,
+): void {
+  if (!needsPreparation(mount)) return;
+  const userNamespace = prepared?.userNamespaces.get(mount);
+  if (userNamespace === undefined) {
+    throw new InvalidDocumentError(`mounts: the owners of files at ${destination} cannot be changed here`);
+  }
+  builder.setMountAttributes({
+    label: `Change the owners of files at ${destination}`,
+    group,
+    mount: tree,
+    set: MOUNT_ATTR_IDMAP,
+    userNamespace,
+    flags: idMap === "ridmap" ? AT_RECURSIVE : 0,
+    hints: {
+      EINVAL: "the file system of its source cannot do that, or the source is such a mount already",
+      EPERM: "the file system of its source belongs to another user namespace",
+    },
+  });
 }

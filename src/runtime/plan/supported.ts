@@ -7,7 +7,7 @@ import type { CgroupView } from "../cgroup/cgroup.ts";
  * not start as if it had it.
  * @throws InvalidDocumentError
  */
-export function refuseUnsupported({ linux = {}, mounts }: RuntimeSpec): void {
+export function refuseUnsupported({ linux = {} }: RuntimeSpec): void {
   const asked: Record<string, unknown> = {
     "linux.seccomp.listenerPath": linux.seccomp?.listenerPath,
     "linux.uidMappings": linux.uidMappings,
@@ -16,10 +16,6 @@ export function refuseUnsupported({ linux = {}, mounts }: RuntimeSpec): void {
     "linux.mountLabel": linux.mountLabel,
     "linux.intelRdt": linux.intelRdt,
   };
-  mounts?.forEach(({ uidMappings, gidMappings }, index) => {
-    asked[`mounts[${index}].uidMappings`] = uidMappings;
-    asked[`mounts[${index}].gidMappings`] = gidMappings;
-  });
   for (const [name, value] of Object.entries(asked)) {
     if (!isEmpty(value)) throw new InvalidDocumentError(`${name} is not supported yet`);
   }

@@ -14,7 +14,7 @@ import {
   MS_SLAVE,
   MS_UNBINDABLE,
 } from "../../../src/linux/constants.ts";
-import { type MountOptions, parseMountOptions } from "../../../src/runtime/mount-options.ts";
+import { type MountOptions, needsPreparation, parseMountOptions } from "../../../src/runtime/mount-options.ts";
 import { InvalidDocumentError } from "../../../src/util/errors.ts";
 
 const nothing: MountOptions = {
@@ -96,7 +96,12 @@ describe("the specification's options", () => {
     expect(parseMountOptions([option])).toEqual({ ...nothing, data: [option] });
   });
 
-  test.each(["idmap", "ridmap", "tmpcopyup"])("%s is refused", (option) => {
+  test.each(["idmap", "ridmap"] as const)("%s is about the owners of files", (option) => {
+    expect(parseMountOptions([option])).toEqual({ ...nothing, idMap: option });
+    expect(needsPreparation({ destination: "/", options: [option] })).toBe(true);
+  });
+
+  test.each(["tmpcopyup", "idmap=uids=0-1-10;gids=0-1-10"])("%s is refused", (option) => {
     expect(() => parseMountOptions(["ro", option])).toThrow(InvalidDocumentError);
   });
 });
@@ -107,6 +112,13 @@ test("what is no word of the specification's is the file system's own, in order"
     set: MOUNT_ATTR_NOSUID,
     data: ["size=64m", "mode=1777", "huge=never", "read", "rsize=1"],
   });
+});
+
+test("mappings need a user namespace, whatever the options", () => {
+  const mappings = [{ containerID: 0, hostID: 1, size: 1 }];
+  expect(needsPreparation({ destination: "/", uidMappings: mappings })).toBe(true);
+  expect(needsPreparation({ destination: "/", gidMappings: mappings })).toBe(true);
+  expect(needsPreparation({ destination: "/", options: ["rbind"], uidMappings: [], gidMappings: [] })).toBe(false);
 });
 
 test("the last of options that contradict each other wins", () => {

@@ -126,6 +126,22 @@ describe("bind mounts", () => {
     }
   });
 
+  test("change the owners of files while they are nowhere yet", () => {
+    const mount = bind("/data", "ro", "ridmap");
+    const facts = { ...someFacts, prepared: { userNamespaces: new Map([[mount, 11]]) } };
+    const calls = callsOf(withMounts([mount], { input: { facts } }));
+    const taken = calls.findIndex((call) => call.startsWith('open_tree(AT_FDCWD, "/srv/data"'));
+    expect(calls[taken + 1]).toBe(
+      'mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=MOUNT_ATTR_IDMAP, userns_fd=11}, 32)',
+    );
+    const flat = bind("/data");
+    flat.uidMappings = flat.gidMappings = [{ containerID: 0, hostID: 1000, size: 1 }];
+    const input = { facts: { ...someFacts, prepared: { userNamespaces: new Map([[flat, 12]]) } } };
+    expect(stepsFor(withMounts([flat], { input }), /IDMAP/)).toEqual([
+      'mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_IDMAP, userns_fd=12}, 32)',
+    ]);
+  });
+
   test("at / become the root directory of all that follows", () => {
     const calls = callsOf(withMounts([bind("/"), bind("/data")]));
     const taken = calls.indexOf("fcntl(‹/srv/data›, F_DUPFD_CLOEXEC, 3) → root");

@@ -99,6 +99,16 @@ const refusals: Refusal[] = [
   },
   { what: "a device at /", linux: { devices: [{ type: "p", path: "/" }] }, message: "linux.devices: / is no place" },
   {
+    what: "other owners in a new file system",
+    spec: { mounts: [{ destination: "/x", type: "tmpfs", uidMappings: [{ containerID: 0, hostID: 1, size: 1 }] }] },
+    message: "mounts: only a bind mount can change the owners of files, and that at /x is none",
+  },
+  {
+    what: "other owners that nobody has made ready",
+    spec: { mounts: [{ destination: "/x", type: "bind", source: "/x", options: ["idmap"] }] },
+    message: "mounts: the owners of files at /x cannot be changed here",
+  },
+  {
     what: "a terminal that nobody takes",
     spec: { mounts: [{ destination: "/dev/pts", type: "devpts" }] },
     process: { terminal: true },
@@ -158,27 +168,18 @@ const hostChanges: (Refusal & { readonly namespace?: NamespaceType })[] = [
   },
 ];
 
-const unsupported: Refusal[] = [
-  ...(
-    [
-      { uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] },
-      { gidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] },
-      { netDevices: { eth0: {} } },
-      { mountLabel: "system_u:object_r:container_file_t:s0" },
-      { intelRdt: { closID: "a" } },
-    ] satisfies Linux[]
-  ).map((linux) => {
-    const what = `linux.${Object.keys(linux)[0]}`;
-    return { what, linux, message: `${what} is not supported yet` };
-  }),
-  {
-    what: "mounts[].uidMappings",
-    spec: {
-      mounts: [{ destination: "/x", type: "tmpfs", uidMappings: [{ containerID: 0, hostID: 1, size: 1 }] }],
-    },
-    message: "mounts[0].uidMappings is not supported yet",
-  },
-];
+const unsupported: Refusal[] = (
+  [
+    { uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] },
+    { gidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] },
+    { netDevices: { eth0: {} } },
+    { mountLabel: "system_u:object_r:container_file_t:s0" },
+    { intelRdt: { closID: "a" } },
+  ] satisfies Linux[]
+).map((linux) => {
+  const what = `linux.${Object.keys(linux)[0]}`;
+  return { what, linux, message: `${what} is not supported yet` };
+});
 
 function plan({ spec, process, linux, input }: Refusal, more: NamespaceType[] = []): () => unknown {
   const own = { namespaces: namespaces(...more), ...linux };

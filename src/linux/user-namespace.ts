@@ -1,0 +1,96 @@
+import { InvalidDocumentError } from "../util/errors.ts";
+import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "./constants.ts";
+import { errnos, systemCallError } from "./errno.ts";
+import { OwnedFd } from "./fd.ts";
+import { errno, libc } from "./libc.ts";
+
+/** So many IDs from `containerID` on stand, in a user namespace, for those from `hostID` on. user_namespaces(7) */
+export interface IdRange {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
+}
+
+/** 2^32-1 is no ID: to system calls it says "leave it as it is". */
+const lastId = 0xffff_fffe;
+
+/** user_namespaces(7): the lines of a map since Linux 4.15; and all must come in one write shorter than a page. */
+const mostRanges = 340;
+const pageSize = 4096;
+
+/**
+ * Refuses mappings that the kernel would not take.
+ * @param property their place in the document, such as `linux.uidMappings`
+ * @throws InvalidDocumentError
+ */
+export function checkIdMappings(mappings: readonly IdRange[], property: string): void {
+  if (mappings.length === 0) throw new InvalidDocumentError(`${property}: a user namespace needs at least one mapping`);
+  if (mappings.length > mostRanges) {
+    throw new InvalidDocumentError(`${property}: ${mappings.length} mappings, the kernel takes ${mostRanges}`);
+  }
+  for (let index = 0; index < mappings.length; index++) {
+    const mapping = mappings[index] as IdRange;
+    const place = `${property}[${index}]`;
+    checkRange(mapping, place);
+    for (let other = 0; other < index; other++) {
+      for (const side of ["containerID", "hostID"] as const) {
+        if (!overlap(mapping, mappings[other] as IdRange, side)) continue;
+        throw new InvalidDocumentError(`${place}.${side}: overlaps with ${property}[${other}]`);
+      }
+    }
+  }
+  if (idMapText(mappings).length >= pageSize) {
+    throw new InvalidDocumentError(`${property}: longer than the page of memory that the kernel takes`);
+  }
+}
+
+function checkRange(mapping: IdRange, place: string): void {
+  for (const name of ["containerID", "hostID", "size"] as const) {
+    const value = mapping[name];
+    if (!Number.isInteger(value) || value < 0 || value > lastId + 1) {
+      throw new InvalidDocumentError(`${place}.${name}: ${String(value)} is no number of 32 bits`);
+    }
+  }
+  const { size } = mapping;
+  if (size === 0) throw new InvalidDocumentError(`${place}.size: 0 maps nothing`);
+  for (const side of ["containerID", "hostID"] as const) {
+    if (mapping[side] + size - 1 <= lastId) continue;
+    throw new InvalidDocumentError(`${place}: ${size} IDs from ${side} ${mapping[side]} on go beyond ${lastId}`);
+  }
+}
+
+function overlap(one: IdRange, other: IdRange, side: "containerID" | "hostID"): boolean {
+  return one[side] < other[side] + other.size && other[side] < one[side] + one.size;
+}
+
+/** Mappings as the kernel's files have them: a line each. */
+export function idMapText(mappings: readonly IdRange[]): string {
+  return mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
+}
+
+/**
+ * Maps the IDs of a user namespace that was just made, which can be done once. By whoever is outside of it.
+ * @param pid a process in it that cannot end and give its number to another meanwhile: a child not yet waited for
+ * @throws SystemCallError
+ */
+export function writeIdMappings(pid: number, uidMappings: readonly IdRange[], gidMappings: readonly IdRange[]): void {
+  writeMap(pid, "uid_map", idMapText(uidMappings));
+  writeMap(pid, "gid_map", idMapText(gidMappings));
+}
+
+function writeMap(pid: number, name: string, text: string): void {
+  const path = `/proc/${pid}/${name}`;
+  const bytes = Buffer.from(text);
+  const fail = (syscall: string): never => {
+    const number = errno();
+    const hint =
+      number === errnos.EPERM
+        ? "gocker must have these IDs in its own user namespace, and the capabilities CAP_SETUID and CAP_SETGID"
+        : undefined;
+    throw systemCallError(syscall, { step: "map the IDs of the user namespace", path, hint }, number);
+  };
+  const fd = libc.openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0);
+  if (fd < 0) fail("open");
+  using file = new OwnedFd(fd);
+  if (Number(libc.write(file.number, bytes, bytes.length)) !== bytes.length) fail("write");
+}
