@@ -1,18 +1,9 @@
 import { type BigIntStats, fstatSync, readSync } from "node:fs";
-import {
-  O_NOCTTY,
-  O_NONBLOCK,
-  O_PATH,
-  O_RDONLY,
-  S_IFCHR,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFMT,
-  S_IFREG,
-} from "../linux/constants.ts";
+import { O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY, S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG } from "../linux/constants.ts";
 import type { ByteString } from "../linux/at.ts";
 import { namesIn, openAt, openDirectory, readLink, reopen, toByteString, tryOpenAt } from "../linux/at.ts";
 import type { OwnedFd } from "../linux/fd.ts";
+import { isType } from "../linux/file-type.ts";
 import { impliedAttribute } from "../linux/overlay.ts";
 import { getXattr } from "../linux/xattr.ts";
 import { GockerError } from "../util/errors.ts";
@@ -330,11 +321,6 @@ class Resolution {
 
 function split(path: ByteString): ByteString[] {
   return path.split("/").filter((name) => name !== "");
-}
-
-/** Whether the file is of the type, one of S_IFREG, S_IFDIR… */
-export function isType(stat: BigIntStats, type: number): boolean {
-  return (Number(stat.mode) & S_IFMT) === type;
 }
 
 function isWhiteout(stat: BigIntStats): boolean {

@@ -1,8 +1,9 @@
 import { fromByteString, readLink } from "../linux/at.ts";
 import { S_IFLNK } from "../linux/constants.ts";
+import { isType } from "../linux/file-type.ts";
 import { GockerError } from "../util/errors.ts";
 import { splitPath } from "../util/path.ts";
-import { isType, type LayeredRoot } from "./layered-root.ts";
+import type { LayeredRoot } from "./layered-root.ts";
 
 /** As many as the kernel follows on one path. path_resolution(7) */
 const maximumLinks = 40;

@@ -4,7 +4,7 @@ import { O_DIRECTORY, O_RDONLY } from "../linux/constants.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import { impliedAttribute, incompleteAttribute, opaqueAttribute } from "../linux/overlay.ts";
 import { listXattrs } from "../linux/xattr.ts";
-import { copyAttributes } from "./copy-attributes.ts";
+import { copyAttributes } from "../linux/copy-attributes.ts";
 import { type LayeredDirectory, LayeredRoot } from "./layered-root.ts";
 
 /** A layer's directory, and which attributes of linux/overlay.ts its root has. */

@@ -7,7 +7,7 @@ import { FileLock } from "../linux/lock.ts";
 import { removeTreeAt } from "../linux/remove-tree.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
 import { ConflictError, InvalidDocumentError, NotFoundError } from "../util/errors.ts";
-import { copyAttributes } from "./copy-attributes.ts";
+import { copyAttributes } from "../linux/copy-attributes.ts";
 import { newContainerId } from "./ids.ts";
 import type { LayeredDirectory, LayeredRoot } from "./layered-root.ts";
 import { parseName } from "./names.ts";
@@ -201,7 +201,7 @@ export function nameVolumes(requests: readonly VolumeRequest[]): string[] {
 }
 
 async function copyBeside(volume: number, source: LayeredDirectory): Promise<void> {
-  const { copyTree } = await import("./copy-tree.ts");
+  const { copyTree } = await import("../linux/copy-tree.ts");
   removeTreeAt(volume, filling);
   mkdirSync(`/proc/self/fd/${volume}/${filling}`, { mode: 0o700 });
   using copy = openAt(volume, filling, O_RDONLY | O_DIRECTORY);

@@ -1,13 +1,5 @@
-import {
-  type ByteString,
-  linkAt,
-  makeDirectoryAt,
-  makeNodeAt,
-  makeSymlinkAt,
-  openAt,
-  readLink,
-  reopen,
-} from "../linux/at.ts";
+import type { BigIntStats } from "node:fs";
+import { type ByteString, linkAt, makeDirectoryAt, makeNodeAt, makeSymlinkAt, openAt, readLink, reopen } from "./at.ts";
 import {
   O_CREAT,
   O_DIRECTORY,
@@ -20,17 +12,37 @@ import {
   S_IFLNK,
   S_IFMT,
   S_IFREG,
-} from "../linux/constants.ts";
-import { errnos, systemCallError } from "../linux/errno.ts";
-import { type OwnedFd, readSome, writeAll } from "../linux/fd.ts";
-import { errno, libc } from "../linux/libc.ts";
-import { fileCalls } from "../linux/libc-files.ts";
-import { syscallNumber } from "../linux/syscalls.ts";
+} from "./constants.ts";
+import { errnos, systemCallError } from "./errno.ts";
+import { type OwnedFd, readSome, writeAll } from "./fd.ts";
+import { errno, libc } from "./libc.ts";
+import { fileCalls } from "./libc-files.ts";
+import { syscallNumber } from "./syscalls.ts";
 import { copyAttributes } from "./copy-attributes.ts";
-import { isType, type LayeredDirectory, type LayeredFile } from "./layered-root.ts";
+import { isType } from "./file-type.ts";
+
+/** What is copied: a directory, as it is or merged from those of an image's layers. The receiver of an entry disposes of it. */
+export interface TreeDirectory extends Disposable {
+  readonly kind: "directory";
+  /** That whose extended attributes the directory has. */
+  readonly fd: OwnedFd;
+  readonly stat: BigIntStats;
+  names(): readonly ByteString[];
+  /** Without following a symbolic link; undefined when there is nothing (any more). */
+  lookup(name: ByteString): TreeEntry | undefined;
+}
+
+/** Anything else. The descriptor is O_PATH: nothing has been opened for real. */
+export interface TreeFile extends Disposable {
+  readonly kind: "file";
+  readonly fd: OwnedFd;
+  readonly stat: BigIntStats;
+}
+
+export type TreeEntry = TreeDirectory | TreeFile;
 
 /**
- * Copies what a directory of the merged view shows into an empty directory: names, content with its holes, owners,
+ * Copies what a directory shows into an empty directory: names, content with its holes, owners,
  * modes, extended attributes (capabilities and ACLs among them), times to the nanosecond, links hard and symbolic,
  * devices and FIFOs. The directory itself gets the attributes of its model.
  *
@@ -38,9 +50,15 @@ import { isType, type LayeredDirectory, type LayeredFile } from "./layered-root.
  * @param target an empty directory that nobody else works in
  * @throws SystemCallError
  */
-export function copyTree(source: LayeredDirectory, target: OwnedFd): void {
+export function copyTree(source: TreeDirectory, target: OwnedFd): void {
   using copier = new TreeCopier();
   copier.copyDirectory(source, target);
+}
+
+/** As {@link copyTree}, for a target that keeps attributes of its own. @throws SystemCallError */
+export function copyContents(source: TreeDirectory, target: OwnedFd): void {
+  using copier = new TreeCopier();
+  copier.copyContents(source, target);
 }
 
 class TreeCopier implements Disposable {
@@ -48,7 +66,12 @@ class TreeCopier implements Disposable {
   readonly #linked = new Map<string, { readonly copy: OwnedFd; missing: bigint }>();
   readonly #buffer = new Uint8Array(256 * 1024);
 
-  copyDirectory(source: LayeredDirectory, target: OwnedFd): void {
+  copyDirectory(source: TreeDirectory, target: OwnedFd): void {
+    this.copyContents(source, target);
+    copyAttributes(source.fd, source.stat, target);
+  }
+
+  copyContents(source: TreeDirectory, target: OwnedFd): void {
     for (const name of source.names()) {
       using entry = source.lookup(name);
       if (entry === undefined) continue;
@@ -60,10 +83,9 @@ class TreeCopier implements Disposable {
         this.#copyFile(entry, target, name);
       }
     }
-    copyAttributes(source.fd, source.stat, target);
   }
 
-  #copyFile(entry: LayeredFile, target: OwnedFd, name: ByteString): void {
+  #copyFile(entry: TreeFile, target: OwnedFd, name: ByteString): void {
     const key = `${entry.stat.dev}:${entry.stat.ino}`;
     const linked = this.#linked.get(key);
     if (linked !== undefined) {
@@ -87,7 +109,7 @@ class TreeCopier implements Disposable {
     this.#linked.delete(key);
   }
 
-  #copyContent(entry: LayeredFile, target: OwnedFd, name: ByteString): void {
+  #copyContent(entry: TreeFile, target: OwnedFd, name: ByteString): void {
     using from = reopen(entry.fd.number, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     using to = openAt(target.number, name, O_WRONLY | O_CREAT | O_EXCL | O_NOCTTY, 0o600);
     const size = Number(entry.stat.size);

@@ -1,10 +1,10 @@
 import type { BigIntStats } from "node:fs";
-import { AT_EMPTY_PATH, AT_FDCWD, S_IFLNK } from "../linux/constants.ts";
-import { systemCallError } from "../linux/errno.ts";
-import type { OwnedFd } from "../linux/fd.ts";
-import { libc } from "../linux/libc.ts";
-import { getXattr, listXattrs, setXattr } from "../linux/xattr.ts";
-import { isType } from "./layered-root.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, S_IFLNK } from "./constants.ts";
+import { systemCallError } from "./errno.ts";
+import { isType } from "./file-type.ts";
+import type { OwnedFd } from "./fd.ts";
+import { libc } from "./libc.ts";
+import { getXattr, listXattrs, setXattr } from "./xattr.ts";
 
 /** Overlayfs's own attributes belong to its layers, not to what they show. */
 const overlayAttribute = /^(trusted|user)\.overlay\./;
