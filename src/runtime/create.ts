@@ -165,7 +165,7 @@ class Made {
     using cleanup = new DisposableStack();
     const fifo = cleanup.use(makeFifo(this.#container.startFifo));
     const release = hasEarlyHooks(spec) ? cleanup.use(createPipe()) : undefined;
-    const prepared = cleanup.use(await prepare(spec));
+    const prepared = cleanup.use(await prepare(spec, rootfs));
     const { stdio, terminalSocket, newKeyring, preservedDescriptors, signal } = this.#options;
     if (spec.process?.terminal !== true) giveStdio(stdio, spec.process?.user.uid ?? 0);
     const options = {
@@ -248,10 +248,10 @@ function onAbort(signal: AbortSignal | undefined, act: () => void): Disposable {
 }
 
 /** What the mounts take, for the few that take anything. */
-async function prepare({ mounts = [] }: RuntimeSpec): Promise<PreparedMounts | undefined> {
+async function prepare({ mounts = [] }: RuntimeSpec, rootfs: string): Promise<PreparedMounts | undefined> {
   if (!mounts.some(needsPreparation)) return undefined;
   const { prepareMounts } = await import("./prepared-mounts.ts");
-  return prepareMounts(mounts);
+  return prepareMounts(mounts, rootfs);
 }
 
 /** The specification with its process's environment as it will be. */

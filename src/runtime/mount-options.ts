@@ -32,6 +32,8 @@ export interface MountOptions {
   remount?: true;
   /** The owners of files are others in the mount; with `ridmap` in those below it too. */
   idMap?: "idmap" | "ridmap";
+  /** A tmpfs that begins with what the directory which it covers has. */
+  copyUp?: true;
   /** What the file system itself understands: `size=64m`. */
   data: string[];
 }
@@ -78,36 +80,43 @@ const empty = new Set(
   "defaults async noauto auto nouser _netdev silent loud iversion noiversion nolazytime nomand".split(" "),
 );
 
-/** Options of the specification that are no mount's, but work that the runtime is to do. */
-const unsupported = new Set(["tmpcopyup"]);
-
 /** The option words that are the mount's, and not the file system's: for `features`. */
 export function mountOptionNames(): string[] {
   const recursive = Object.keys(attributes).map((name) => `r${name}`);
   const spread = Object.keys(propagations).flatMap((name) => [name, `r${name}`]);
-  return [
-    ...new Set([
-      ...Object.keys(attributes),
-      ...recursive,
-      ...spread,
-      ...empty,
-      "bind",
-      "rbind",
-      "remount",
-      "idmap",
-      "ridmap",
-    ]),
-  ].sort();
+  const words = [
+    ...Object.keys(attributes),
+    ...recursive,
+    ...spread,
+    ...empty,
+    "bind",
+    "rbind",
+    "remount",
+    ...prepared,
+  ];
+  return [...new Set(words)].sort();
 }
 
+/** MOUNT_ATTR_… of a new file system's mount, which has nothing below it. */
+export function attributesOf(options: MountOptions): number {
+  return options.set | options.recursiveSet;
+}
+
+const prepared = new Set(["idmap", "ridmap", "tmpcopyup"]);
+
 /** Whether a mount takes what a launch plan cannot make: see `prepareMounts`. */
-export function needsPreparation({ options = [], uidMappings = [], gidMappings = [] }: Mount): boolean {
-  return uidMappings.length + gidMappings.length > 0 || options.includes("idmap") || options.includes("ridmap");
+export function needsPreparation(mount: Mount): boolean {
+  return hasMappings(mount) || (mount.options ?? []).some((word) => prepared.has(word));
+}
+
+/** Whether a mount says itself which owners its files have. */
+export function hasMappings({ uidMappings = [], gidMappings = [] }: Mount): boolean {
+  return uidMappings.length + gidMappings.length > 0;
 }
 
 /**
  * Sorts the option words of an OCI mount. Words that are not Linux's or the specification's own are the file system's.
- * @throws InvalidDocumentError for one of the specification's that is not supported yet
+ * @throws InvalidDocumentError for one that would have no effect
  */
 export function parseMountOptions(words: readonly string[]): MountOptions {
   const options: MountOptions = {
@@ -125,9 +134,9 @@ export function parseMountOptions(words: readonly string[]): MountOptions {
     const own = attributes[word];
     const recursive = word.startsWith("r") ? attributes[word.slice(1)] : undefined;
     const shared = propagations[word] ?? propagations[word.slice(1)];
-    if (unsupported.has(word)) throw new InvalidDocumentError(`the mount option ${word} is not supported yet`);
     if (word === "remount") options.remount = true;
     else if (word === "idmap" || word === "ridmap") options.idMap = word;
+    else if (word === "tmpcopyup") options.copyUp = true;
     else if (word === "rbind") options.bind = word;
     else if (word === "bind") options.bind ??= word;
     else if (own !== undefined) {

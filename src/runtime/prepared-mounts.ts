@@ -1,19 +1,26 @@
+import { openDirectory, openInDirectory } from "../linux/at.ts";
+import { MOUNT_ATTR_RDONLY, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../linux/constants.ts";
+import { copyContents } from "../linux/copy-tree.ts";
+import { mountDetached } from "../linux/detached-mount.ts";
+import { PlainDirectory } from "../linux/directory-tree.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import { makeMappedNamespace } from "../linux/launch/mapped-namespace.ts";
 import { checkIdMappings } from "../linux/user-namespace.ts";
 import type { Mount } from "../oci/runtime-spec.ts";
-import { InvalidDocumentError } from "../util/errors.ts";
-import { parseMountOptions } from "./mount-options.ts";
+import { GockerError, InvalidDocumentError } from "../util/errors.ts";
+import { attributesOf, type MountOptions, parseMountOptions } from "./mount-options.ts";
 
 /** What mounts take that a launch plan cannot make. Open until disposal, when the process has been launched. */
 export class PreparedMounts implements Disposable {
   /** The user namespaces whose mappings the mounts get, by their descriptors' numbers. */
   readonly userNamespaces = new Map<Mount, number>();
+  /** Mounts of tmpfs that are in no tree and hold a copy of what they will cover. */
+  readonly filled = new Map<Mount, number>();
   readonly #owned = new DisposableStack();
 
   /** All that the process of the plan needs to have open. */
   get descriptors(): number[] {
-    return [...new Set(this.userNamespaces.values())];
+    return [...new Set([...this.userNamespaces.values(), ...this.filled.values()])];
   }
 
   own(file: OwnedFd): number {
@@ -27,30 +34,64 @@ export class PreparedMounts implements Disposable {
 
 /**
  * Makes what these mounts take.
+ * @param root the container's root directory, by a path of the host
  * @throws InvalidDocumentError mappings that contradict themselves, or are not those of a bind mount
  * @throws SystemCallError
  */
-export function prepareMounts(mounts: readonly Mount[]): PreparedMounts {
+export function prepareMounts(mounts: readonly Mount[], root: string): PreparedMounts {
   using cleanup = new DisposableStack();
   const prepared = cleanup.use(new PreparedMounts());
   const made = new Map<string, number>();
   for (let index = 0; index < mounts.length; index++) {
     const mount = mounts[index] as Mount;
-    const mappings = mappingsOf(mount, `mounts[${index}]`);
-    if (mappings === undefined) continue;
-    const key = JSON.stringify(mappings);
-    const namespace = made.get(key) ?? prepared.own(makeMappedNamespace(mappings.uids, mappings.gids));
-    made.set(key, namespace);
-    prepared.userNamespaces.set(mount, namespace);
+    const options = parseMountOptions(mount.options ?? []);
+    const mappings = mappingsOf(mount, options, `mounts[${index}]`);
+    if (mappings !== undefined) {
+      const key = JSON.stringify(mappings);
+      const namespace = made.get(key) ?? prepared.own(makeMappedNamespace(mappings.uids, mappings.gids));
+      made.set(key, namespace);
+      prepared.userNamespaces.set(mount, namespace);
+    }
+    if (options.copyUp === true) prepared.filled.set(mount, prepared.own(filledTmpfs(mount, options, root)));
   }
   cleanup.move();
   return prepared;
 }
 
+/**
+ * A tmpfs with a copy of what the root directory has at its place; an empty one where there is no directory. Itself it has
+ * what its options say, and the directory's mode where they do not, as in runc.
+ */
+function filledTmpfs(mount: Mount, options: MountOptions, root: string): OwnedFd {
+  using directory = openDirectory(root);
+  const found = openInDirectory(directory.number, mount.destination, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  using source = found === undefined ? undefined : new PlainDirectory(found);
+  const data = mount.source === undefined ? [...options.data] : [`source=${mount.source}`, ...options.data];
+  if (source !== undefined && !options.data.some((option) => option.startsWith("mode="))) {
+    data.push(`mode=${(Number(source.stat.mode) & 0o7777).toString(8)}`);
+  }
+  using cleanup = new DisposableStack();
+  const tmpfs = cleanup.use(mountDetached("tmpfs", data, attributesOf(options) & ~MOUNT_ATTR_RDONLY));
+  if (source !== undefined) fill(tmpfs, source, mount.destination);
+  cleanup.move();
+  return tmpfs;
+}
+
+function fill(tmpfs: OwnedFd, source: PlainDirectory, destination: string): void {
+  try {
+    copyContents(source, tmpfs);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new GockerError("COPY_FAILED", `mounts: tmpcopyup cannot copy what is at ${destination}: ${reason}`, {
+      hint: "size=… is how much the tmpfs can hold, nr_inodes=… how many files",
+      cause,
+    });
+  }
+}
+
 /** A mount's own mappings, checked. OCI runtime specification 1.2, config.md, "Mounts" */
-function mappingsOf(mount: Mount, property: string) {
+function mappingsOf(mount: Mount, { idMap }: MountOptions, property: string) {
   const { uidMappings: uids = [], gidMappings: gids = [] } = mount;
-  const { idMap } = parseMountOptions(mount.options ?? []);
   if (uids.length === 0 && gids.length === 0) {
     if (idMap === undefined) return undefined;
     throw new InvalidDocumentError(`${property}.options: ${idMap} needs uidMappings and gidMappings`, {

@@ -3,14 +3,19 @@ import {
   chmodSync,
   chownSync,
   cpSync,
+  linkSync,
   mkdirSync,
   readFileSync,
+  readdirSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { AT_FDCWD, S_IFCHR, S_IFIFO } from "../../src/linux/constants.ts";
+import { makeDevice } from "../../src/linux/device-number.ts";
+import { libc } from "../../src/linux/libc.ts";
 import { defaultRuntimeSpec } from "../../src/oci/default-runtime-spec.ts";
 import type { Mount } from "../../src/oci/runtime-spec.ts";
 import { type BundleChange, canRunBundles, OciSandbox } from "../helpers/bundle.ts";
@@ -52,6 +57,10 @@ describe.skipIf(!canRunBundles)("oci mounts", () => {
     const path = join(oci.directory, `source-${count++}`);
     mkdirSync(path);
     return path;
+  }
+
+  function mknod(path: string, mode: number, device: bigint): void {
+    expect(libc.mknodat(AT_FDCWD, path, mode, device)).toBe(0);
   }
 
   describe("/proc", () => {
@@ -357,6 +366,93 @@ describe.skipIf(!canRunBundles)("oci mounts", () => {
       const source = directory();
       const mount = { destination: "/mnt", source, options: ["bind"], ...mappings([0, 5000, 1]) };
       expect(await output("ls -l /proc/self/fd | grep -c -e user: -e /mnt || true", [mount])).toBe("0\n");
+    });
+  });
+
+  describe("tmpcopyup", () => {
+    const tmpfs = (destination: string, ...options: string[]): Mount => ({
+      destination,
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["tmpcopyup", ...options],
+    });
+
+    test("begins with what the image has there, as it is there", async () => {
+      const top = join(oci.rootfs, "full");
+      mkdirSync(join(top, "deep/er"), { recursive: true });
+      chownSync(join(top, "deep"), 1000, 1001);
+      chmodSync(join(top, "deep"), 0o3775);
+      chmodSync(top, 0o750);
+      writeFileSync(join(top, "deep/er/tool"), "content\n");
+      chownSync(join(top, "deep/er/tool"), 5, 6);
+      chmodSync(join(top, "deep/er/tool"), 0o4755);
+      linkSync(join(top, "deep/er/tool"), join(top, "again"));
+      symlinkSync("/etc/passwd", join(top, "link"));
+      symlinkSync("/nowhere", join(top, "dangling"));
+      mknod(join(top, "null"), S_IFCHR | 0o640, makeDevice(1, 3));
+      mknod(join(top, "fifo"), S_IFIFO | 0o600, 0n);
+      const script = [
+        "stat -c '%n %a %u:%g %h %F' /full /full/* /full/deep/er/tool",
+        "cat /full/again",
+        "readlink /full/link",
+        "stat -f -c %T /full",
+        "rm /full/link /full/again; echo more > /full/new",
+      ].join("; ");
+      const before = readdirSync(top).toSorted();
+      expect(await output(script, [tmpfs("/full", "nodev")])).toBe(
+        [
+          "/full 750 0:0 3 directory",
+          "/full/again 4755 5:6 2 regular file",
+          "/full/dangling 777 0:0 1 symbolic link",
+          "/full/deep 3775 1000:1001 3 directory",
+          "/full/fifo 600 0:0 1 fifo",
+          "/full/link 777 0:0 1 symbolic link",
+          "/full/null 640 0:0 1 character special file",
+          "/full/deep/er/tool 4755 5:6 2 regular file",
+          "content",
+          "/etc/passwd",
+          "tmpfs",
+          "",
+        ].join("\n"),
+      );
+      expect(readdirSync(top).toSorted()).toEqual(before);
+      expect(readFileSync(join(top, "again"), "utf8")).toBe("content\n");
+    });
+
+    test("is read-only when that is asked for, and has room for later mounts", async () => {
+      const source = directory();
+      mkdirSync(join(oci.rootfs, "kept"), { recursive: true });
+      writeFileSync(join(oci.rootfs, "kept/file"), "kept\n");
+      const mounts = [tmpfs("/kept", "ro", "mode=700"), { destination: "/kept/new/in", source, options: ["bind"] }];
+      const script = "stat -c %a /kept; cat /kept/file; ls /kept; touch /kept/x 2>&1 || true";
+      expect(await output(script, mounts)).toBe("700\nkept\nfile\nnew\ntouch: /kept/x: Read-only file system\n");
+    });
+
+    test("is an empty tmpfs where the image has nothing", async () => {
+      expect(await output("stat -c %a /missing; ls /missing", [tmpfs("/missing")])).toBe("1777\n");
+    });
+
+    test("stays below the root directory, whatever the image's links say", async () => {
+      const outside = directory();
+      writeFileSync(join(outside, "secret"), "");
+      symlinkSync(outside, join(oci.rootfs, "leading-out"));
+      symlinkSync(`../../../../..${outside}`, join(oci.rootfs, "leading-up"));
+      for (const destination of ["/leading-out", "/leading-up"]) {
+        expect(await output(`ls ${destination}/`, [tmpfs(destination)])).toBe("");
+      }
+    });
+
+    test("tells what it is too small for", async () => {
+      mkdirSync(join(oci.rootfs, "large"));
+      writeFileSync(join(oci.rootfs, "large/file"), Buffer.alloc(100_000));
+      const { stderr, exitCode } = await run("echo started", [tmpfs("/large", "size=8k")]);
+      expect(stderr).toContain("mounts: tmpcopyup cannot copy what is at /large: ");
+      expect(stderr).toContain("no space left on device");
+      expect(exitCode).not.toBe(0);
+    });
+
+    test("leaves no descriptor in the container", async () => {
+      expect(await output("ls /proc/self/fd | wc -l", [tmpfs("/etc")])).toBe("4\n");
     });
   });
 });

@@ -3,7 +3,7 @@ import { cloneFlags } from "../../src/cli/explain/names.ts";
 import { flags } from "../../src/cli/explain/structures.ts";
 import { defaultCapabilities } from "../../src/linux/capabilities.ts";
 import type { Step } from "../../src/linux/launch/plan.ts";
-import type { Capabilities, Process, RuntimeSpec } from "../../src/oci/runtime-spec.ts";
+import type { Capabilities, Linux, Mount, Process, RuntimeSpec } from "../../src/oci/runtime-spec.ts";
 import { buildLaunchPlan, type LaunchPlan, type LaunchPlanInput } from "../../src/runtime/plan/launch-plan.ts";
 import type { DirectoryRoot, OverlayRoot } from "../../src/runtime/root.ts";
 
@@ -89,3 +89,24 @@ function conditionsOf({ onError, onSuccess }: Step): string[] {
 export function callsOf(plan: LaunchPlan): string[] {
   return plan.steps.map(showCall);
 }
+
+/** A plan with these mounts in a new mount namespace. */
+export function withMounts(
+  mounts: Mount[],
+  change: { linux?: Linux; process?: Partial<Process>; input?: Partial<LaunchPlanInput> } = {},
+): LaunchPlan {
+  const linux = { namespaces: [{ type: "mount" as const }], ...change.linux };
+  return planOf(minimalSpec({ mounts, linux }, change.process), change.input);
+}
+
+/** The part of a plan that is about one place. */
+export function stepsFor(plan: LaunchPlan, pattern: RegExp): string[] {
+  return callsOf(plan).filter((call) => pattern.test(call));
+}
+
+/** A bind mount of a directory. */
+export const bind = (destination: string, ...options: string[]): Mount => ({
+  destination,
+  source: "/srv/data",
+  options: ["rbind", ...options],
+});

@@ -1,9 +1,16 @@
-import { AT_EMPTY_PATH, AT_RECURSIVE, MOUNT_ATTR_RDONLY, O_DIRECTORY, STATX_MODE } from "../../linux/constants.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_RECURSIVE,
+  F_DUPFD_CLOEXEC,
+  MOUNT_ATTR_RDONLY,
+  O_DIRECTORY,
+  STATX_MODE,
+} from "../../linux/constants.ts";
 import { fieldOf, type Slot } from "../../linux/launch/plan.ts";
 import type { Mount } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
-import type { MountOptions, Propagation } from "../mount-options.ts";
+import { attributesOf, type MountOptions, type Propagation } from "../mount-options.ts";
 import { openInRoot, type PlanBuilder } from "./builder.ts";
 import type { MadeMounts, MountContext, MountFacts, SealedMount } from "./mount-context.ts";
 
@@ -60,12 +67,7 @@ export function addFileSystem(
     ? builder.openTarget(group, destination, "directory", { noSymlinks: true, hints: hintsOfPinned(type) })
     : openDirectoryTarget(builder, destination, context.facts, context.made);
   builder.mount(label, group, slot, target, destination);
-  context.made.set(destination, { type, mount: slot });
-}
-
-/** A new file system has nothing below it. */
-function attributesOf(options: MountOptions): number {
-  return options.set | options.recursiveSet;
+  context.made.set(destination, { type, mount: slot, isFilled: options.copyUp === true });
 }
 
 function isReadOnly(options: MountOptions): boolean {
@@ -83,10 +85,25 @@ function newTmpfs(
   options: MountOptions,
   context: MountContext,
 ): Slot {
+  const slot =
+    options.copyUp === true
+      ? takeFilled(builder, mount, destination, context)
+      : emptyTmpfs(builder, mount, destination, options, context);
+  if (isReadOnly(options)) context.sealed.push({ destination, mount: slot });
+  return slot;
+}
+
+function emptyTmpfs(
+  builder: PlanBuilder,
+  mount: Mount,
+  destination: string,
+  options: MountOptions,
+  context: MountContext,
+): Slot {
   const data = [...options.data];
-  const ownMode = data.some((option) => option.startsWith("mode="));
-  const isHidden = !ownMode && isBelowEarlier(mount, destination, context);
-  const mode = ownMode || isHidden ? undefined : context.facts.modeAt(destination);
+  const hasMode = data.some((option) => option.startsWith("mode="));
+  const isKnown = !hasMode && !isBelowEarlier(mount, destination, context);
+  const mode = isKnown ? context.facts.modeAt(destination) : undefined;
   if (mode !== undefined) data.push(`mode=${mode.toString(8)}`);
   const slot = builder.newFileSystem({
     label: `Mount tmpfs at ${destination}`,
@@ -96,9 +113,27 @@ function newTmpfs(
     options: data,
     attributes: attributesOf(options) & ~MOUNT_ATTR_RDONLY,
   });
-  if (!ownMode && mode === undefined) addModeOfPlace(builder, destination, slot);
-  if (isReadOnly(options)) context.sealed.push({ destination, mount: slot });
+  if (!hasMode && mode === undefined) addModeOfPlace(builder, destination, slot);
   return slot;
+}
+
+/**
+ * A tmpfs that was filled before, see `prepareMounts`.
+ * @throws InvalidDocumentError what it is to be filled with was not there to be copied
+ */
+function takeFilled(builder: PlanBuilder, mount: Mount, destination: string, context: MountContext): Slot {
+  const descriptor = context.facts.prepared?.filled.get(mount);
+  const refusal = (what: string) => new InvalidDocumentError(`mounts: tmpcopyup cannot copy ${what} at ${destination}`);
+  if (destination === "/" || destination === "/dev") throw refusal("all that is");
+  if (isBelowEarlier(mount, destination, context)) throw refusal("what an earlier mount has brought");
+  if (descriptor === undefined) throw refusal("here what is");
+  return builder.addFor("filled tmpfs", {
+    label: `Take the tmpfs that was filled for ${destination}`,
+    group,
+    syscall: "fcntl",
+    args: [descriptor, F_DUPFD_CLOEXEC, 3],
+    path: destination,
+  });
 }
 
 /** Whether a mount's place is in what an earlier one has brought, as far as the image's links tell. */
@@ -156,7 +191,8 @@ export function openDirectoryTarget(
   const parts = splitPath(destination);
   const name = parts.pop() ?? "";
   const parent = made.get(`/${parts.join("/")}`);
-  if (parent?.type === "tmpfs" && name !== "") return builder.makeDirectoryIn(group, parent.mount, name, destination);
+  if (parent?.type === "tmpfs" && parent.isFilled !== true && name !== "")
+    return builder.makeDirectoryIn(group, parent.mount, name, destination);
   const [top] = parts;
   // The kernel's own file systems have a place or they do not: none can be made there.
   const isKernels = top !== undefined && pinned.has(made.get(`/${top}`)?.type ?? "");

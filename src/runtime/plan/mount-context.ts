@@ -24,13 +24,15 @@ export interface MountFacts {
   isProcfs(source: string): boolean;
   readonly cgroupView: CgroupView | undefined;
   /** What was made for the mounts, of which the launcher keeps the descriptors open for the process. */
-  readonly prepared?: Pick<PreparedMounts, "userNamespaces"> | undefined;
+  readonly prepared?: Pick<PreparedMounts, "userNamespaces" | "filled"> | undefined;
 }
 
 /** A file system that the plan made. */
 export interface MadeMount {
   readonly type: string;
   readonly mount: Slot;
+  /** There is something in it that the plan has not made. */
+  readonly isFilled?: boolean;
 }
 
 /** The file systems that the plan made, by their place in the container: `/proc`, `/dev`, `/dev/pts`. */

@@ -12,7 +12,7 @@ import type { Slot } from "../../linux/launch/plan.ts";
 import type { Mount } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
-import { type MountOptions, needsPreparation, parseMountOptions } from "../mount-options.ts";
+import { hasMappings, type MountOptions, needsPreparation, parseMountOptions } from "../mount-options.ts";
 import { hintOfProc, replaceableInProc } from "../proc-mounts.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { addCgroupMount } from "./cgroup-mounts.ts";
@@ -102,8 +102,14 @@ function refuseInProc(mount: Mount, destination: string, isOfHost: boolean, fact
   });
 }
 
+/** Refuses options that would have no effect. */
 function refuseUnfit(mount: Mount, destination: string, options: MountOptions): void {
-  if (isBind(mount, options)) return;
+  const isOfHost = isBind(mount, options);
+  const isTmpfs = !isOfHost && mount.type === "tmpfs";
+  if (options.copyUp === true && !isTmpfs) {
+    throw new InvalidDocumentError(`mounts: only a tmpfs can have tmpcopyup, and that at ${destination} is none`);
+  }
+  if (isOfHost || (options.idMap === undefined && !hasMappings(mount))) return;
   throw new InvalidDocumentError(
     `mounts: only a bind mount can change the owners of files, and that at ${destination} is none`,
   );
@@ -146,7 +152,7 @@ function addIdMap(
   { idMap }: MountOptions,
   { prepared }: MountFacts,
 ): void {
-  if (!needsPreparation(mount)) return;
+  if (idMap === undefined && !hasMappings(mount)) return;
   const userNamespace = prepared?.userNamespaces.get(mount);
   if (userNamespace === undefined) {
     throw new InvalidDocumentError(`mounts: the owners of files at ${destination} cannot be changed here`);

@@ -101,7 +101,12 @@ describe("the specification's options", () => {
     expect(needsPreparation({ destination: "/", options: [option] })).toBe(true);
   });
 
-  test.each(["tmpcopyup", "idmap=uids=0-1-10;gids=0-1-10"])("%s is refused", (option) => {
+  test("tmpcopyup", () => {
+    expect(parseMountOptions(["tmpcopyup", "size=1m"])).toEqual({ ...nothing, copyUp: true, data: ["size=1m"] });
+    expect(needsPreparation({ destination: "/", type: "tmpfs", options: ["tmpcopyup"] })).toBe(true);
+  });
+
+  test.each(["idmap=uids=0-1-10;gids=0-1-10", "ridmap=uids=0-1-10"])("%s is refused", (option) => {
     expect(() => parseMountOptions(["ro", option])).toThrow(InvalidDocumentError);
   });
 });

@@ -1,31 +1,22 @@
 import { describe, expect, test } from "bun:test";
 import { encodePlan } from "../../../../src/linux/launch/encode.ts";
-import type { Device, Linux, Mount, Process } from "../../../../src/oci/runtime-spec.ts";
-import type { LaunchPlan, LaunchPlanInput } from "../../../../src/runtime/plan/launch-plan.ts";
-import { callsOf, minimalSpec, planOf, planText, someFacts } from "../../../helpers/plan.ts";
-
-function withMounts(
-  mounts: Mount[],
-  change: { linux?: Linux; process?: Partial<Process>; input?: Partial<LaunchPlanInput> } = {},
-): LaunchPlan {
-  const linux = { namespaces: [{ type: "mount" as const }], ...change.linux };
-  return planOf(minimalSpec({ mounts, linux }, change.process), change.input);
-}
-
-/** The part of a plan that is about one place. */
-function stepsFor(plan: LaunchPlan, pattern: RegExp): string[] {
-  return callsOf(plan).filter((call) => pattern.test(call));
-}
+import type { Device, Linux, Mount } from "../../../../src/oci/runtime-spec.ts";
+import type { LaunchPlanInput } from "../../../../src/runtime/plan/launch-plan.ts";
+import {
+  bind,
+  callsOf,
+  minimalSpec,
+  planOf,
+  planText,
+  someFacts,
+  stepsFor,
+  withMounts,
+} from "../../../helpers/plan.ts";
 
 function resolving(links: Record<string, string>): Partial<LaunchPlanInput> {
   return { facts: { ...someFacts, resolveTarget: (path: string) => links[path] ?? path } };
 }
 
-const bind = (destination: string, ...options: string[]): Mount => ({
-  destination,
-  source: "/srv/data",
-  options: ["rbind", ...options],
-});
 const devTmpfs: Mount = { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=755"] };
 
 describe("bind mounts", () => {
@@ -128,7 +119,7 @@ describe("bind mounts", () => {
 
   test("change the owners of files while they are nowhere yet", () => {
     const mount = bind("/data", "ro", "ridmap");
-    const facts = { ...someFacts, prepared: { userNamespaces: new Map([[mount, 11]]) } };
+    const facts = { ...someFacts, prepared: { userNamespaces: new Map([[mount, 11]]), filled: new Map() } };
     const calls = callsOf(withMounts([mount], { input: { facts } }));
     const taken = calls.findIndex((call) => call.startsWith('open_tree(AT_FDCWD, "/srv/data"'));
     expect(calls[taken + 1]).toBe(
@@ -136,7 +127,7 @@ describe("bind mounts", () => {
     );
     const flat = bind("/data");
     flat.uidMappings = flat.gidMappings = [{ containerID: 0, hostID: 1000, size: 1 }];
-    const input = { facts: { ...someFacts, prepared: { userNamespaces: new Map([[flat, 12]]) } } };
+    const input = { facts: { ...someFacts, prepared: { userNamespaces: new Map([[flat, 12]]), filled: new Map() } } };
     expect(stepsFor(withMounts([flat], { input }), /IDMAP/)).toEqual([
       'mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_IDMAP, userns_fd=12}, 32)',
     ]);
@@ -246,98 +237,6 @@ describe("new file systems", () => {
       "fsconfig(‹mqueue context›, FSCONFIG_CMD_CREATE)",
     ]);
     expect(stepsFor(plan, /^fsmount/)[0]).toContain("MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOEXEC");
-  });
-});
-
-describe("a tmpfs", () => {
-  const tmpfs = (destination: string, ...options: string[]): Mount => ({
-    destination,
-    type: "tmpfs",
-    source: "t",
-    options,
-  });
-  const modes: Partial<LaunchPlanInput> = { facts: { ...someFacts, modeAt: () => 0o1750 } };
-  const linkToData = (path: string) => path.replace(/^\/link/, "/data");
-
-  test("that is read-only becomes so when all mounts are made, which may lie in it", () => {
-    const calls = callsOf(withMounts([tmpfs("/t", "ro", "noexec", "mode=755"), bind("/t/data")]));
-    const sealed = calls.indexOf('mount_setattr(‹tmpfs mount›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)');
-    expect(sealed).toBeGreaterThan(calls.findIndex((call) => call.startsWith("move_mount(‹/srv/data›")));
-    expect(calls.filter((call) => call.startsWith("fsmount"))).toEqual([
-      "fsmount(‹tmpfs context›, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOEXEC) → tmpfs mount",
-    ]);
-    expect(calls.join("\n")).not.toContain('FSCONFIG_SET_FLAG, "ro"');
-  });
-
-  test("has the mode of the directory that it covers", () => {
-    const plan = withMounts([tmpfs("/t", "size=1m")], { input: modes });
-    expect(stepsFor(plan, /SET_STRING/)).toContain('fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "mode", "1750")');
-    expect(stepsFor(plan, /^(statx|fchmodat)/)).toEqual([]);
-  });
-
-  test("has its own mode when it has one", () => {
-    const plan = withMounts([tmpfs("/t", "mode=700")], { input: modes });
-    expect(stepsFor(plan, /"mode"/)).toEqual(['fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "mode", "700")']);
-    expect(stepsFor(plan, /^(statx|fchmodat)/)).toEqual([]);
-  });
-
-  test("takes the mode of what an earlier mount has there", () => {
-    const input = { facts: { ...someFacts, modeAt: () => 0o1750, resolveTarget: linkToData } };
-    for (const mounts of [
-      [bind("/data"), tmpfs("/data/t")],
-      [bind("/data"), tmpfs("/link/t")],
-      [bind("/"), tmpfs("/t")],
-    ]) {
-      const plan = withMounts(mounts, { input });
-      const path = mounts[1]?.destination.slice(1);
-      expect(planText(plan)).toContain(
-        [
-          `# Look for a directory at /${path}`,
-          `openat2(‹root›, "${path}", {flags=O_PATH|O_DIRECTORY|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → directory at /${path}`,
-          "  tolerates ENOENT, skips 2",
-          "# Look up its mode",
-          `statx(‹directory at /${path}›, "", AT_EMPTY_PATH, STATX_MODE, `,
-        ].join("\n"),
-      );
-      expect(stepsFor(plan, /^fchmodat/)).toEqual(['fchmodat(‹tmpfs mount›, ".", ‹its mode›)']);
-      expect(stepsFor(plan, /"mode"/)).toEqual([]);
-    }
-  });
-});
-
-describe("remount", () => {
-  const remount = (...options: string[]): Mount => ({ destination: "/t", options: ["remount", ...options] });
-  const tmpfs: Mount = { destination: "/t", type: "tmpfs", source: "t", options: ["mode=755"] };
-  const after = (mounts: Mount[]) => {
-    const calls = callsOf(withMounts(mounts));
-    const last = calls.findLastIndex((call) => call.startsWith("move_mount"));
-    return calls.slice(last + 1, calls.indexOf("fchdir(‹root›)") - 1);
-  };
-  const find = 'openat2(‹root›, "t", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → /t';
-
-  test("changes the mount that is there", () => {
-    expect(after([bind("/t"), remount("bind", "ro", "rnosuid", "shared")])).toEqual([
-      find,
-      'mount_setattr(‹/t›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
-      'mount_setattr(‹/t›, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=MOUNT_ATTR_NOSUID}, 32)',
-      'mount_setattr(‹/t›, "", AT_EMPTY_PATH, {propagation=MS_SHARED}, 32)',
-    ]);
-  });
-
-  test("changes a file system that the plan has made", () => {
-    expect(after([tmpfs, remount("size=2m", "ro")])).toEqual([
-      find,
-      'fspick(‹tmpfs mount›, "", FSPICK_CLOEXEC|FSPICK_EMPTY_PATH) → tmpfs context',
-      'fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "size", "2m")',
-      "fsconfig(‹tmpfs context›, FSCONFIG_CMD_RECONFIGURE)",
-      'mount_setattr(‹/t›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
-    ]);
-  });
-
-  test("never changes a file system of the host's", () => {
-    expect(() => withMounts([bind("/t"), remount("commit=30")])).toThrow(
-      "mounts: commit=30 cannot be changed at /t: no file system of the container's own is there",
-    );
   });
 });
 

@@ -1,0 +1,134 @@
+import { describe, expect, test } from "bun:test";
+import type { Mount } from "../../../../src/oci/runtime-spec.ts";
+import type { LaunchPlanInput } from "../../../../src/runtime/plan/launch-plan.ts";
+import { bind, callsOf, planText, someFacts, stepsFor, withMounts } from "../../../helpers/plan.ts";
+
+describe("a tmpfs", () => {
+  const tmpfs = (destination: string, ...options: string[]): Mount => ({
+    destination,
+    type: "tmpfs",
+    source: "t",
+    options,
+  });
+  const modes: Partial<LaunchPlanInput> = { facts: { ...someFacts, modeAt: () => 0o1750 } };
+  const linkToData = (path: string) => path.replace(/^\/link/, "/data");
+
+  test("that is read-only becomes so when all mounts are made, which may lie in it", () => {
+    const calls = callsOf(withMounts([tmpfs("/t", "ro", "noexec", "mode=755"), bind("/t/data")]));
+    const sealed = calls.indexOf('mount_setattr(‹tmpfs mount›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)');
+    expect(sealed).toBeGreaterThan(calls.findIndex((call) => call.startsWith("move_mount(‹/srv/data›")));
+    expect(calls.filter((call) => call.startsWith("fsmount"))).toEqual([
+      "fsmount(‹tmpfs context›, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOEXEC) → tmpfs mount",
+    ]);
+    expect(calls.join("\n")).not.toContain('FSCONFIG_SET_FLAG, "ro"');
+  });
+
+  test("has the mode of the directory that it covers", () => {
+    const plan = withMounts([tmpfs("/t", "size=1m")], { input: modes });
+    expect(stepsFor(plan, /SET_STRING/)).toContain('fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "mode", "1750")');
+    expect(stepsFor(plan, /^(statx|fchmodat)/)).toEqual([]);
+  });
+
+  test("has its own mode when it has one", () => {
+    const plan = withMounts([tmpfs("/t", "mode=700")], { input: modes });
+    expect(stepsFor(plan, /"mode"/)).toEqual(['fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "mode", "700")']);
+    expect(stepsFor(plan, /^(statx|fchmodat)/)).toEqual([]);
+  });
+
+  test("takes the mode of what an earlier mount has there", () => {
+    const input = { facts: { ...someFacts, modeAt: () => 0o1750, resolveTarget: linkToData } };
+    for (const mounts of [
+      [bind("/data"), tmpfs("/data/t")],
+      [bind("/data"), tmpfs("/link/t")],
+      [bind("/"), tmpfs("/t")],
+    ]) {
+      const plan = withMounts(mounts, { input });
+      const path = mounts[1]?.destination.slice(1);
+      expect(planText(plan)).toContain(
+        [
+          `# Look for a directory at /${path}`,
+          `openat2(‹root›, "${path}", {flags=O_PATH|O_DIRECTORY|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → directory at /${path}`,
+          "  tolerates ENOENT, skips 2",
+          "# Look up its mode",
+          `statx(‹directory at /${path}›, "", AT_EMPTY_PATH, STATX_MODE, `,
+        ].join("\n"),
+      );
+      expect(stepsFor(plan, /^fchmodat/)).toEqual(['fchmodat(‹tmpfs mount›, ".", ‹its mode›)']);
+      expect(stepsFor(plan, /"mode"/)).toEqual([]);
+    }
+  });
+});
+
+describe("tmpcopyup", () => {
+  const tmpfs = (destination: string): Mount => ({
+    destination,
+    type: "tmpfs",
+    source: "t",
+    options: ["tmpcopyup", "ro", "nodev"],
+  });
+  const filled = (mount: Mount): Partial<LaunchPlanInput> => ({
+    facts: { ...someFacts, prepared: { userNamespaces: new Map(), filled: new Map([[mount, 13]]) } },
+  });
+
+  test("takes what was filled before, and puts mounts in it as in a directory of the image", () => {
+    const mount = tmpfs("/t");
+    const calls = callsOf(withMounts([mount, bind("/t/data")], { input: filled(mount) }));
+    expect(calls.filter((call) => call.includes("filled tmpfs"))).toEqual([
+      "fcntl(13, F_DUPFD_CLOEXEC, 3) → filled tmpfs",
+      'move_mount(‹filled tmpfs›, "", ‹/t›, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)',
+      'mount_setattr(‹filled tmpfs›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
+    ]);
+    expect(calls.filter((call) => call.startsWith("fsopen"))).toEqual([]);
+    expect(calls.filter((call) => call.startsWith("openat2") && call.includes('"t/data"'))).toHaveLength(2);
+  });
+
+  test.each<[string, Mount[], string]>([
+    ["/", [tmpfs("/")], "mounts: tmpcopyup cannot copy all that is at /"],
+    ["/dev", [tmpfs("/dev")], "mounts: tmpcopyup cannot copy all that is at /dev"],
+    [
+      "in a mount",
+      [bind("/a"), tmpfs("/a/b")],
+      "mounts: tmpcopyup cannot copy what an earlier mount has brought at /a/b",
+    ],
+    ["that nobody has filled", [tmpfs("/a")], "mounts: tmpcopyup cannot copy here what is at /a"],
+    ["of a bind mount", [bind("/a", "tmpcopyup")], "mounts: only a tmpfs can have tmpcopyup, and that at /a is none"],
+  ])("is refused for one %s", (_, mounts, message) => {
+    expect(() => withMounts(mounts)).toThrow(message);
+  });
+});
+
+describe("remount", () => {
+  const remount = (...options: string[]): Mount => ({ destination: "/t", options: ["remount", ...options] });
+  const tmpfs: Mount = { destination: "/t", type: "tmpfs", source: "t", options: ["mode=755"] };
+  const after = (mounts: Mount[]) => {
+    const calls = callsOf(withMounts(mounts));
+    const last = calls.findLastIndex((call) => call.startsWith("move_mount"));
+    return calls.slice(last + 1, calls.indexOf("fchdir(‹root›)") - 1);
+  };
+  const find = 'openat2(‹root›, "t", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → /t';
+
+  test("changes the mount that is there", () => {
+    expect(after([bind("/t"), remount("bind", "ro", "rnosuid", "shared")])).toEqual([
+      find,
+      'mount_setattr(‹/t›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
+      'mount_setattr(‹/t›, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=MOUNT_ATTR_NOSUID}, 32)',
+      'mount_setattr(‹/t›, "", AT_EMPTY_PATH, {propagation=MS_SHARED}, 32)',
+    ]);
+  });
+
+  test("changes a file system that the plan has made", () => {
+    expect(after([tmpfs, remount("size=2m", "ro")])).toEqual([
+      find,
+      'fspick(‹tmpfs mount›, "", FSPICK_CLOEXEC|FSPICK_EMPTY_PATH) → tmpfs context',
+      'fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "size", "2m")',
+      "fsconfig(‹tmpfs context›, FSCONFIG_CMD_RECONFIGURE)",
+      'mount_setattr(‹/t›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
+    ]);
+  });
+
+  test("never changes a file system of the host's", () => {
+    expect(() => withMounts([bind("/t"), remount("commit=30")])).toThrow(
+      "mounts: commit=30 cannot be changed at /t: no file system of the container's own is there",
+    );
+  });
+});
