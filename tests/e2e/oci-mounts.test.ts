@@ -455,4 +455,33 @@ describe.skipIf(!canRunBundles)("oci mounts", () => {
       expect(await output("ls /proc/self/fd | wc -l", [tmpfs("/etc")])).toBe("4\n");
     });
   });
+
+  describe("cgroups", () => {
+    test.each([true, false])(
+      "are read-only, and the container's own: a namespace of theirs %p",
+      async (cgroupNamespace) => {
+        const { linux, mounts = [] } = defaultRuntimeSpec({ cgroupNamespace });
+        expect(mounts.map(({ type }) => type)).toContain("cgroup");
+        const change = { linux: linux ?? {}, spec: { root: { path: oci.rootfs }, mounts } };
+        const found = await mountinfo([], change);
+        const places = [...found].filter(([place]) => place.startsWith("/sys/fs/cgroup"));
+        expect(places.length).toBeGreaterThan(0);
+        for (const [, { attributes }] of places) expect(attributes).toContain("ro");
+        const written = await output(
+          "for d in /sys/fs/cgroup /sys/fs/cgroup/*/; do mkdir $d/x 2>/dev/null && echo $d; done; true",
+          [],
+          change,
+        );
+        expect(written).toBe("");
+      },
+    );
+
+    test("of version 2 can be mounted by name in a namespace of theirs", async () => {
+      const { linux } = defaultRuntimeSpec({ cgroupNamespace: true });
+      const mount = { destination: "/unified", type: "cgroup2", source: "cgroup2", options: ["ro", "nosuid"] };
+      expect(
+        await output("stat -f -c %T /unified; grep -c . /unified/cgroup.procs", [mount], { linux: linux ?? {} }),
+      ).toMatch(/^(cgroup2fs|UNKNOWN)\n[1-9]/);
+    });
+  });
 });

@@ -128,8 +128,8 @@ export interface OomWatch extends Disposable {
 
 /** How to show a container its own cgroup at /sys/fs/cgroup, read-only unless it is privileged. */
 export type CgroupView =
-  /** A cgroup2 file system, mounted in the container's own cgroup namespace. */
-  | { readonly type: "v2" }
+  /** A cgroup2 file system: a new mount in the container's own cgroup namespace, else the host's. */
+  | { readonly type: "v2"; readonly mountPoint: string }
   /** A tmpfs that holds a bind of each hierarchy's cgroup, and links. */
   | { readonly type: "v1"; readonly hierarchies: readonly HierarchyView[]; readonly links: readonly ViewLink[] };
 

@@ -61,7 +61,7 @@ export class CgroupV2 extends BaseCgroup {
   }
 
   view(): CgroupView {
-    return { type: "v2" };
+    return { type: "v2", mountPoint: this.#mountPoint };
   }
 
   processes(): number[] {

@@ -1,65 +1,122 @@
 import { AT_FDCWD, MOUNT_ATTR_RDONLY, MS_PRIVATE, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "../../linux/constants.ts";
-import type { MountOptions } from "../mount-options.ts";
+import type { Slot } from "../../linux/launch/plan.ts";
+import type { Mount } from "../../oci/runtime-spec.ts";
+import { InvalidDocumentError } from "../../util/errors.ts";
+import type { CgroupView } from "../cgroup/cgroup.ts";
+import { attributesOf, type MountOptions } from "../mount-options.ts";
 import type { PlanBuilder } from "./builder.ts";
-import { openDirectoryTarget } from "./file-systems.ts";
+import { addPropagations, openDirectoryTarget } from "./file-systems.ts";
 import type { MountContext } from "./mount-context.ts";
 
 const group = "file system";
 
+/**
+ * The cgroups that a container sees. In version 2: its own as the root of all where it has a cgroup namespace, else the
+ * host's. In version 1: its own of each hierarchy.
+ * @throws InvalidDocumentError for a cgroup2 mount of a host whose controllers are in version 1, without a cgroup namespace
+ */
 export function addCgroupMount(
+  builder: PlanBuilder,
+  mount: Mount,
+  destination: string,
+  options: MountOptions,
+  context: MountContext,
+): void {
+  const view = context.facts.cgroupView;
+  if (view === undefined) return;
+  const isOwn = context.own.has("cgroup");
+  if (view.type === "v1" && mount.type === "cgroup") addHierarchies(builder, destination, options, view, context);
+  else if (isOwn) addUnified(builder, destination, options, context);
+  else if (view.type === "v2") addHostsUnified(builder, destination, options, view.mountPoint, context);
+  else {
+    throw new InvalidDocumentError(`mounts: the cgroup2 mount at ${destination} needs a cgroup namespace here`, {
+      hint: "a mount of the type cgroup shows the container's cgroups of all hierarchies",
+    });
+  }
+}
+
+function addUnified(builder: PlanBuilder, destination: string, options: MountOptions, context: MountContext): void {
+  const label = `Mount cgroup2 at ${destination}`;
+  const target = openDirectoryTarget(builder, destination, context.facts, context.made);
+  const mount = builder.newFileSystem({
+    label,
+    group,
+    type: "cgroup2",
+    source: "cgroup",
+    options: options.data,
+    attributes: attributesOf(options),
+  });
+  addPropagations(builder, destination, mount, options.propagations);
+  builder.attach(label, group, mount, target, destination);
+}
+
+/** A new mount in the host's namespace would take the host's mount options, nsdelegate among them, away. cgroups(7) */
+function addHostsUnified(
   builder: PlanBuilder,
   destination: string,
   options: MountOptions,
-  { facts, made }: MountContext,
+  mountPoint: string,
+  context: MountContext,
 ): void {
-  const view = facts.cgroupView;
-  if (view === undefined) return;
-  const target = openDirectoryTarget(builder, destination, facts, made);
-  if (view.type === "v2") {
-    const mount = builder.newFileSystem({
-      label: `Mount cgroup2 at ${destination}`,
-      group,
-      type: "cgroup2",
-      source: "cgroup",
-      options: [],
-      attributes: options.set,
-    });
-    builder.attach(`Mount cgroup2 at ${destination}`, group, mount, target, destination);
-    return;
+  if (options.data.length > 0) {
+    throw new InvalidDocumentError(
+      `mounts: ${options.data.join(",")} at ${destination} would change the host's cgroups`,
+      {
+        hint: "give the container a cgroup namespace, or leave the option out",
+      },
+    );
   }
-  const writable = options.set & ~MOUNT_ATTR_RDONLY;
+  const target = openDirectoryTarget(builder, destination, context.facts, context.made);
+  const tree = takeDirectory(builder, "the host's cgroups", mountPoint, destination, options);
+  builder.attach(`Mount the host's cgroups at ${destination}`, group, tree, target, destination);
+}
+
+/** A copy of a cgroup's directory with the mount's options. */
+function takeDirectory(builder: PlanBuilder, what: string, source: string, path: string, options: MountOptions): Slot {
+  const tree = builder.addFor(path, {
+    label: `Take ${what}`,
+    group,
+    syscall: "open_tree",
+    args: [AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
+    path: source,
+  });
+  const [first, ...rest] = options.propagations;
+  builder.setMountAttributes({
+    label: `Set the attributes of ${path}`,
+    group,
+    mount: tree,
+    set: attributesOf(options),
+    clear: options.clear | options.recursiveClear,
+    propagation: first?.type ?? MS_PRIVATE,
+  });
+  addPropagations(builder, path, tree, rest);
+  return tree;
+}
+
+/** A tmpfs with a bind of the container's cgroup in each hierarchy. */
+function addHierarchies(
+  builder: PlanBuilder,
+  destination: string,
+  options: MountOptions,
+  view: CgroupView & { readonly type: "v1" },
+  context: MountContext,
+): void {
+  const target = openDirectoryTarget(builder, destination, context.facts, context.made);
+  const attributes = attributesOf(options);
   const base = builder.newFileSystem({
     label: `Mount tmpfs at ${destination}`,
     group,
     type: "tmpfs",
     source: "tmpfs",
     options: ["mode=755"],
-    attributes: writable,
+    attributes: attributes & ~MOUNT_ATTR_RDONLY,
   });
   builder.attach(`Mount tmpfs at ${destination}`, group, base, target, destination);
-  for (const hierarchy of view.hierarchies) {
-    const path = `${destination}/${hierarchy.name}`;
-    const tree = builder.addFor(path, {
-      label: `Take the container's ${hierarchy.name} cgroup`,
-      group,
-      syscall: "open_tree",
-      args: [AT_FDCWD, hierarchy.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
-      path: hierarchy.source,
-    });
-    builder.setMountAttributes({
-      label: `Set the attributes of ${path}`,
-      group,
-      mount: tree,
-      set: options.set,
-      propagation: MS_PRIVATE,
-    });
-    builder.attach(
-      `Mount it at ${path}`,
-      group,
-      tree,
-      builder.makeDirectoryIn(group, base, hierarchy.name, path),
-      path,
-    );
+  for (const { name, source } of view.hierarchies) {
+    const path = `${destination}/${name}`;
+    const tree = takeDirectory(builder, `the container's ${name} cgroup`, source, path, options);
+    const place = builder.makeDirectoryIn(group, base, name, path);
+    builder.attach(`Mount it at ${path}`, group, tree, place, path);
   }
   for (const link of view.links) {
     builder.add({
@@ -70,12 +127,7 @@ export function addCgroupMount(
       path: `${destination}/${link.name}`,
     });
   }
-  if (writable !== options.set) {
-    builder.setMountAttributes({
-      label: `Make ${destination} read-only`,
-      group,
-      mount: base,
-      set: MOUNT_ATTR_RDONLY,
-    });
-  }
+  addPropagations(builder, destination, base, options.propagations);
+  if ((attributes & MOUNT_ATTR_RDONLY) === 0) return;
+  builder.setMountAttributes({ label: `Make ${destination} read-only`, group, mount: base, set: MOUNT_ATTR_RDONLY });
 }

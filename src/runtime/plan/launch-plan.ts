@@ -1,7 +1,7 @@
 import { CLONE_NEWNET, MOUNT_ATTR_RDONLY } from "../../linux/constants.ts";
 import { pauseSteps, type Slot, type Step } from "../../linux/launch/plan.ts";
 import type { LsmSupport } from "../../linux/lsm.ts";
-import type { RuntimeSpec } from "../../oci/runtime-spec.ts";
+import type { NamespaceType, RuntimeSpec } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
 import type { RootFileSystem } from "../root.ts";
@@ -86,7 +86,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   const proc = hasLabels(process) ? openHostProc(builder) : undefined;
   const { namespaceAt } = facts;
   const namespaces = addNamespaces(builder, linux.namespaces ?? [], linux.timeOffsets, { namespaceAt });
-  refuseChangesOfHost(spec, facts.cgroupView, namespaces.own);
+  refuseChangesOfHost(spec, namespaces.own);
   if (namespaces.tellsChild && input.diesWithParent) addEarlyDeathSignal(builder);
   if ((namespaces.flags & CLONE_NEWNET) !== 0) addLoopback(builder);
   const labels = proc === undefined ? undefined : { proc, lsm: facts.lsm() };
@@ -98,7 +98,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   const sources = takeSharedSources(builder, spec.mounts ?? [], isCutOff(linux.rootfsPropagation));
   addPropagationStep(builder, linux.rootfsPropagation);
   addRootSteps(builder, input.root);
-  const fileSystems = addFileSystems(builder, input, sources);
+  const fileSystems = addFileSystems(builder, input, sources, namespaces.own);
   const kinds = kernelPaths(fileSystems.made, facts);
 
   if (input.release !== undefined) {
@@ -142,10 +142,15 @@ interface FileSystems {
   readonly made: MadeMounts;
 }
 
-function addFileSystems(builder: PlanBuilder, input: LaunchPlanInput, sources: BindSources): FileSystems {
+function addFileSystems(
+  builder: PlanBuilder,
+  input: LaunchPlanInput,
+  sources: BindSources,
+  own: ReadonlySet<NamespaceType>,
+): FileSystems {
   const { spec, facts } = input;
   const process = spec.process as NonNullable<RuntimeSpec["process"]>;
-  const own = spec.linux?.devices ?? [];
+  const devices = spec.linux?.devices ?? [];
   const all = spec.mounts ?? [];
   // Last: a mount whose target leads to /proc by a link ends up below it and is hidden, instead of putting its own files
   // in the place of the kernel's (CVE-2025-52881).
@@ -153,13 +158,13 @@ function addFileSystems(builder: PlanBuilder, input: LaunchPlanInput, sources: B
   const made: MadeMounts = new Map();
   // Devices come right after /dev, so that a mount over one of them finds it.
   const devIndex = mounts.findLastIndex((mount) => mount.destination === "/dev");
-  const context: MountContext = { facts, made, sources, order: [...mounts, ...all.filter(isInProc)], sealed: [] };
+  const context: MountContext = { facts, made, sources, own, order: [...mounts, ...all.filter(isInProc)], sealed: [] };
   addMounts(builder, mounts.slice(0, devIndex + 1), context);
   const dev = made.get("/dev")?.mount;
-  if (dev !== undefined) addDefaultDevices(builder, dev, own);
+  if (dev !== undefined) addDefaultDevices(builder, dev, devices);
   // A directory of the host's at /dev has its own devices, and any made there would be made on the host.
   const isForeign = devIndex >= 0 && dev === undefined;
-  addDevices(builder, isForeign ? own.filter(({ path }) => splitPath(path)[0] !== "dev") : own, dev);
+  addDevices(builder, isForeign ? devices.filter(({ path }) => splitPath(path)[0] !== "dev") : devices, dev);
   addMounts(builder, mounts.slice(devIndex + 1), context);
   addMounts(builder, all.filter(isInProc), context);
   if (input.nullStdio.length > 0) addNullStdio(builder, directoryOfNull(builder, dev), input.nullStdio);

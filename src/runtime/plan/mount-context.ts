@@ -1,5 +1,5 @@
 import type { Slot } from "../../linux/launch/plan.ts";
-import type { Mount } from "../../oci/runtime-spec.ts";
+import type { Mount, NamespaceType } from "../../oci/runtime-spec.ts";
 import type { CgroupView } from "../cgroup/cgroup.ts";
 import type { PreparedMounts } from "../prepared-mounts.ts";
 import type { TargetKind } from "./builder.ts";
@@ -53,6 +53,8 @@ export interface MountContext {
   /** What is there already; the mounts made are added to it. */
   readonly made: MadeMounts;
   readonly sources: BindSources;
+  /** The namespaces in which the container is not where gocker is. */
+  readonly own: ReadonlySet<NamespaceType>;
   /** All mounts, in the order in which they are made. */
   readonly order: readonly Mount[];
   /** Mounts that become read-only when everything is in its place: see {@link sealMounts}. */

@@ -81,7 +81,7 @@ export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], contex
     if (needsPreparation(mount)) refuseUnfit(mount, destination, options);
     if (isInProc(mount)) refuseInProc(mount, destination, isBind(mount, options), facts);
     if (mount.type === "cgroup" || mount.type === "cgroup2") {
-      addCgroupMount(builder, destination, options, context);
+      addCgroupMount(builder, mount, destination, options, context);
     } else if (isBind(mount, options)) {
       addBind(builder, { mount, destination, options, context });
     } else addFileSystem(builder, mount, destination, options, context);

@@ -1,6 +1,5 @@
 import type { NamespaceType, RuntimeSpec } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
-import type { CgroupView } from "../cgroup/cgroup.ts";
 
 /**
  * Refuses what this version does not carry out: a container without a protection that its specification asks for must
@@ -38,16 +37,8 @@ const settingsOfNamespaces: readonly (readonly [NamespaceType, RegExp])[] = [
  * @param own the namespaces in which the container is not where gocker is
  * @throws InvalidDocumentError
  */
-export function refuseChangesOfHost(
-  spec: RuntimeSpec,
-  cgroups: CgroupView | undefined,
-  own: ReadonlySet<NamespaceType>,
-): void {
-  const { hostname, domainname, mounts = [], linux = {} } = spec;
-  if (cgroups?.type === "v2" && !own.has("cgroup") && mounts.some(({ type }) => type?.startsWith("cgroup"))) {
-    // Mounting it anew in the host's namespace takes the host's mount options, nsdelegate among them, away.
-    throw new InvalidDocumentError("linux.namespaces: a cgroup mount needs a cgroup namespace here");
-  }
+export function refuseChangesOfHost(spec: RuntimeSpec, own: ReadonlySet<NamespaceType>): void {
+  const { hostname, domainname, linux = {} } = spec;
   for (const [property, value] of Object.entries({ hostname, domainname })) {
     if (value === undefined || own.has("uts")) continue;
     throw new InvalidDocumentError(`${property}: a container without a uts namespace would rename the host`);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Mount } from "../../../../src/oci/runtime-spec.ts";
+import type { CgroupView } from "../../../../src/runtime/cgroup/cgroup.ts";
 import type { LaunchPlanInput } from "../../../../src/runtime/plan/launch-plan.ts";
 import { bind, callsOf, planText, someFacts, stepsFor, withMounts } from "../../../helpers/plan.ts";
 
@@ -129,6 +130,69 @@ describe("remount", () => {
   test("never changes a file system of the host's", () => {
     expect(() => withMounts([bind("/t"), remount("commit=30")])).toThrow(
       "mounts: commit=30 cannot be changed at /t: no file system of the container's own is there",
+    );
+  });
+});
+
+describe("cgroups", () => {
+  const cgroup = (type: string, ...options: string[]): Mount => ({
+    destination: "/c",
+    type,
+    source: "cgroup",
+    options: ["nosuid", "noatime", "ro", ...options],
+  });
+  const v2: CgroupView = { type: "v2", mountPoint: "/cg" };
+  const v1: CgroupView = {
+    type: "v1",
+    hierarchies: [{ name: "cpu,cpuacct", source: "/cg/cpu,cpuacct/x" }],
+    links: [{ name: "cpu", target: "cpu,cpuacct" }],
+  };
+  const calls = (mount: Mount, cgroupView: CgroupView, namespaces: readonly ("mount" | "cgroup")[] = ["mount"]) => {
+    const linux = { namespaces: namespaces.map((type) => ({ type })) };
+    const all = callsOf(withMounts([mount], { linux, input: { facts: { ...someFacts, cgroupView } } }));
+    const from = all.findIndex((call) => call.startsWith("move_mount(‹root›"));
+    return all
+      .slice(from + 1, all.indexOf("fchdir(‹root›)") - 1)
+      .filter((call) => !/^(openat2|mkdirat|openat)\(/.test(call));
+  };
+
+  test.each(["cgroup", "cgroup2"])("of version 2 are the container's own in its namespace: %s", (type) => {
+    expect(calls(cgroup(type, "memory_localevents"), v2, ["mount", "cgroup"])).toEqual([
+      'fsopen("cgroup2", FSOPEN_CLOEXEC) → cgroup2 context',
+      'fsconfig(‹cgroup2 context›, FSCONFIG_SET_STRING, "source", "cgroup")',
+      'fsconfig(‹cgroup2 context›, FSCONFIG_SET_FLAG, "memory_localevents")',
+      "fsconfig(‹cgroup2 context›, FSCONFIG_CMD_CREATE)",
+      "fsmount(‹cgroup2 context›, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOATIME) → cgroup2 mount",
+      'move_mount(‹cgroup2 mount›, "", ‹/c›, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)',
+    ]);
+  });
+
+  test("of version 2 are the host's without a namespace, and never mounted anew", () => {
+    expect(calls(cgroup("cgroup"), v2)).toEqual([
+      'open_tree(AT_FDCWD, "/cg", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC) → /c',
+      'mount_setattr(‹/c›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOATIME, clear=MOUNT_ATTR_NOATIME|MOUNT_ATTR_STRICTATIME|0x40, propagation=MS_PRIVATE}, 32)',
+      'move_mount(‹/c›, "", ‹/c›, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)',
+    ]);
+  });
+
+  test("of version 1 are the container's own of each hierarchy, in a directory of their own", () => {
+    const found = calls(cgroup("cgroup", "slave"), v1);
+    expect(found.filter((call) => !call.startsWith("fsconfig"))).toEqual([
+      'fsopen("tmpfs", FSOPEN_CLOEXEC) → tmpfs context',
+      "fsmount(‹tmpfs context›, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOATIME) → tmpfs mount",
+      'move_mount(‹tmpfs mount›, "", ‹/c›, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)',
+      'open_tree(AT_FDCWD, "/cg/cpu,cpuacct/x", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC) → /c/cpu,cpuacct',
+      'mount_setattr(‹/c/cpu,cpuacct›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOATIME, clear=MOUNT_ATTR_NOATIME|MOUNT_ATTR_STRICTATIME|0x40, propagation=MS_SLAVE}, 32)',
+      'move_mount(‹/c/cpu,cpuacct›, "", ‹/c/cpu,cpuacct›, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)',
+      'symlinkat("cpu,cpuacct", ‹tmpfs mount›, "cpu")',
+      'mount_setattr(‹tmpfs mount›, "", AT_EMPTY_PATH, {propagation=MS_SLAVE}, 32)',
+      'mount_setattr(‹tmpfs mount›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
+    ]);
+  });
+
+  test("of version 2 beside version 1 take a namespace", () => {
+    expect(calls(cgroup("cgroup2"), v1, ["mount", "cgroup"])[0]).toBe(
+      'fsopen("cgroup2", FSOPEN_CLOEXEC) → cgroup2 context',
     );
   });
 });

@@ -59,7 +59,7 @@ const v2 = {
   facts: {
     ...someFacts,
     kernelPath: (path: string) => (path.endsWith("kcore") ? ("file" as const) : ("directory" as const)),
-    cgroupView: { type: "v2" as const },
+    cgroupView: { type: "v2" as const, mountPoint: "/sys/fs/cgroup" },
     lsm: () => ({ apparmor: false, selinux: false }),
   },
 };

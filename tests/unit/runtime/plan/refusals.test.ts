@@ -159,12 +159,17 @@ const hostChanges: (Refusal & { readonly namespace?: NamespaceType })[] = [
   })),
   {
     what: "the options of its cgroup2 mount",
-    spec: { mounts: [{ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup" }] },
-    input: {
-      facts: { ...someFacts, cgroupView: { type: "v2" } },
-    },
+    spec: { mounts: [{ destination: "/c", type: "cgroup", source: "cgroup", options: ["memory_localevents"] }] },
+    input: { facts: { ...someFacts, cgroupView: { type: "v2", mountPoint: "/sys/fs/cgroup" } } },
     namespace: "cgroup",
-    message: "linux.namespaces: a cgroup mount needs a cgroup namespace",
+    message: "mounts: memory_localevents at /c would change the host's cgroups",
+  },
+  {
+    what: "its cgroup2 mount beside version 1",
+    spec: { mounts: [{ destination: "/c", type: "cgroup2", source: "cgroup" }] },
+    input: { facts: { ...someFacts, cgroupView: { type: "v1", hierarchies: [], links: [] } } },
+    namespace: "cgroup",
+    message: "mounts: the cgroup2 mount at /c needs a cgroup namespace here",
   },
 ];
 
