@@ -30,18 +30,26 @@ export function readBundle(directory: string): Bundle {
     (place) => realpathSync(place),
     "root directory",
   );
-  return { directory, spec: withAbsoluteSources(spec, directory), text: new TextDecoder().decode(bytes), rootfs };
+  return { directory, spec: withWholePaths(spec, directory, rootfs), text: new TextDecoder().decode(bytes), rootfs };
 }
 
-/** config.md, "Mounts": the source of a bind mount may be relative to the bundle. */
-function withAbsoluteSources(spec: RuntimeSpec, directory: string): RuntimeSpec {
+/**
+ * config.md, "Mounts": the source of a bind mount may be relative to the bundle. A destination that names the root
+ * directory by its path on the host is a place in it, as in runc.
+ */
+function withWholePaths(spec: RuntimeSpec, directory: string, rootfs: string): RuntimeSpec {
   if (spec.mounts === undefined) return spec;
   const mounts = spec.mounts.map((mount) => {
     const { type, source, options = [] } = mount;
     const isBind = type === "bind" || options.includes("bind") || options.includes("rbind");
-    return isBind && source !== undefined && !isAbsolute(source)
-      ? { ...mount, source: join(directory, source) }
-      : mount;
+    const isRelative = isBind && source !== undefined && !isAbsolute(source);
+    const isOfHost = mount.destination.startsWith(`${rootfs}/`);
+    if (!isRelative && !isOfHost) return mount;
+    return {
+      ...mount,
+      ...(isRelative && { source: join(directory, source) }),
+      ...(isOfHost && { destination: mount.destination.slice(rootfs.length) }),
+    };
   });
   return { ...spec, mounts };
 }
