@@ -34,7 +34,7 @@ export function runtimeFeatures() {
       memoryPolicy: { modes: [...memoryPolicyModes], flags: [...memoryPolicyFlags] },
       intelRdt: disabled,
       netDevices: disabled,
-      mountExtensions: { idmap: disabled },
+      mountExtensions: { idmap: { enabled: true } },
     },
   };
 }

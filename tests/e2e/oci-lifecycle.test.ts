@@ -303,7 +303,7 @@ describe.skipIf(!canRunBundles)("what goes wrong", () => {
           archs: expect.arrayContaining(["SCMP_ARCH_X86"]),
         },
         apparmor: { enabled: true },
-        mountExtensions: { idmap: { enabled: false } },
+        mountExtensions: { idmap: { enabled: true } },
       },
     });
   });
