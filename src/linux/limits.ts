@@ -3,12 +3,18 @@ import { systemCallError } from "./errno.ts";
 import { libc } from "./libc.ts";
 import { syscallNumber } from "./syscalls.ts";
 
-/** The hard limit of open files of this process. prlimit(2) @throws SystemCallError */
+const openFiles = 7;
+
+/** The hard limit of open files of this process. @throws SystemCallError */
 export function hardFileLimit(): number {
-  const openFiles = 7;
+  return Number(hardLimit(openFiles));
+}
+
+/** A hard limit of this process, by the number of its RLIMIT_ name. prlimit(2) @throws SystemCallError */
+export function hardLimit(resource: number): bigint {
   const limits = new BigUint64Array(2);
-  if (Number(libc.syscall(syscallNumber("prlimit64"), 0, openFiles, 0, ptr(limits), 0, 0)) < 0) {
+  if (Number(libc.syscall(syscallNumber("prlimit64"), 0, resource, 0, ptr(limits), 0, 0)) < 0) {
     throw systemCallError("prlimit64");
   }
-  return Number(limits[1]);
+  return limits[1] as bigint;
 }

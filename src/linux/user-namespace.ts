@@ -3,6 +3,7 @@ import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "./constants.ts";
 import { errnos, systemCallError } from "./errno.ts";
 import { OwnedFd } from "./fd.ts";
 import { errno, libc } from "./libc.ts";
+import { readIfThere } from "../util/read-if-there.ts";
 
 /** So many IDs from `containerID` on stand, in a user namespace, for those from `hostID` on. user_namespaces(7) */
 export interface IdRange {
@@ -61,6 +62,41 @@ function checkRange(mapping: IdRange, place: string): void {
 
 function overlap(one: IdRange, other: IdRange, side: "containerID" | "hostID"): boolean {
   return one[side] < other[side] + other.size && other[side] < one[side] + one.size;
+}
+
+/** The ID of the host that one of the container stands for; undefined when it stands for none. */
+export function hostIdOf(id: number, mappings: readonly IdRange[]): number | undefined {
+  for (const { containerID, hostID, size } of mappings) {
+    if (id >= containerID && id < containerID + size) return hostID + id - containerID;
+  }
+  return undefined;
+}
+
+/** The mappings of a user namespace, as a process outside of it sees them. */
+export interface IdMappings {
+  readonly uids: readonly IdRange[];
+  readonly gids: readonly IdRange[];
+}
+
+/**
+ * The mappings of the user namespace that a process is in. user_namespaces(7)
+ * @returns undefined when there is no such process
+ */
+export function idMappingsOf(pid: number): IdMappings | undefined {
+  const read = (name: string) => readIfThere(`/proc/${pid}/${name}`);
+  const [uids, gids] = [read("uid_map"), read("gid_map")];
+  return uids === undefined || gids === undefined ? undefined : { uids: parseIdMap(uids), gids: parseIdMap(gids) };
+}
+
+/** @param text of /proc/PID/uid_map or gid_map */
+export function parseIdMap(text: string): IdRange[] {
+  return text
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .map((line) => {
+      const [containerID = 0, hostID = 0, size = 0] = line.trim().split(/\s+/).map(Number);
+      return { containerID, hostID, size };
+    });
 }
 
 /** Mappings as the kernel's files have them: a line each. */

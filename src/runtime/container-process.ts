@@ -2,6 +2,7 @@ import { fstatSync, statfsSync, statSync } from "node:fs";
 import { openDirectory, openInDirectory } from "../linux/at.ts";
 import { lastCapability } from "../linux/capabilities.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH, PROC_SUPER_MAGIC } from "../linux/constants.ts";
+import { hardLimit } from "../linux/limits.ts";
 import { lsmSupport } from "../linux/lsm.ts";
 import { namespaceAt } from "../linux/namespace.ts";
 import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
@@ -28,6 +29,8 @@ export interface ContainerProcessOptions {
   readonly terminalSocket?: number | undefined;
   /** Of the specification's mounts, where they take any: see `needsPreparation`. */
   readonly prepared?: PreparedMounts | undefined;
+  /** A new user namespace of the specification's, see `NamespaceOptions.userNamespace`. */
+  readonly userNamespace?: number | undefined;
   /** What becomes the process's descriptors 0, 1 and 2. */
   readonly stdio: readonly [number, number, number];
   readonly reaper: boolean;
@@ -58,10 +61,12 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
       prepared: options.prepared,
       cgroupView: options.cgroup.view(),
       lastCapability: lastCapability(),
+      hardLimit,
       lsm: lsmSupport,
       namespaceAt,
     },
     seccomp: spec.linux?.seccomp === undefined ? undefined : compileSeccomp(spec.linux.seccomp),
+    userNamespace: options.userNamespace,
     terminalSocket: options.terminalSocket,
     nullStdio: nullDescriptors(options.stdio),
     reaper: options.reaper,
@@ -77,6 +82,7 @@ export function launchContainer(
   process: { readonly timed: boolean },
 ): LaunchedProcess {
   const descriptors = joinedDescriptors(plan.steps);
+  if (options.userNamespace !== undefined) descriptors.push(options.userNamespace);
   if (options.prepared !== undefined) descriptors.push(...options.prepared.descriptors);
   if (options.terminalSocket !== undefined) descriptors.push(options.terminalSocket);
   if (options.created !== undefined) descriptors.push(...descriptorsOf(options.created));

@@ -8,6 +8,7 @@ import { libc } from "../linux/libc.ts";
 import { reap, sendSignal } from "../linux/process.ts";
 import { signalName } from "../linux/signals.ts";
 import { processState } from "../linux/process-state.ts";
+import { hostIdOf } from "../linux/user-namespace.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { InvalidDocumentError, UsageError } from "../util/errors.ts";
 import type { Bundle } from "./bundle.ts";
@@ -27,6 +28,7 @@ import type { PreparedMounts } from "./prepared-mounts.ts";
 import { type PlannedProcess, processOfPlan } from "./planned-process.ts";
 import { ContainerStateError, type RuntimeContainer } from "./runtime-container.ts";
 import type { StateStore } from "./state-store.ts";
+import type { ContainerUsers } from "./users.ts";
 import { giveStdio } from "./stdio.ts";
 
 /** What `create` is told on its command line. */
@@ -165,9 +167,12 @@ class Made {
     using cleanup = new DisposableStack();
     const fifo = cleanup.use(makeFifo(this.#container.startFifo));
     const release = hasEarlyHooks(spec) ? cleanup.use(createPipe()) : undefined;
-    const prepared = cleanup.use(await prepare(spec, rootfs));
+    const users = cleanup.use(await usersOf(spec));
+    const prepared = cleanup.use(await prepare(spec, rootfs, users));
+    const uid = hostUser(spec, users);
+    if (uid !== 0 && mayChangeCgroups(spec)) this.#cgroup.giveTo(uid);
     const { stdio, terminalSocket, newKeyring, preservedDescriptors, signal } = this.#options;
-    if (spec.process?.terminal !== true) giveStdio(stdio, spec.process?.user.uid ?? 0);
+    if (spec.process?.terminal !== true) giveStdio(stdio, uid);
     const options = {
       id: this.#container.id,
       spec,
@@ -175,6 +180,7 @@ class Made {
       cgroup: this.#cgroup,
       resolveTarget: (path: string) => this.#options.resolveTarget(path),
       prepared,
+      userNamespace: users?.isNew === true ? users.namespace.number : undefined,
       terminalSocket,
       stdio,
       reaper: false,
@@ -248,10 +254,37 @@ function onAbort(signal: AbortSignal | undefined, act: () => void): Disposable {
 }
 
 /** What the mounts take, for the few that take anything. */
-async function prepare({ mounts = [] }: RuntimeSpec, rootfs: string): Promise<PreparedMounts | undefined> {
+async function prepare(
+  { mounts = [] }: RuntimeSpec,
+  rootfs: string,
+  users: ContainerUsers | undefined,
+): Promise<PreparedMounts | undefined> {
   if (!mounts.some(needsPreparation)) return undefined;
   const { prepareMounts } = await import("./prepared-mounts.ts");
-  return prepareMounts(mounts, rootfs);
+  return prepareMounts(mounts, rootfs, users);
+}
+
+/** The user namespace, of the few containers that have one. */
+async function usersOf(spec: RuntimeSpec): Promise<ContainerUsers | undefined> {
+  const { namespaces = [], uidMappings = [], gidMappings = [] } = spec.linux ?? {};
+  const hasMappings = uidMappings.length + gidMappings.length > 0;
+  if (!hasMappings && !namespaces.some(({ type }) => type === "user")) return undefined;
+  const { prepareUsers } = await import("./users.ts");
+  return prepareUsers(spec);
+}
+
+/** Whether the container sees its own cgroup as the root of all and may write to it. */
+function mayChangeCgroups({ linux, mounts = [] }: RuntimeSpec): boolean {
+  const isOwn = (linux?.namespaces ?? []).some(({ type }) => type === "cgroup");
+  return (
+    isOwn && mounts.some(({ type, options = [] }) => type?.startsWith("cgroup") === true && !options.includes("ro"))
+  );
+}
+
+/** The program's user, as the host numbers it. */
+function hostUser({ process }: RuntimeSpec, users: ContainerUsers | undefined): number {
+  const uid = process?.user.uid ?? 0;
+  return users === undefined ? uid : (hostIdOf(uid, users.mappings.uids) ?? uid);
 }
 
 /** The specification with its process's environment as it will be. */

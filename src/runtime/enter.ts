@@ -1,5 +1,6 @@
 import { lastCapability } from "../linux/capabilities.ts";
 import { launch } from "../linux/launch/launch.ts";
+import { hardLimit } from "../linux/limits.ts";
 import { lsmSupport } from "../linux/lsm.ts";
 import type { Process } from "../oci/runtime-spec.ts";
 import { openCgroup } from "./cgroup/open.ts";
@@ -46,6 +47,7 @@ export async function enterContainer(container: RuntimeContainer, entry: Entry):
     joinCgroup,
     seccomp: seccomp === undefined ? undefined : compileSeccomp(seccomp),
     lastCapability: lastCapability(),
+    hardLimit,
     terminalSocket,
     nullStdio: nullDescriptors(stdio),
     newKeyring: entry.newKeyring,

@@ -1,4 +1,5 @@
 import { posix } from "node:path";
+import { hostIdOf, idMappingsOf } from "../linux/user-namespace.ts";
 import type { Process } from "../oci/runtime-spec.ts";
 import { execCgroupPath } from "./cgroup/exec-path.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
@@ -9,6 +10,7 @@ import { knownCapabilities } from "./known-capabilities.ts";
 import { openJoinTarget } from "./join-target.ts";
 import type { PlannedProcess } from "./planned-process.ts";
 import { ContainerStateError, type RuntimeContainer } from "./runtime-container.ts";
+import { checkMappedUser } from "./users.ts";
 import { giveStdio } from "./stdio.ts";
 
 /** What a further process in a container is started with. */
@@ -42,7 +44,10 @@ export async function execInContainer(container: RuntimeContainer, options: Exec
   // The container's is for processes that say nothing of their own.
   const affinity = container.readSpec().process?.execCPUAffinity;
   const process = withEnvironment(knownCapabilities(options.process), target.root);
-  if (process.terminal !== true) giveStdio(options.stdio, process.user.uid);
+  const mappings = idMappingsOf(container.state.pid);
+  if (mappings === undefined) throw new ContainerStateError(container.id, "stopped", "nothing can be executed in it");
+  checkMappedUser(process.user, mappings);
+  if (process.terminal !== true) giveStdio(options.stdio, hostIdOf(process.user.uid, mappings.uids) ?? 0);
   using own = container.cgroup();
   return await enterContainer(container, {
     ...options,

@@ -141,9 +141,9 @@ function lastOutput(output: OwnedFd): string {
 
 function hookSteps(hook: Hook, join: JoinTarget | undefined): readonly Step[] {
   const builder = new PlanBuilder();
-  // What nobody waits for any more does no harm, and no good.
-  addEarlyDeathSignal(builder);
   if (join !== undefined) addJoin(builder, join);
+  // What nobody waits for any more does no harm, and no good. Forgotten by who changes the user.
+  addEarlyDeathSignal(builder);
   addSignalDefaults(builder);
   addCloseOnExec(builder);
   builder.add({

@@ -5,9 +5,10 @@ import { mountDetached } from "../linux/detached-mount.ts";
 import { PlainDirectory } from "../linux/directory-tree.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import { makeMappedNamespace } from "../linux/launch/mapped-namespace.ts";
-import { checkIdMappings } from "../linux/user-namespace.ts";
+import { checkIdMappings, hostIdOf, type IdMappings } from "../linux/user-namespace.ts";
 import type { Mount } from "../oci/runtime-spec.ts";
 import { GockerError, InvalidDocumentError } from "../util/errors.ts";
+import type { ContainerUsers } from "./users.ts";
 import { attributesOf, type MountOptions, parseMountOptions } from "./mount-options.ts";
 
 /** What mounts take that a launch plan cannot make. Open until disposal, when the process has been launched. */
@@ -35,24 +36,32 @@ export class PreparedMounts implements Disposable {
 /**
  * Makes what these mounts take.
  * @param root the container's root directory, by a path of the host
+ * @param users the container's user namespace: its mappings stand for those that a mount does not have
  * @throws InvalidDocumentError mappings that contradict themselves, or are not those of a bind mount
  * @throws SystemCallError
  */
-export function prepareMounts(mounts: readonly Mount[], root: string): PreparedMounts {
+export function prepareMounts(
+  mounts: readonly Mount[],
+  root: string,
+  users: ContainerUsers | undefined,
+): PreparedMounts {
   using cleanup = new DisposableStack();
   const prepared = cleanup.use(new PreparedMounts());
   const made = new Map<string, number>();
   for (let index = 0; index < mounts.length; index++) {
     const mount = mounts[index] as Mount;
     const options = parseMountOptions(mount.options ?? []);
-    const mappings = mappingsOf(mount, options, `mounts[${index}]`);
+    const mappings = mappingsOf(mount, options, `mounts[${index}]`, users);
+    if (mappings === undefined && options.idMap !== undefined && users !== undefined) {
+      prepared.userNamespaces.set(mount, users.namespace.number);
+    }
     if (mappings !== undefined) {
       const key = JSON.stringify(mappings);
       const namespace = made.get(key) ?? prepared.own(makeMappedNamespace(mappings.uids, mappings.gids));
       made.set(key, namespace);
       prepared.userNamespaces.set(mount, namespace);
     }
-    if (options.copyUp === true) prepared.filled.set(mount, prepared.own(filledTmpfs(mount, options, root)));
+    if (options.copyUp === true) prepared.filled.set(mount, prepared.own(filledTmpfs(mount, options, root, users)));
   }
   cleanup.move();
   return prepared;
@@ -62,7 +71,7 @@ export function prepareMounts(mounts: readonly Mount[], root: string): PreparedM
  * A tmpfs with a copy of what the root directory has at its place; an empty one where there is no directory. Itself it has
  * what its options say, and the directory's mode where they do not, as in runc.
  */
-function filledTmpfs(mount: Mount, options: MountOptions, root: string): OwnedFd {
+function filledTmpfs(mount: Mount, options: MountOptions, root: string, users: ContainerUsers | undefined): OwnedFd {
   using directory = openDirectory(root);
   const found = openInDirectory(directory.number, mount.destination, O_PATH | O_DIRECTORY | O_CLOEXEC);
   using source = found === undefined ? undefined : new PlainDirectory(found);
@@ -70,11 +79,20 @@ function filledTmpfs(mount: Mount, options: MountOptions, root: string): OwnedFd
   if (source !== undefined && !options.data.some((option) => option.startsWith("mode="))) {
     data.push(`mode=${(Number(source.stat.mode) & 0o7777).toString(8)}`);
   }
+  if (users !== undefined) data.push(...ownerOptions(users, data));
   using cleanup = new DisposableStack();
   const tmpfs = cleanup.use(mountDetached("tmpfs", data, attributesOf(options) & ~MOUNT_ATTR_RDONLY));
   if (source !== undefined) fill(tmpfs, source, mount.destination);
   cleanup.move();
   return tmpfs;
+}
+
+/** The root of the container's user namespace, who would own a tmpfs that the plan made. tmpfs(5) */
+function ownerOptions({ mappings }: ContainerUsers, given: readonly string[]): string[] {
+  const owner = { uid: hostIdOf(0, mappings.uids) ?? 0, gid: hostIdOf(0, mappings.gids) ?? 0 };
+  return Object.entries(owner)
+    .filter(([name]) => !given.some((option) => option.startsWith(`${name}=`)))
+    .map(([name, id]) => `${name}=${id}`);
 }
 
 function fill(tmpfs: OwnedFd, source: PlainDirectory, destination: string): void {
@@ -90,10 +108,15 @@ function fill(tmpfs: OwnedFd, source: PlainDirectory, destination: string): void
 }
 
 /** A mount's own mappings, checked. OCI runtime specification 1.2, config.md, "Mounts" */
-function mappingsOf(mount: Mount, { idMap }: MountOptions, property: string) {
+function mappingsOf(
+  mount: Mount,
+  { idMap }: MountOptions,
+  property: string,
+  users: ContainerUsers | undefined,
+): IdMappings | undefined {
   const { uidMappings: uids = [], gidMappings: gids = [] } = mount;
   if (uids.length === 0 && gids.length === 0) {
-    if (idMap === undefined) return undefined;
+    if (idMap === undefined || users !== undefined) return undefined;
     throw new InvalidDocumentError(`${property}.options: ${idMap} needs uidMappings and gidMappings`, {
       hint: "those of the container stand for them, but it has no user namespace",
     });

@@ -311,7 +311,6 @@ describe.skipIf(!canRunBundles)("what goes wrong", () => {
   test("what is not carried out is refused, by its name", async () => {
     const notifying = { names: ["mkdir"], action: "SCMP_ACT_NOTIFY" as const };
     const cases: readonly (readonly [BundleChange, string])[] = [
-      [{ linux: { uidMappings: [{ containerID: 0, hostID: 0, size: 1 }] } }, "linux.uidMappings is not supported yet"],
       [{ linux: { mountLabel: "x" } }, "linux.mountLabel is not supported yet"],
       [
         { linux: { seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [notifying] } } },

@@ -47,6 +47,7 @@ export const someFacts: LaunchPlanInput["facts"] = {
   kernelPath: (path) => (path.endsWith("kcore") || path.endsWith("keys") ? "file" : "directory"),
   cgroupView: undefined,
   lastCapability: 40,
+  hardLimit: () => 1_048_576n,
   lsm: () => ({ apparmor: true, selinux: true }),
   namespaceAt: undefined,
 };

@@ -25,6 +25,9 @@ export abstract class BaseCgroup implements Cgroup {
   abstract remove(timeout?: number): void;
   abstract [Symbol.dispose](): void;
 
+  /** Of version 1 none is given away: that would give its limits away with it. */
+  giveTo(_uid: number): void {}
+
   signal(signal: number): void {
     if (signal === SIGKILL) this.kill();
     else signalListed(() => this.processes(), signal);

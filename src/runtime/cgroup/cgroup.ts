@@ -76,6 +76,12 @@ export interface Cgroup extends Disposable {
   /** What the container sees at /sys/fs/cgroup. */
   view(): CgroupView;
 
+  /**
+   * Lets a user of the host make cgroups below it and move processes between them, where it is of version 2.
+   * cgroup-v2.rst, "Model of Delegation"
+   */
+  giveTo(uid: number): void;
+
   /** Every process in the cgroup and in those that the container made below it; none when it does not exist. */
   processes(): number[];
 

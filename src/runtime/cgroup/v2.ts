@@ -1,6 +1,8 @@
+import { chownSync } from "node:fs";
 import { BpfProgram } from "../../linux/bpf.ts";
 import type { Step } from "../../linux/launch/plan.ts";
 import type { DeviceCgroupRule } from "../../oci/runtime-spec.ts";
+import { readIfThere } from "../../util/read-if-there.ts";
 import { BaseCgroup } from "./base.ts";
 import type { CgroupView, ControllerPlace } from "./cgroup.ts";
 import { delegateDefaults } from "./delegation.ts";
@@ -14,6 +16,12 @@ import { pause, waitForEvent } from "./wait.ts";
 
 /** How long processes may take until they stand still; in milliseconds. */
 const freezeTimeout = 2000;
+
+/** What whoever a cgroup is delegated to may write, as the kernel says since Linux 4.15. sysfs-kernel-cgroup */
+function delegatedFiles(): string[] {
+  const told = readIfThere("/sys/kernel/cgroup/delegate") ?? "cgroup.procs\ncgroup.subtree_control\ncgroup.threads";
+  return told.split("\n").filter((name) => name !== "");
+}
 
 /** A cgroup in the unified hierarchy. admin-guide/cgroup-v2.rst */
 export class CgroupV2 extends BaseCgroup {
@@ -62,6 +70,16 @@ export class CgroupV2 extends BaseCgroup {
 
   view(): CgroupView {
     return { type: "v2", mountPoint: this.#mountPoint };
+  }
+
+  override giveTo(uid: number): void {
+    const keepGroup = -1;
+    chownSync(this.#directory, uid, keepGroup);
+    for (const name of delegatedFiles()) {
+      const path = `${this.#directory}/${name}`;
+      // Those of controllers that are not enabled here are missing.
+      if (exists(path)) chownSync(path, uid, keepGroup);
+    }
   }
 
   processes(): number[] {

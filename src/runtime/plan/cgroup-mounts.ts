@@ -1,4 +1,4 @@
-import { AT_FDCWD, MOUNT_ATTR_RDONLY, MS_PRIVATE, OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "../../linux/constants.ts";
+import { MOUNT_ATTR_RDONLY, MS_PRIVATE } from "../../linux/constants.ts";
 import type { Slot } from "../../linux/launch/plan.ts";
 import type { Mount } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
@@ -6,6 +6,7 @@ import type { CgroupView } from "../cgroup/cgroup.ts";
 import { attributesOf, type MountOptions } from "../mount-options.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { addPropagations, openDirectoryTarget } from "./file-systems.ts";
+import { takeCgroup } from "./host-trees.ts";
 import type { MountContext } from "./mount-context.ts";
 
 const group = "file system";
@@ -25,14 +26,24 @@ export function addCgroupMount(
   const view = context.facts.cgroupView;
   if (view === undefined) return;
   const isOwn = context.own.has("cgroup");
-  if (view.type === "v1" && mount.type === "cgroup") addHierarchies(builder, destination, options, view, context);
+  const trees = context.trees.cgroups.get(mount) ?? new Map();
+  const take: TakeTree = (source, path) => trees.get(source) ?? takeCgroup(builder, source, path);
+  if (view.type === "v1" && mount.type === "cgroup")
+    addHierarchies(builder, destination, options, view, { ...context, take });
   else if (isOwn) addUnified(builder, destination, options, context);
-  else if (view.type === "v2") addHostsUnified(builder, destination, options, view.mountPoint, context);
+  else if (view.type === "v2") addHostsUnified(builder, destination, options, view.mountPoint, { ...context, take });
   else {
     throw new InvalidDocumentError(`mounts: the cgroup2 mount at ${destination} needs a cgroup namespace here`, {
       hint: "a mount of the type cgroup shows the container's cgroups of all hierarchies",
     });
   }
+}
+
+/** A directory of the host's cgroups: taken beforehand, or now. */
+type TakeTree = (source: string, path: string) => Slot;
+
+interface CgroupContext extends MountContext {
+  readonly take: TakeTree;
 }
 
 function addUnified(builder: PlanBuilder, destination: string, options: MountOptions, context: MountContext): void {
@@ -56,7 +67,7 @@ function addHostsUnified(
   destination: string,
   options: MountOptions,
   mountPoint: string,
-  context: MountContext,
+  context: CgroupContext,
 ): void {
   if (options.data.length > 0) {
     throw new InvalidDocumentError(
@@ -67,19 +78,12 @@ function addHostsUnified(
     );
   }
   const target = openDirectoryTarget(builder, destination, context.facts, context.made);
-  const tree = takeDirectory(builder, "the host's cgroups", mountPoint, destination, options);
+  const tree = context.take(mountPoint, destination);
+  addOptions(builder, tree, destination, options);
   builder.attach(`Mount the host's cgroups at ${destination}`, group, tree, target, destination);
 }
 
-/** A copy of a cgroup's directory with the mount's options. */
-function takeDirectory(builder: PlanBuilder, what: string, source: string, path: string, options: MountOptions): Slot {
-  const tree = builder.addFor(path, {
-    label: `Take ${what}`,
-    group,
-    syscall: "open_tree",
-    args: [AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
-    path: source,
-  });
+function addOptions(builder: PlanBuilder, tree: Slot, path: string, options: MountOptions): void {
   const [first, ...rest] = options.propagations;
   builder.setMountAttributes({
     label: `Set the attributes of ${path}`,
@@ -90,7 +94,6 @@ function takeDirectory(builder: PlanBuilder, what: string, source: string, path:
     propagation: first?.type ?? MS_PRIVATE,
   });
   addPropagations(builder, path, tree, rest);
-  return tree;
 }
 
 /** A tmpfs with a bind of the container's cgroup in each hierarchy. */
@@ -99,7 +102,7 @@ function addHierarchies(
   destination: string,
   options: MountOptions,
   view: CgroupView & { readonly type: "v1" },
-  context: MountContext,
+  context: CgroupContext,
 ): void {
   const target = openDirectoryTarget(builder, destination, context.facts, context.made);
   const attributes = attributesOf(options);
@@ -114,7 +117,8 @@ function addHierarchies(
   builder.attach(`Mount tmpfs at ${destination}`, group, base, target, destination);
   for (const { name, source } of view.hierarchies) {
     const path = `${destination}/${name}`;
-    const tree = takeDirectory(builder, `the container's ${name} cgroup`, source, path, options);
+    const tree = context.take(source, path);
+    addOptions(builder, tree, path, options);
     const place = builder.makeDirectoryIn(group, base, name, path);
     builder.attach(`Mount it at ${path}`, group, tree, place, path);
   }

@@ -18,6 +18,7 @@ import type { Slot } from "../../linux/launch/plan.ts";
 import type { Device } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
+import type { HostTrees } from "./host-trees.ts";
 import type { PlanBuilder } from "./builder.ts";
 
 const group = "devices";
@@ -42,13 +43,25 @@ const links = [
 ] as const;
 
 /**
+ * Device nodes of the host, by their paths. In a user namespace none can be made, not even by its root, and the host's work
+ * only where the mount allows devices. user_namespaces(7)
+ */
+type HostNodes = HostTrees["devices"];
+
+/** The nodes that a container gets of the host when it cannot make its own: those that all have, and `linux.devices`. */
+export function hostDevices(own: readonly Device[]): Device[] {
+  const byPath = new Map([...defaultDevices, ...own].map((device) => [device.path, device]));
+  return [...byPath.values()].filter(({ type }) => type !== "p");
+}
+
+/**
  * Device nodes and links in a /dev that the runtime mounted itself. They are made right after the mount, by name in its
  * directory, so that mounts over single devices find them, and nothing of the image takes part.
  */
-export function addDefaultDevices(builder: PlanBuilder, dev: Slot, own: readonly Device[]): void {
+export function addDefaultDevices(builder: PlanBuilder, dev: Slot, own: readonly Device[], nodes: HostNodes): void {
   const overridden = new Set(own.map((device) => device.path));
   for (const device of defaultDevices) {
-    if (!overridden.has(device.path)) addNode(builder, dev, device, device.path.slice("/dev/".length));
+    if (!overridden.has(device.path)) addDevice(builder, dev, device, device.path.slice("/dev/".length), nodes);
   }
   for (const [name, target] of links) {
     builder.add({
@@ -62,7 +75,12 @@ export function addDefaultDevices(builder: PlanBuilder, dev: Slot, own: readonly
 }
 
 /** The devices of `linux.devices`, wherever they are. @throws InvalidDocumentError for a device without its numbers */
-export function addDevices(builder: PlanBuilder, devices: readonly Device[], dev: Slot | undefined): void {
+export function addDevices(
+  builder: PlanBuilder,
+  devices: readonly Device[],
+  dev: Slot | undefined,
+  nodes: HostNodes,
+): void {
   for (const device of devices) {
     const parts = splitPath(device.path);
     // The link to the container's own devpts is there already, and a host's node would lead to its terminals.
@@ -71,8 +89,26 @@ export function addDevices(builder: PlanBuilder, devices: readonly Device[], dev
     if (name === undefined) throw new InvalidDocumentError(`linux.devices: ${device.path} is no place for a device`);
     const inDev = dev !== undefined && parts.length === 1 && parts[0] === "dev";
     const parent = inDev ? dev : builder.openTarget(group, `/${parts.join("/")}`, "directory");
-    addNode(builder, parent, device, name);
+    addDevice(builder, parent, device, name, nodes);
   }
+}
+
+function addDevice(builder: PlanBuilder, parent: Slot, device: Device, name: string, nodes: HostNodes): void {
+  const node = nodes?.get(device.path);
+  if (node === undefined) addNode(builder, parent, device, name);
+  else addHostNode(builder, parent, device, name, node);
+}
+
+/** The host's node of the same path, over a file that is made for it. */
+function addHostNode(builder: PlanBuilder, parent: Slot, { path }: Device, name: string, node: Slot): void {
+  const file = builder.addFor(`place of ${path}`, {
+    label: `Make a place for ${path}`,
+    group,
+    syscall: "openat",
+    args: [parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600],
+    path,
+  });
+  builder.attach(`Mount the host's at ${path}`, group, node, file, path);
 }
 
 const types = { c: S_IFCHR, u: S_IFCHR, b: S_IFBLK, p: S_IFIFO } as const;

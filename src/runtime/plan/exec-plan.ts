@@ -1,4 +1,4 @@
-import { AT_FDCWD, CLONE_NEWPID, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../linux/constants.ts";
+import { AT_FDCWD, CLONE_NEWPID, CLONE_NEWUSER, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../linux/constants.ts";
 import type { Step } from "../../linux/launch/plan.ts";
 import type { LsmSupport } from "../../linux/lsm.ts";
 import type { Linux, Process } from "../../oci/runtime-spec.ts";
@@ -9,7 +9,7 @@ import { addNullStdio, directoryOfNull } from "./devices.ts";
 import { addJoin, type JoinTarget } from "./join.ts";
 import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
 import { addChild } from "./namespaces.ts";
-import { addOomScore, openWorkingDirectory } from "./process.ts";
+import { addOomScore, addRaisedLimits, openWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
 import { addFinalAffinity, addInitialAffinity } from "./scheduler.ts";
 import { addTerminal } from "./terminal.ts";
@@ -26,6 +26,8 @@ export interface ExecPlanInput {
   readonly seccomp: SeccompFilter | undefined;
   /** The number of the newest capability that the kernel knows. */
   readonly lastCapability: number;
+  /** See `addRaisedLimits`. */
+  hardLimit(this: void, resource: number): bigint;
   /** Where the terminal's master side goes; needed when `process.terminal` is set. */
   readonly terminalSocket?: number | undefined;
   /** Which of the descriptors 0, 1 and 2 are the host's null device. */
@@ -55,6 +57,8 @@ export function buildExecPlan(input: ExecPlanInput): Step[] {
   addFinalAffinity(builder, process.execCPUAffinity);
   if (process.oomScoreAdj !== undefined) addOomScore(builder, process.oomScoreAdj);
   const labels = hasLabels(process) ? { proc: openHostProc(builder), lsm: input.lsm() } : undefined;
+  const hasUsers = (target.namespaces & CLONE_NEWUSER) !== 0;
+  if (hasUsers) addRaisedLimits(builder, process.rlimits ?? [], input.hardLimit);
   addJoin(builder, target);
   if ((target.namespaces & CLONE_NEWPID) !== 0) addChild(builder);
   if (input.newKeyring) addLabelledKeyring(builder, `gocker.${input.id}`, process.selinuxLabel, labels);
@@ -67,7 +71,9 @@ export function buildExecPlan(input: ExecPlanInput): Step[] {
   });
   // A working directory that is made has exactly the mode that is asked for.
   builder.add({ label: "Let modes be as given", group: "file system", syscall: "umask", args: [0] });
-  if (input.nullStdio.length > 0) addNullStdio(builder, directoryOfNull(builder, undefined), input.nullStdio);
+  // As in the container's own plan.
+  if (input.nullStdio.length > 0 && !hasUsers)
+    addNullStdio(builder, directoryOfNull(builder, undefined), input.nullStdio);
   if (process.terminal === true) {
     if (input.terminalSocket === undefined) {
       throw new InvalidDocumentError("process.terminal: nobody is there to take the terminal");

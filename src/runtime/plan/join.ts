@@ -1,5 +1,6 @@
-import { PR_SET_DUMPABLE } from "../../linux/constants.ts";
+import { CLONE_NEWUSER, PR_SET_DUMPABLE } from "../../linux/constants.ts";
 import type { PlanBuilder } from "./builder.ts";
+import { addRootOfNamespace } from "./namespaces.ts";
 
 /** A container that a process enters: descriptors of gocker's, open in the new process under the same numbers. */
 export interface JoinTarget {
@@ -14,7 +15,7 @@ export interface JoinTarget {
 const group = "namespaces";
 
 /**
- * Enters a container: all of its namespaces at once, and its root directory. The process itself stays in its pid
+ * Enters a container: all of its namespaces at once, as the root of its user namespace, and its root directory. The process itself stays in its pid
  * namespace, only its children will be in the container's. setns(2) with a pidfd, Linux 5.8
  */
 export function addJoin(builder: PlanBuilder, { pidfd, root, namespaces }: JoinTarget): void {
@@ -28,6 +29,7 @@ export function addJoin(builder: PlanBuilder, { pidfd, root, namespaces }: JoinT
   if (namespaces !== 0) {
     builder.add({ label: "Enter the container's namespaces", group, syscall: "setns", args: [pidfd, namespaces] });
   }
+  if ((namespaces & CLONE_NEWUSER) !== 0) addRootOfNamespace(builder);
   builder.add({ label: "Go to the container's root directory", group, syscall: "fchdir", args: [root] });
   builder.add({ label: "Make it the root of all paths", group, syscall: "chroot", args: ["."] });
 }

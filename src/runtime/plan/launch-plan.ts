@@ -4,18 +4,27 @@ import type { LsmSupport } from "../../linux/lsm.ts";
 import type { NamespaceType, RuntimeSpec } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
-import type { RootFileSystem } from "../root.ts";
+import type { DirectoryRoot, RootFileSystem } from "../root.ts";
 import { PlanBuilder } from "./builder.ts";
 import { addConsole, addDefaultDevices, addDevices, addNullStdio, directoryOfNull } from "./devices.ts";
 import { sealMounts } from "./file-systems.ts";
-import type { BindSources, MadeMounts, MountContext, MountFacts } from "./mount-context.ts";
-import { addMounts, isInProc, takeSharedSources } from "./mounts.ts";
+import { addSlave, type HostTrees, takeAllTrees, takeSharedTrees } from "./host-trees.ts";
+import type { MadeMounts, MountContext, MountFacts } from "./mount-context.ts";
+import { addMounts, isInProc } from "./mounts.ts";
 import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
-import { addNamespaces, type NamespaceOptions } from "./namespaces.ts";
+import { addNamespaces, type NamespaceOptions, planNamespaces } from "./namespaces.ts";
 import { addLoopback } from "./network.ts";
-import { addEarlyDeathSignal, addOomScore, openWorkingDirectory } from "./process.ts";
+import { addEarlyDeathSignal, addOomScore, addRaisedLimits, openWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
-import { addPivotSteps, addPropagationStep, addRootPropagation, addRootSteps, isCutOff } from "./root-file-system.ts";
+import {
+  addPivotSteps,
+  addPropagationStep,
+  addRootPropagation,
+  addRootSteps,
+  addTakenRoot,
+  takeRoot,
+  isCutOff,
+} from "./root-file-system.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
 import { addMaskedPaths, addReadonlyPaths, addSysctls, type PathKinds } from "./security.ts";
 import { checkAffinity } from "./scheduler.ts";
@@ -40,10 +49,14 @@ export interface LaunchPlanInput {
   readonly joinCgroup: readonly Step[];
   readonly facts: MountFacts & {
     readonly lastCapability: number;
+    /** See `addRaisedLimits`. */
+    hardLimit(resource: number): bigint;
     lsm(): LsmSupport;
     namespaceAt: NamespaceOptions["namespaceAt"];
   };
   readonly seccomp: SeccompFilter | undefined;
+  /** See {@link NamespaceOptions.userNamespace}. */
+  readonly userNamespace?: number | undefined;
   /** Where the terminal's master side goes; needed when `process.terminal` is set. */
   readonly terminalSocket?: number | undefined;
   /** Which of the descriptors 0, 1 and 2 are the host's null device. */
@@ -85,20 +98,25 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   input.joinCgroup.forEach((step) => builder.add(step));
   const proc = hasLabels(process) ? openHostProc(builder) : undefined;
   const { namespaceAt } = facts;
-  const namespaces = addNamespaces(builder, linux.namespaces ?? [], linux.timeOffsets, { namespaceAt });
+  const namespaces = planNamespaces(linux.namespaces ?? [], { namespaceAt, userNamespace: input.userNamespace });
   refuseChangesOfHost(spec, namespaces.own);
-  if (namespaces.tellsChild && input.diesWithParent) addEarlyDeathSignal(builder);
-  if ((namespaces.flags & CLONE_NEWNET) !== 0) addLoopback(builder);
+  const hasUsers = namespaces.own.has("user");
+  if (process.oomScoreAdj !== undefined) addOomScore(builder, process.oomScoreAdj);
+  const taken = hasUsers ? takeFromHost(builder, input) : undefined;
+  addNamespaces(builder, namespaces, linux.timeOffsets);
+  // Forgotten by who changes the user or is another process.
+  if ((namespaces.tellsChild || hasUsers) && input.diesWithParent) addEarlyDeathSignal(builder);
+  if ((namespaces.made & CLONE_NEWNET) !== 0) addLoopback(builder);
   const labels = proc === undefined ? undefined : { proc, lsm: facts.lsm() };
   if (input.newKeyring !== false) addLabelledKeyring(builder, `gocker.${input.id}`, process.selinuxLabel, labels);
-  if (process.oomScoreAdj !== undefined) addOomScore(builder, process.oomScoreAdj);
   // Device nodes and mount points get exactly the modes that are asked for.
   builder.add({ label: "Let modes be as given", group: "file system", syscall: "umask", args: [0] });
 
-  const sources = takeSharedSources(builder, spec.mounts ?? [], isCutOff(linux.rootfsPropagation));
+  const trees = taken?.trees ?? takeSharedTrees(builder, spec.mounts ?? [], isCutOff(linux.rootfsPropagation), facts);
   addPropagationStep(builder, linux.rootfsPropagation);
-  addRootSteps(builder, input.root);
-  const fileSystems = addFileSystems(builder, input, sources, namespaces.own);
+  if (taken === undefined) addRootSteps(builder, input.root);
+  else addTakenRoot(builder, taken.root);
+  const fileSystems = addFileSystems(builder, input, trees, namespaces.own);
   const kinds = kernelPaths(fileSystems.made, facts);
 
   if (input.release !== undefined) {
@@ -118,7 +136,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     });
   }
   addReadonlyPaths(builder, linux.readonlyPaths ?? [], kinds);
-  addMaskedPaths(builder, linux.maskedPaths ?? [], kinds);
+  addMaskedPaths(builder, linux.maskedPaths ?? [], kinds, trees.cover);
 
   addProgram(builder, {
     process,
@@ -136,6 +154,20 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   return { namespaces: namespaces.flags, tellsChild: namespaces.tellsChild, steps: builder.steps };
 }
 
+/** What only the host's root can do for a process that is in a user namespace soon. */
+function takeFromHost(
+  builder: PlanBuilder,
+  { spec, root, facts }: LaunchPlanInput,
+): { readonly root: DirectoryRoot; readonly trees: HostTrees } {
+  if (root.kind !== "directory") {
+    throw new InvalidDocumentError("linux.namespaces: a user namespace needs a root directory that is there already");
+  }
+  addRaisedLimits(builder, spec.process?.rlimits ?? [], (resource) => facts.hardLimit(resource));
+  takeRoot(builder, root);
+  addSlave(builder, builder.root, "the root directory");
+  return { root, trees: takeAllTrees(builder, spec, facts) };
+}
+
 /** What later steps need of the container's file systems. */
 interface FileSystems {
   readonly directory: Slot;
@@ -145,7 +177,7 @@ interface FileSystems {
 function addFileSystems(
   builder: PlanBuilder,
   input: LaunchPlanInput,
-  sources: BindSources,
+  trees: HostTrees,
   own: ReadonlySet<NamespaceType>,
 ): FileSystems {
   const { spec, facts } = input;
@@ -158,16 +190,19 @@ function addFileSystems(
   const made: MadeMounts = new Map();
   // Devices come right after /dev, so that a mount over one of them finds it.
   const devIndex = mounts.findLastIndex((mount) => mount.destination === "/dev");
-  const context: MountContext = { facts, made, sources, own, order: [...mounts, ...all.filter(isInProc)], sealed: [] };
+  const context: MountContext = { facts, made, trees, own, order: [...mounts, ...all.filter(isInProc)], sealed: [] };
   addMounts(builder, mounts.slice(0, devIndex + 1), context);
   const dev = made.get("/dev")?.mount;
-  if (dev !== undefined) addDefaultDevices(builder, dev, devices);
+  if (dev !== undefined) addDefaultDevices(builder, dev, devices, trees.devices);
   // A directory of the host's at /dev has its own devices, and any made there would be made on the host.
   const isForeign = devIndex >= 0 && dev === undefined;
-  addDevices(builder, isForeign ? devices.filter(({ path }) => splitPath(path)[0] !== "dev") : devices, dev);
+  const placed = isForeign ? devices.filter(({ path }) => splitPath(path)[0] !== "dev") : devices;
+  addDevices(builder, placed, dev, trees.devices);
   addMounts(builder, mounts.slice(devIndex + 1), context);
   addMounts(builder, all.filter(isInProc), context);
-  if (input.nullStdio.length > 0) addNullStdio(builder, directoryOfNull(builder, dev), input.nullStdio);
+  // Who is not the host's root cannot change the mode of its null device.
+  if (input.nullStdio.length > 0 && !own.has("user"))
+    addNullStdio(builder, directoryOfNull(builder, dev), input.nullStdio);
   if (process.terminal === true) addTerminalSteps(builder, input, dev, made.get("/dev/pts")?.mount);
   const directory = openWorkingDirectory(builder, process.cwd, (path) => facts.resolveTarget(path));
   sealMounts(builder, context.sealed);

@@ -2,6 +2,7 @@ import type { Slot } from "../../linux/launch/plan.ts";
 import type { Mount, NamespaceType } from "../../oci/runtime-spec.ts";
 import type { CgroupView } from "../cgroup/cgroup.ts";
 import type { PreparedMounts } from "../prepared-mounts.ts";
+import type { HostTrees } from "./host-trees.ts";
 import type { TargetKind } from "./builder.ts";
 
 /** What the plan's builder must know of the host, gathered before. */
@@ -38,9 +39,6 @@ export interface MadeMount {
 /** The file systems that the plan made, by their place in the container: `/proc`, `/dev`, `/dev/pts`. */
 export type MadeMounts = Map<string, MadeMount>;
 
-/** The sources of bind mounts that were taken beforehand. */
-export type BindSources = ReadonlyMap<Mount, Slot>;
-
 /** A mount that is to be read-only and is not yet. */
 export interface SealedMount {
   readonly destination: string;
@@ -52,7 +50,7 @@ export interface MountContext {
   readonly facts: MountFacts;
   /** What is there already; the mounts made are added to it. */
   readonly made: MadeMounts;
-  readonly sources: BindSources;
+  readonly trees: HostTrees;
   /** The namespaces in which the container is not where gocker is. */
   readonly own: ReadonlySet<NamespaceType>;
   /** All mounts, in the order in which they are made. */

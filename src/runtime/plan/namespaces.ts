@@ -1,13 +1,14 @@
 import {
   AT_FDCWD,
   CLONE_NEWCGROUP,
+  CLONE_NEWPID,
   CLONE_NEWTIME,
   CLONE_PARENT,
   O_CLOEXEC,
   O_RDONLY,
   SIGCHLD,
 } from "../../linux/constants.ts";
-import type { Slot } from "../../linux/launch/plan.ts";
+import type { Slot, Step } from "../../linux/launch/plan.ts";
 import { type NamespaceFile, namespaceFlags } from "../../linux/namespace.ts";
 import type { Linux, Namespace, NamespaceType } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
@@ -32,9 +33,8 @@ const types = Object.keys(flagsOfTypes) as NamespaceType[];
 /** A namespace that is there already. */
 export interface JoinedNamespace {
   readonly type: NamespaceType;
-  readonly path: string;
-  /** Where its path stands in the document, for messages. */
-  readonly property: string;
+  /** A path of the host; or a descriptor of gocker's, open in the process under the same number. */
+  readonly at: { readonly path: string; readonly property: string } | { readonly descriptor: number };
 }
 
 /** What becomes of `linux.namespaces`. */
@@ -43,7 +43,9 @@ export interface PlannedNamespaces {
   readonly flags: number;
   /** Those that exist, in the order in which they are joined. */
   readonly joins: readonly JoinedNamespace[];
-  /** CLONE_NEW… flags of all that are new, whoever makes them. */
+  /** CLONE_NEW… flags of those that the root of the container's user namespace makes, so that they are that one's. */
+  readonly flagsOfRoot: number;
+  /** CLONE_NEW… flags of all that the plan makes, whoever does. */
   readonly made: number;
   /** The plan goes on in a child: nobody enters a pid namespace himself. */
   readonly tellsChild: boolean;
@@ -55,12 +57,18 @@ export interface PlannedNamespaces {
 export interface NamespaceOptions {
   /** See `namespaceAt` of linux/namespace.ts. Left out: the kernel alone says, when it is too late for a good message. */
   readonly namespaceAt?: ((path: string) => NamespaceFile | "missing" | undefined) | undefined;
+  /**
+   * A new user namespace with its IDs mapped, as a descriptor. It is made before the process, and not by it: one that is
+   * in a user namespace whose IDs are not mapped yet loses all its rights as it executes anything.
+   */
+  readonly userNamespace?: number | undefined;
 }
 
 /**
- * Decides which namespaces are made by whom and in which order. All that is new comes with the process, but for that of
- * cgroups, which takes the cgroup that its maker is in by then, and that of clocks, which gets its offsets before anybody
- * is in it.
+ * Decides which namespaces are made by whom and in which order. A new namespace belongs to the user namespace that its
+ * maker is in: with one of the container's own, what exists is joined with gocker's rights, then that, and all others are
+ * made by its root. Without one all that is new comes with the process, but for that of cgroups, which takes the cgroup
+ * that its maker is in by then, and that of clocks, which gets its offsets before anybody is in it.
  * @throws InvalidDocumentError
  */
 export function planNamespaces(namespaces: readonly Namespace[], options: NamespaceOptions = {}): PlannedNamespaces {
@@ -77,24 +85,30 @@ export function planNamespaces(namespaces: readonly Namespace[], options: Namesp
     // runc and its callers write an empty path for a new one.
     const isNew = path === undefined || path === "";
     if (!isNew && isGockers(type, path, property, options)) continue;
-    if (type === "user") {
-      throw new InvalidDocumentError("linux.namespaces: user is not supported yet");
-    }
     own.add(type);
-    if (isNew) made |= flagsOfTypes[type];
-    else joined.set(type, { type, path, property });
+    if (!isNew) joined.set(type, { type, at: { path, property } });
+    else if (type === "user") joined.set(type, { type, at: { descriptor: descriptorOf(options) } });
+    else made |= flagsOfTypes[type];
   }
   // gocker's own, by its path, is none: the container's mounts would be made on the host, and its root changed.
   if (!own.has("mount")) {
     throw new InvalidDocumentError("linux.namespaces: a container needs a mount namespace of its own");
   }
+  const plain = made & ~(CLONE_NEWCGROUP | CLONE_NEWTIME);
+  const flagsOfRoot = joined.has("user") ? plain : 0;
   return {
-    flags: made & ~(CLONE_NEWCGROUP | CLONE_NEWTIME),
+    flags: plain & ~flagsOfRoot,
     joins: types.flatMap((type) => joined.get(type) ?? []),
+    flagsOfRoot,
     made,
-    tellsChild: joined.has("pid"),
+    tellsChild: joined.has("pid") || (flagsOfRoot & CLONE_NEWPID) !== 0,
     own,
   };
+}
+
+function descriptorOf({ userNamespace }: NamespaceOptions): number {
+  if (userNamespace !== undefined) return userNamespace;
+  throw new RangeError("a new user namespace is made, and mapped, before the plan");
 }
 
 /** Whether gocker is in the namespace of the path: there is nothing to join then, and its user namespace refuses it. */
@@ -111,18 +125,23 @@ function isGockers(type: NamespaceType, path: string, property: string, { namesp
 
 /**
  * Joins and makes the namespaces of a container that its first process is not born into. Early in a plan: paths are the
- * host's; and what belongs to a process and not to its children, such as a death signal, must come after it.
+ * host's; and what belongs to a process and not to its children, such as a death signal, must come after it. What takes
+ * the host's rights comes before, where the container has a user namespace: the process is its root from here on.
  * @throws InvalidDocumentError
  */
 export function addNamespaces(
   builder: PlanBuilder,
-  namespaces: readonly Namespace[],
+  plan: PlannedNamespaces,
   timeOffsets: Linux["timeOffsets"] = {},
-  options: NamespaceOptions = {},
-): PlannedNamespaces {
-  const plan = planNamespaces(namespaces, options);
+): void {
+  if ((plan.made & CLONE_NEWTIME) !== 0) addTimeNamespace(builder, timeOffsets);
+  else refuseTimeOffsets(timeOffsets, { isJoined: plan.own.has("time") });
   addJoins(builder, plan.joins);
-  if (plan.tellsChild) addChild(builder);
+  if (plan.own.has("user")) addRootOfNamespace(builder);
+  if (plan.tellsChild) addChild(builder, plan.flagsOfRoot);
+  else if (plan.flagsOfRoot !== 0) {
+    builder.add({ label: "Make the other namespaces", group, syscall: "unshare", args: [plan.flagsOfRoot] });
+  }
   if ((plan.made & CLONE_NEWCGROUP) !== 0) {
     builder.add({
       label: "See the container's cgroup as the root of all",
@@ -131,44 +150,90 @@ export function addNamespaces(
       args: [CLONE_NEWCGROUP],
     });
   }
-  if ((plan.made & CLONE_NEWTIME) !== 0) addTimeNamespace(builder, timeOffsets);
-  else refuseTimeOffsets(timeOffsets, { isJoined: plan.own.has("time") });
-  return plan;
 }
 
-/** All are opened before the first is joined, and none stays open: a process that waits for its start must not hold a way to what is the host's. */
+/**
+ * All are opened before the first is joined. A user namespace to join may take away the rights that others need, or give
+ * them: so the others are tried before and, where they were refused, again after it, as nsenter(1) does. None stays open:
+ * a process that waits for its start must not hold a way to what is the host's.
+ */
 function addJoins(builder: PlanBuilder, joins: readonly JoinedNamespace[]): void {
-  const opened = joins.map((join) => ({ ...join, file: openNamespace(builder, join) }));
-  // setns(2) refuses a namespace of another type with EINVAL: whatever the path leads to by now.
-  for (const { type, path, property, file } of opened) {
-    const label = `Join the ${type} namespace of ${property}`;
-    builder.add({ label, group, syscall: "setns", args: [file, flagsOfTypes[type]], path });
+  const opened = joins.map((join) => ({ join, file: openNamespace(builder, join) }));
+  const user = opened.find(({ join }) => join.type === "user");
+  const others = opened.filter((one) => one !== user);
+  for (const { join, file } of others) {
+    const step = joinStep(join, file);
+    if (user === undefined) {
+      builder.add(step);
+      continue;
+    }
+    builder.add({ ...step, onError: { tolerate: ["EPERM"], skip: 1 } });
+    // What tells the second attempt that the first was successful.
+    builder.add({ label: "It is done", group, syscall: "close", args: [file] });
   }
-  for (const { type, file } of opened) {
-    builder.add({ label: `Close the ${type} namespace's file`, group, syscall: "close", args: [file] });
+  if (user !== undefined) {
+    builder.add(joinStep(user.join, user.file));
+    for (const { join, file } of others) {
+      const step = joinStep(join, file);
+      builder.add({ ...step, label: `${step.label}, unless it is done`, onError: { tolerate: ["EBADF"] } });
+    }
+  }
+  for (const { join, file } of opened) {
+    builder.add({
+      label: `Close the ${join.type} namespace's file`,
+      group,
+      syscall: "close",
+      args: [file],
+      ...(user !== undefined && { onError: { tolerate: ["EBADF"] } }),
+    });
   }
 }
 
-function openNamespace(builder: PlanBuilder, { type, path, property }: JoinedNamespace): Slot {
+function openNamespace(builder: PlanBuilder, { type, at }: JoinedNamespace): Slot | number {
+  if ("descriptor" in at) return at.descriptor;
   return builder.addFor(`${type} namespace`, {
-    label: `Open the ${type} namespace of ${property}`,
+    label: `Open the ${type} namespace of ${at.property}`,
     group,
     syscall: "openat",
-    args: [AT_FDCWD, path, O_RDONLY | O_CLOEXEC],
-    path,
+    args: [AT_FDCWD, at.path, O_RDONLY | O_CLOEXEC],
+    path: at.path,
   });
+}
+
+/** setns(2) refuses a namespace of another type with EINVAL: whatever the path leads to by now. */
+function joinStep({ type, at }: JoinedNamespace, file: Slot | number): Step {
+  const isNew = "descriptor" in at;
+  return {
+    label: isNew ? `Enter the ${type} namespace that was made` : `Join the ${type} namespace of ${at.property}`,
+    group,
+    syscall: "setns",
+    args: [file, flagsOfTypes[type]],
+    ...(!isNew && { path: at.path }),
+  };
+}
+
+/**
+ * Becomes the root of the user namespace that the process has entered: until then it is nobody in there, to whom none of
+ * its files belong. user_namespaces(7)
+ */
+export function addRootOfNamespace(builder: PlanBuilder): void {
+  // While the process may still give them up; what is not mapped would stay.
+  builder.add({ label: "Leave the host's groups", group, syscall: "setgroups", args: [0, 0] });
+  builder.add({ label: "Become the namespace's group 0", group, syscall: "setresgid", args: [0, 0, 0] });
+  builder.add({ label: "Become the namespace's root", group, syscall: "setresuid", args: [0, 0, 0] });
 }
 
 /**
  * Who joins a pid namespace is not in it, only children are: the plan goes on in one, a sibling of its maker
  * (CLONE_PARENT), so that the launcher can wait for it. pid_namespaces(7)
+ * @param flags CLONE_NEW… of what is made with it
  */
-export function addChild(builder: PlanBuilder): void {
+export function addChild(builder: PlanBuilder, flags = 0): void {
   builder.add({
-    label: "Make a child, which is in the container's pid namespace",
+    label: `Make a child, which is in the container's ${flags === 0 ? "pid namespace" : "namespaces"}`,
     group,
     syscall: "clone",
-    args: [CLONE_PARENT | SIGCHLD, 0, 0, 0, 0],
+    args: [CLONE_PARENT | SIGCHLD | flags, 0, 0, 0, 0],
     onSuccess: { parent: "tells" },
   });
 }

@@ -100,6 +100,29 @@ export function addRlimits(builder: PlanBuilder, limits: readonly Rlimit[]): voi
   }
 }
 
+/**
+ * Raises hard limits to where {@link addRlimits} is to find them: nobody but the host's root may, who the process is no
+ * more when it comes to that in a user namespace. getrlimit(2)
+ * @param hardLimit of gocker, which the process has from it, by the number of the limit
+ */
+export function addRaisedLimits(
+  builder: PlanBuilder,
+  limits: readonly Rlimit[],
+  hardLimit: (resource: number) => bigint,
+): void {
+  for (const { type, hard } of limits) {
+    const number = rlimitNumbers.get(type);
+    const value = limitValue(hard);
+    if (number === undefined || value <= hardLimit(number)) continue;
+    builder.add({
+      label: `Let ${type.slice("RLIMIT_".length).toLowerCase()} be limited to ${limitText(hard)}`,
+      group,
+      syscall: "prlimit64",
+      args: [0, number, words(value, value), 0],
+    });
+  }
+}
+
 /** -1 stands for "unlimited", and so does 2^64-1, which JSON's numbers round up. */
 function isUnlimited(value: number): boolean {
   return value < 0 || value >= 2 ** 64;

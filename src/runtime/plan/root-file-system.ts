@@ -14,6 +14,7 @@ import {
   O_DIRECTORY,
   O_PATH,
 } from "../../linux/constants.ts";
+import type { Step } from "../../linux/launch/plan.ts";
 import type { DirectoryRoot, OverlayRoot, RootFileSystem } from "../root.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
@@ -74,12 +75,15 @@ export function addRootPropagation(builder: PlanBuilder, propagation: string | u
 
 /** Makes the container's root directory a mount of its own and leaves it open in {@link PlanBuilder.root}. */
 export function addRootSteps(builder: PlanBuilder, root: RootFileSystem): void {
-  if (root.kind === "directory") addDirectoryRoot(builder, root);
-  else if (root.layersOneByOne) addOverlay(builder, root);
+  if (root.kind === "directory") {
+    takeRoot(builder, root);
+    addRootAttachment(builder, root.path);
+  } else if (root.layersOneByOne) addOverlay(builder, root);
   else addOverlayInOnePage(builder, root);
 }
 
-function addDirectoryRoot(builder: PlanBuilder, root: DirectoryRoot): void {
+/** A directory of the host's as a mount that is nowhere yet. open_tree(2) */
+export function takeRoot(builder: PlanBuilder, root: DirectoryRoot): void {
   builder.add({
     label: `Take ${root.path} as the root directory`,
     group,
@@ -88,7 +92,24 @@ function addDirectoryRoot(builder: PlanBuilder, root: DirectoryRoot): void {
     result: builder.root,
     path: root.path,
   });
-  addRootAttachment(builder, root.path);
+}
+
+/**
+ * Mounts what {@link takeRoot} has taken in a mount namespace of a user namespace: at its own path, where hooks look for
+ * it, or over all else when the way there is closed to who is not the host's root.
+ */
+export function addTakenRoot(builder: PlanBuilder, { path }: DirectoryRoot): void {
+  const move = (target: string, more: Partial<Step>) =>
+    builder.add({
+      label: `Mount the root directory at ${target}`,
+      group,
+      syscall: "move_mount",
+      args: [builder.root, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH],
+      path: target,
+      ...more,
+    });
+  move(path, { onError: { tolerate: ["EACCES"] }, onSuccess: { skip: 1 } });
+  move("/", {});
 }
 
 function addRootAttachment(builder: PlanBuilder, target: string): void {

@@ -10,6 +10,7 @@ import {
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
   O_CLOEXEC,
+  O_CREAT,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
@@ -77,11 +78,17 @@ export function addReadonlyPaths(builder: PlanBuilder, paths: readonly string[],
  * `linux.maskedPaths`: a directory is covered by an empty read-only one, anything else by a null device. The places are
  * found below the container's root and the covers are made from descriptors, so that a link in the place of either leads
  * nowhere (CVE-2025-31133). After pivot_root.
+ * @param hostNull a mount of the host's null device, in a user namespace, where none can be made
  */
-export function addMaskedPaths(builder: PlanBuilder, paths: readonly string[], kinds: PathKinds): void {
+export function addMaskedPaths(
+  builder: PlanBuilder,
+  paths: readonly string[],
+  kinds: PathKinds,
+  hostNull?: Slot,
+): void {
   const present = distinct(paths, "linux.maskedPaths").filter((path) => kinds(path) !== "missing");
   if (present.length === 0) return;
-  const { mount, directory, device } = addCovers(builder);
+  const { mount, directory, device } = addCovers(builder, hostNull);
   for (const path of present) {
     const kind = kinds(path);
     const isCertain = kind !== "unknown";
@@ -100,7 +107,7 @@ export function addMaskedPaths(builder: PlanBuilder, paths: readonly string[], k
  * 6.15, copies can only be taken of mounts that are in the tree: so it is mounted over the root directory meanwhile, where
  * no path leads to it.
  */
-function addCovers(builder: PlanBuilder): { mount: Slot; directory: Slot; device: Slot } {
+function addCovers(builder: PlanBuilder, hostNull: Slot | undefined): { mount: Slot; directory: Slot; device: Slot } {
   const mount = builder.newFileSystem({
     label: "Covers to mask with",
     group,
@@ -110,21 +117,38 @@ function addCovers(builder: PlanBuilder): { mount: Slot; directory: Slot; device
     attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
   });
   const directory = builder.makeDirectoryIn(group, mount, "empty", "empty");
+  const place = hostNull === undefined ? undefined : addPlaceOfNull(builder, mount);
+  if (place === undefined) addNullDevice(builder, mount);
+  builder.setMountAttributes({ label: "Make the covers read-only", group, mount, set: MOUNT_ATTR_RDONLY });
+  builder.attach("Mount them where copies can be taken", group, mount, builder.root, "/");
+  if (hostNull !== undefined && place !== undefined) {
+    builder.attach("Mount the host's null device among them", group, hostNull, place, "/dev/null");
+  }
+  const device = builder.addFor("null device", {
+    label: "Open the null device",
+    group,
+    syscall: "openat",
+    args: [mount, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC],
+  });
+  return { mount, directory, device };
+}
+
+function addNullDevice(builder: PlanBuilder, mount: Slot): void {
   builder.add({
     label: "Make a null device",
     group,
     syscall: "mknodat",
     args: [mount, "null", S_IFCHR | 0o666, makeDevice(1, 3)],
   });
-  const device = builder.addFor("null device", {
-    label: "Open it",
+}
+
+function addPlaceOfNull(builder: PlanBuilder, mount: Slot): Slot {
+  return builder.addFor("place of null", {
+    label: "Make a place for the host's null device",
     group,
     syscall: "openat",
-    args: [mount, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC],
+    args: [mount, "null", O_CREAT | O_CLOEXEC, 0o600],
   });
-  builder.setMountAttributes({ label: "Make the covers read-only", group, mount, set: MOUNT_ATTR_RDONLY });
-  builder.attach("Mount them where copies can be taken", group, mount, builder.root, "/");
-  return { mount, directory, device };
 }
 
 interface Mask {

@@ -1,5 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { checkIdMappings, idMapText, type IdRange, writeIdMappings } from "../../../src/linux/user-namespace.ts";
+import {
+  checkIdMappings,
+  hostIdOf,
+  idMappingsOf,
+  idMapText,
+  type IdRange,
+  parseIdMap,
+  writeIdMappings,
+} from "../../../src/linux/user-namespace.ts";
 import { SystemCallError } from "../../../src/util/errors.ts";
 
 function range(containerID: number, hostID: number, size: number): IdRange {
@@ -10,6 +18,22 @@ const two = [range(0, 1000, 1), range(1, 100_000, 65_535)];
 
 test("mappings are written as the kernel's files have them", () => {
   expect(idMapText(two)).toBe("0 1000 1\n1 100000 65535\n");
+});
+
+test("and read as they are there", () => {
+  expect(parseIdMap("         0       1000          1\n         1     100000      65535\n")).toEqual(two);
+  expect(parseIdMap("")).toEqual([]);
+  expect(idMappingsOf(process.pid)?.uids.length).toBeGreaterThan(0);
+  expect(idMappingsOf(2 ** 22 + 1)).toBeUndefined();
+});
+
+test.each([
+  [0, 1000],
+  [1, 100_000],
+  [65_535, 165_534],
+  [65_536, undefined],
+])("the container's ID %p is the host's %p", (id, expected) => {
+  expect(hostIdOf(id, two)).toBe(expected);
 });
 
 describe("mappings that the kernel would refuse", () => {

@@ -11,7 +11,7 @@ function mount(change: Partial<Mount>): Mount {
 }
 
 test("nothing is made for mounts that take nothing", () => {
-  using prepared = prepareMounts([mount({}), mount({ uidMappings: [], gidMappings: [] })], "/");
+  using prepared = prepareMounts([mount({}), mount({ uidMappings: [], gidMappings: [] })], "/", undefined);
   expect(prepared.descriptors).toEqual([]);
 });
 
@@ -27,6 +27,6 @@ describe("refused before anything is made", () => {
       "mounts[1].gidMappings[1].containerID: overlaps with mounts[1].gidMappings[0]",
     ],
   ])("%s", (_, change, message) => {
-    expect(() => prepareMounts([mount({}), mount(change)], "/")).toThrow(message);
+    expect(() => prepareMounts([mount({}), mount(change)], "/", undefined)).toThrow(message);
   });
 });

@@ -15,6 +15,7 @@ function plan(change: Partial<ExecPlanInput> = {}) {
     joinCgroup: [{ label: "Join the cgroup", group: "cgroup", syscall: "write", args: [9, "0", 1] }],
     seccomp: undefined,
     lastCapability: 40,
+    hardLimit: () => 1_048_576n,
     nullStdio: [],
     newKeyring: true,
     preservedDescriptors: 0,

@@ -169,9 +169,9 @@ describe("cgroups", () => {
 
   test("of version 2 are the host's without a namespace, and never mounted anew", () => {
     expect(calls(cgroup("cgroup"), v2)).toEqual([
-      'open_tree(AT_FDCWD, "/cg", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC) → /c',
-      'mount_setattr(‹/c›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOATIME, clear=MOUNT_ATTR_NOATIME|MOUNT_ATTR_STRICTATIME|0x40, propagation=MS_PRIVATE}, 32)',
-      'move_mount(‹/c›, "", ‹/c›, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)',
+      'open_tree(AT_FDCWD, "/cg", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC) → /cg',
+      'mount_setattr(‹/cg›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOATIME, clear=MOUNT_ATTR_NOATIME|MOUNT_ATTR_STRICTATIME|0x40, propagation=MS_PRIVATE}, 32)',
+      'move_mount(‹/cg›, "", ‹/c›, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)',
     ]);
   });
 
@@ -181,9 +181,9 @@ describe("cgroups", () => {
       'fsopen("tmpfs", FSOPEN_CLOEXEC) → tmpfs context',
       "fsmount(‹tmpfs context›, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOATIME) → tmpfs mount",
       'move_mount(‹tmpfs mount›, "", ‹/c›, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)',
-      'open_tree(AT_FDCWD, "/cg/cpu,cpuacct/x", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC) → /c/cpu,cpuacct',
-      'mount_setattr(‹/c/cpu,cpuacct›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOATIME, clear=MOUNT_ATTR_NOATIME|MOUNT_ATTR_STRICTATIME|0x40, propagation=MS_SLAVE}, 32)',
-      'move_mount(‹/c/cpu,cpuacct›, "", ‹/c/cpu,cpuacct›, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)',
+      'open_tree(AT_FDCWD, "/cg/cpu,cpuacct/x", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC) → /cg/cpu,cpuacct/x',
+      'mount_setattr(‹/cg/cpu,cpuacct/x›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY|MOUNT_ATTR_NOSUID|MOUNT_ATTR_NOATIME, clear=MOUNT_ATTR_NOATIME|MOUNT_ATTR_STRICTATIME|0x40, propagation=MS_SLAVE}, 32)',
+      'move_mount(‹/cg/cpu,cpuacct/x›, "", ‹/c/cpu,cpuacct›, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)',
       'symlinkat("cpu,cpuacct", ‹tmpfs mount›, "cpu")',
       'mount_setattr(‹tmpfs mount›, "", AT_EMPTY_PATH, {propagation=MS_SLAVE}, 32)',
       'mount_setattr(‹tmpfs mount›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',

@@ -84,6 +84,7 @@ describe("in a plan", () => {
       joinCgroup: [],
       seccomp: someFilter,
       lastCapability: 40,
+      hardLimit: () => 1_048_576n,
       nullStdio: [],
       newKeyring: true,
       preservedDescriptors: 0,

@@ -18,7 +18,8 @@ import { minimalSpec, planOf } from "../../../helpers/plan.ts";
 
 function planned(namespaces: readonly Namespace[]) {
   const builder = new PlanBuilder();
-  const result = addNamespaces(builder, namespaces);
+  const result = planNamespaces(namespaces);
+  addNamespaces(builder, result);
   return { ...result, labels: builder.steps.map(({ label }) => label), steps: builder.steps };
 }
 
@@ -57,7 +58,9 @@ test("in a pid namespace that is joined the plan goes on in a child, which dies 
 describe("a time namespace", () => {
   const labels = (namespaces: readonly Namespace[], offsets: Parameters<typeof addNamespaces>[2]) => {
     const builder = new PlanBuilder();
-    expect(addNamespaces(builder, namespaces, offsets).flags).toBe(CLONE_NEWNS);
+    const plan = planNamespaces(namespaces);
+    expect(plan.flags).toBe(CLONE_NEWNS);
+    addNamespaces(builder, plan, offsets);
     return builder.steps.map(({ label }) => label);
   };
   const fresh: Namespace[] = [{ type: "mount" }, { type: "time" }];
@@ -77,7 +80,7 @@ describe("a time namespace", () => {
 
   test("offsets that nobody has are refused", () => {
     const refused = (namespaces: readonly Namespace[], offsets: object) => () =>
-      addNamespaces(new PlanBuilder(), namespaces, offsets as Parameters<typeof addNamespaces>[2]);
+      addNamespaces(new PlanBuilder(), planNamespaces(namespaces), offsets as Parameters<typeof addNamespaces>[2]);
     const offsets = { monotonic: { secs: 5 } };
     expect(refused([{ type: "mount" }], offsets)).toThrow("linux.timeOffsets: only a time namespace has offsets");
     const joined: Namespace[] = [{ type: "mount" }, { type: "time", path: "/t" }];
@@ -119,6 +122,7 @@ describe("a plan of namespaces", () => {
     expect(planNamespaces(newOnes("pid", "mount", "cgroup", "time"), facts)).toEqual({
       flags: CLONE_NEWPID | CLONE_NEWNS,
       joins: [],
+      flagsOfRoot: 0,
       made: CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWTIME,
       tellsChild: false,
       own: new Set<NamespaceType>(["pid", "mount", "cgroup", "time"]),
@@ -128,7 +132,8 @@ describe("a plan of namespaces", () => {
   test("joins others without a further process, unless it is a pid namespace", () => {
     const plan = planNamespaces([...newOnes("mount"), ...joinedOnes("network")], facts);
     expect(plan).toMatchObject({ flags: CLONE_NEWNS, tellsChild: false });
-    expect(plan.joins).toEqual([{ type: "network", path: "/ns/network", property: "linux.namespaces[1].path" }]);
+    const at = { path: "/ns/network", property: "linux.namespaces[1].path" };
+    expect(plan.joins).toEqual([{ type: "network", at }]);
     expect(planNamespaces(joinedOnes("pid", "mount"), facts)).toMatchObject({ flags: 0, tellsChild: true });
   });
 
@@ -160,16 +165,25 @@ describe("a plan of namespaces", () => {
     expect(() => planNamespaces(list, facts)).toThrow(message);
   });
 
-  test("refuses a user namespace, new or joined", () => {
-    for (const list of [joinedOnes("user"), newOnes("user")]) {
-      expect(() => planNamespaces(list, facts)).toThrow("user is not supported");
-    }
+  test("makes all others behind a user namespace, which is made before", () => {
+    const list = newOnes("user", "mount", "pid", "cgroup");
+    expect(planNamespaces(list, { ...facts, userNamespace: 9 })).toEqual({
+      flags: 0,
+      joins: [{ type: "user", at: { descriptor: 9 } }],
+      flagsOfRoot: CLONE_NEWPID | CLONE_NEWNS,
+      made: CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWCGROUP,
+      tellsChild: true,
+      own: new Set<NamespaceType>(["user", "mount", "pid", "cgroup"]),
+    });
+    const without = planNamespaces([...joinedOnes("user"), ...newOnes("mount")], facts);
+    expect(without).toMatchObject({ flags: 0, flagsOfRoot: CLONE_NEWNS, tellsChild: false });
+    expect(() => planNamespaces(list, facts)).toThrow(RangeError);
   });
 });
 
 function stepsOf(list: Namespace[]): string[] {
   const builder = new PlanBuilder();
-  addNamespaces(builder, list, {}, facts);
+  addNamespaces(builder, planNamespaces(list, { ...facts, userNamespace: 9 }));
   return builder.steps.map(showCall);
 }
 
@@ -186,6 +200,23 @@ describe("the steps", () => {
       "setns(‹mount namespace›, CLONE_NEWNS)",
       "close(‹network namespace›)",
       "close(‹mount namespace›)",
+    ]);
+  });
+
+  test("become the root of a user namespace before they make what is to be its own", () => {
+    expect(stepsOf([...newOnes("user", "mount", "pid", "cgroup", "ipc"), ...joinedOnes("network")])).toEqual([
+      'openat(AT_FDCWD, "/ns/network", O_RDONLY|O_CLOEXEC) → network namespace',
+      "setns(‹network namespace›, CLONE_NEWNET)",
+      "close(‹network namespace›)",
+      "setns(9, CLONE_NEWUSER)",
+      "setns(‹network namespace›, CLONE_NEWNET)",
+      "close(9)",
+      "close(‹network namespace›)",
+      "setgroups(0, 0)",
+      "setresgid(0, 0, 0)",
+      "setresuid(0, 0, 0)",
+      "clone(SIGCHLD|CLONE_NEWNS|CLONE_NEWPID|CLONE_NEWIPC|CLONE_PARENT)",
+      "unshare(CLONE_NEWCGROUP)",
     ]);
   });
 });

@@ -51,7 +51,6 @@ const refusals: Refusal[] = [
     linux: { namespaces: [{ type: "mount" }, { type: "network", path: "netns/a" }] },
     message: "linux.namespaces[1].path: netns/a is not absolute",
   },
-  { what: "a user namespace", linux: { namespaces: namespaces("user") }, message: "linux.namespaces: user is not" },
   {
     what: "a namespace that is given twice",
     linux: { namespaces: namespaces("pid", "pid") },
@@ -175,8 +174,6 @@ const hostChanges: (Refusal & { readonly namespace?: NamespaceType })[] = [
 
 const unsupported: Refusal[] = (
   [
-    { uidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] },
-    { gidMappings: [{ containerID: 0, hostID: 1000, size: 1 }] },
     { netDevices: { eth0: {} } },
     { mountLabel: "system_u:object_r:container_file_t:s0" },
     { intelRdt: { closID: "a" } },

@@ -1,0 +1,166 @@
+import {
+  AT_FDCWD,
+  AT_RECURSIVE,
+  MOUNT_ATTR_IDMAP,
+  MS_SHARED,
+  MS_SLAVE,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+} from "../../linux/constants.ts";
+import type { Slot } from "../../linux/launch/plan.ts";
+import type { Device, Mount, RuntimeSpec } from "../../oci/runtime-spec.ts";
+import { InvalidDocumentError } from "../../util/errors.ts";
+import { hasMappings, type MountOptions, parseMountOptions } from "../mount-options.ts";
+import type { PlanBuilder } from "./builder.ts";
+import { hostDevices } from "./devices.ts";
+import type { MountFacts } from "./mount-context.ts";
+
+const group = "file system";
+
+/**
+ * What a plan takes of the host's files before its process leaves the host's mounts, or the host's rights: copies of mounts
+ * that are nowhere yet, each for one place.
+ */
+export interface HostTrees {
+  readonly binds: ReadonlyMap<Mount, Slot>;
+  /** The directories of a cgroup mount, by their paths on the host. */
+  readonly cgroups: ReadonlyMap<Mount, ReadonlyMap<string, Slot>>;
+  /** Device nodes, by their paths; absent where the plan makes them. */
+  readonly devices?: ReadonlyMap<string, Slot>;
+  /** The null device, to cover files with; absent where the plan makes one. */
+  readonly cover?: Slot;
+}
+
+/**
+ * Takes the sources of those bind mounts that are to have to do with the host's mounts, before the container's are cut
+ * off from them: copies share what their originals share. mount_namespaces(7)
+ * @param isCutOff nothing that the host mounts later comes to the container either
+ */
+export function takeSharedTrees(
+  builder: PlanBuilder,
+  mounts: readonly Mount[],
+  isCutOff: boolean,
+  facts: MountFacts,
+): HostTrees {
+  const binds = new Map<Mount, Slot>();
+  for (const mount of mounts) {
+    const options = parseMountOptions(mount.options ?? []);
+    if (options.remount === true || !isBind(mount, options)) continue;
+    if (options.propagations.some(({ type }) => type === MS_SHARED || (isCutOff && type === MS_SLAVE))) {
+      binds.set(mount, takeSource(builder, mount, options, facts));
+    }
+  }
+  return { binds, cgroups: new Map() };
+}
+
+/**
+ * Takes all that a container with a user namespace gets of the host: its root may not go where the host's root goes, and
+ * can make no device. As the host's slaves from here on: whatever they are to share, the host has no part in it.
+ */
+export function takeAllTrees(
+  builder: PlanBuilder,
+  { mounts = [], linux = {} }: RuntimeSpec,
+  facts: MountFacts,
+): HostTrees {
+  const binds = new Map<Mount, Slot>();
+  const cgroups = new Map<Mount, ReadonlyMap<string, Slot>>();
+  const keep = (tree: Slot, path: string) => addSlave(builder, tree, path);
+  for (const mount of mounts) {
+    const options = parseMountOptions(mount.options ?? []);
+    if (options.remount === true) continue;
+    if (isBind(mount, options)) {
+      // What earlier mounts bring to the container's root directory is not there yet.
+      if (mount.source !== undefined && facts.sourceKind(mount.source) === undefined) continue;
+      const tree = takeSource(builder, mount, options, facts);
+      keep(tree, mount.destination);
+      binds.set(mount, tree);
+    } else if (mount.type === "cgroup" || mount.type === "cgroup2") {
+      cgroups.set(mount, takeCgroups(builder, mount.destination, facts));
+    }
+  }
+  const devices = new Map<string, Slot>();
+  for (const device of hostDevices(linux.devices ?? [])) devices.set(device.path, takeNode(builder, device));
+  const needsCover = (linux.maskedPaths ?? []).length > 0;
+  return { binds, cgroups, devices, ...(needsCover && { cover: takeNode(builder, { path: "/dev/null" }) }) };
+}
+
+/** Whether a mount is a bind mount, by its type or its options. */
+export function isBind({ type }: Mount, { bind }: MountOptions): boolean {
+  return bind !== undefined || type === "bind";
+}
+
+/** The source of a bind mount as a mount of its own, with the owners of files that the mount is to have. open_tree(2) */
+export function takeSource(builder: PlanBuilder, mount: Mount, options: MountOptions, facts: MountFacts): Slot {
+  const { source, destination } = mount;
+  if (source === undefined || !source.startsWith("/")) {
+    throw new InvalidDocumentError(`mounts: the bind mount at ${destination} needs a source that is an absolute path`);
+  }
+  const recursive = options.bind === "rbind" ? AT_RECURSIVE : 0;
+  const tree = takeTree(builder, source, `Take ${source} for ${destination}`, recursive);
+  addIdMap(builder, mount, tree, options, facts);
+  return tree;
+}
+
+function takeTree(builder: PlanBuilder, source: string, label: string, flags = 0): Slot {
+  return builder.addFor(source, {
+    label,
+    group,
+    syscall: "open_tree",
+    args: [AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags],
+    path: source,
+  });
+}
+
+/** A directory of the host's cgroups for a place in the container. */
+export function takeCgroup(builder: PlanBuilder, source: string, destination: string): Slot {
+  return takeTree(builder, source, `Take ${source} for ${destination}`);
+}
+
+function takeCgroups(builder: PlanBuilder, destination: string, { cgroupView }: MountFacts): Map<string, Slot> {
+  const sources =
+    cgroupView?.type === "v1" ? cgroupView.hierarchies.map(({ source }) => source) : [cgroupView?.mountPoint ?? ""];
+  const taken = new Map<string, Slot>();
+  for (const source of sources) if (source !== "") taken.set(source, takeCgroup(builder, source, destination));
+  return taken;
+}
+
+/** `open_tree` follows the host's links only. */
+function takeNode(builder: PlanBuilder, { path }: Pick<Device, "path">): Slot {
+  return takeTree(builder, path, `Take the host's ${path}`);
+}
+
+/** Mounts that are slaves get what the host mounts, and never the other way round. mount_namespaces(7) */
+export function addSlave(builder: PlanBuilder, tree: Slot, path: string): void {
+  builder.setMountAttributes({
+    label: `Keep mounts at ${path} from showing on the host`,
+    group,
+    mount: tree,
+    propagation: MS_SLAVE,
+    flags: AT_RECURSIVE,
+  });
+}
+
+/**
+ * Gives a mount the owners of its mappings' user namespace, while it is nowhere yet: afterwards the kernel refuses that.
+ * mount_setattr(2), Linux 5.12
+ */
+function addIdMap(builder: PlanBuilder, mount: Mount, tree: Slot, { idMap }: MountOptions, facts: MountFacts): void {
+  if (idMap === undefined && !hasMappings(mount)) return;
+  const { destination } = mount;
+  const userNamespace = facts.prepared?.userNamespaces.get(mount);
+  if (userNamespace === undefined) {
+    throw new InvalidDocumentError(`mounts: the owners of files at ${destination} cannot be changed here`);
+  }
+  builder.setMountAttributes({
+    label: `Change the owners of files at ${destination}`,
+    group,
+    mount: tree,
+    set: MOUNT_ATTR_IDMAP,
+    userNamespace,
+    flags: idMap === "ridmap" ? AT_RECURSIVE : 0,
+    hints: {
+      EINVAL: "the file system of its source cannot do that, or the source is such a mount already",
+      EPERM: "the file system of its source belongs to another user namespace",
+    },
+  });
+}

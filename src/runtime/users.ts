@@ -1,0 +1,81 @@
+import type { OwnedFd } from "../linux/fd.ts";
+import { makeMappedNamespace, mappingsOfNamespace, openNamespace } from "../linux/launch/mapped-namespace.ts";
+import { namespaceAt } from "../linux/namespace.ts";
+import { checkIdMappings, hostIdOf, type IdMappings, type IdRange } from "../linux/user-namespace.ts";
+import type { RuntimeSpec, User } from "../oci/runtime-spec.ts";
+import { InvalidDocumentError } from "../util/errors.ts";
+import { checkHostDevices } from "./host-devices.ts";
+import { hostDevices } from "./plan/devices.ts";
+
+/** The user namespace of a container, with its mappings. Open until disposal, when the process has been launched. */
+export interface ContainerUsers extends Disposable {
+  readonly namespace: OwnedFd;
+  /** It was made for this container, which does not join it by a path. */
+  readonly isNew: boolean;
+  readonly mappings: IdMappings;
+}
+
+/**
+ * Makes or opens the user namespace of a specification that has one.
+ * @returns undefined when the path is that of gocker's own
+ * @throws InvalidDocumentError mappings that contradict themselves or leave out who is needed; SystemCallError
+ */
+export async function prepareUsers(spec: RuntimeSpec): Promise<ContainerUsers | undefined> {
+  const { namespaces = [], uidMappings = [], gidMappings = [], devices = [] } = spec.linux ?? {};
+  const index = namespaces.findIndex(({ type }) => type === "user");
+  if (index < 0) {
+    const name = uidMappings.length > 0 ? "uidMappings" : "gidMappings";
+    throw new InvalidDocumentError(`linux.${name}: there is no user namespace in linux.namespaces that has them`);
+  }
+  const { path = "" } = namespaces[index] ?? {};
+  if (path !== "") return joinedUsers(spec, path, `linux.namespaces[${index}].path`);
+  const mappings = { uids: uidMappings, gids: gidMappings };
+  checkIdMappings(uidMappings, "linux.uidMappings");
+  checkIdMappings(gidMappings, "linux.gidMappings");
+  checkUsers(spec, mappings);
+  checkHostDevices(hostDevices(devices));
+  return withNamespace(makeMappedNamespace(uidMappings, gidMappings), true, mappings);
+}
+
+async function joinedUsers(spec: RuntimeSpec, path: string, property: string): Promise<ContainerUsers | undefined> {
+  // What is no namespace is the plan's to refuse.
+  const found = namespaceAt(path);
+  if (found === undefined || found === "missing" || found.isOwn) return undefined;
+  using cleanup = new DisposableStack();
+  const namespace = cleanup.use(openNamespace(path));
+  const mappings = await mappingsOfNamespace(namespace);
+  if (mappings === undefined) throw new InvalidDocumentError(`${property}: ${path} cannot be entered`);
+  checkUsers(spec, mappings);
+  checkHostDevices(hostDevices(spec.linux?.devices ?? []));
+  cleanup.move();
+  return withNamespace(namespace, false, mappings);
+}
+
+function withNamespace(namespace: OwnedFd, isNew: boolean, mappings: IdMappings): ContainerUsers {
+  return { namespace, isNew, mappings, [Symbol.dispose]: () => namespace.close() };
+}
+
+function checkUsers({ process }: RuntimeSpec, mappings: IdMappings): void {
+  for (const [name, ranges] of [
+    ["uidMappings", mappings.uids],
+    ["gidMappings", mappings.gids],
+  ] as const) {
+    if (hostIdOf(0, ranges) !== undefined) continue;
+    throw new InvalidDocumentError(`linux.${name}: the container's ID 0 is not mapped, which sets it up`);
+  }
+  if (process !== undefined) checkMappedUser(process.user, mappings);
+}
+
+/**
+ * Refuses a user that a user namespace does not have: the change to it would fail with EINVAL, which says nothing.
+ * @throws InvalidDocumentError
+ */
+export function checkMappedUser(user: User, { uids, gids }: IdMappings): void {
+  const check = (id: number, ranges: readonly IdRange[], property: string, name: string) => {
+    if (hostIdOf(id, ranges) !== undefined) return;
+    throw new InvalidDocumentError(`process.user.${property}: ${id} is not in linux.${name}`);
+  };
+  check(user.uid, uids, "uid", "uidMappings");
+  check(user.gid, gids, "gid", "gidMappings");
+  user.additionalGids?.forEach((gid, index) => check(gid, gids, `additionalGids[${index}]`, "gidMappings"));
+}
