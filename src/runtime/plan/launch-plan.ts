@@ -10,7 +10,7 @@ import { addConsole, addDefaultDevices, addDevices, addNullStdio, directoryOfNul
 import { sealMounts } from "./file-systems.ts";
 import { addSlave, type HostTrees, takeAllTrees, takeSharedTrees } from "./host-trees.ts";
 import type { MadeMounts, MountContext, MountFacts } from "./mount-context.ts";
-import { addMounts, isInProc } from "./mounts.ts";
+import { addMounts, orderOfMounts } from "./mounts.ts";
 import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
 import { addNamespaces, type NamespaceOptions, planNamespaces } from "./namespaces.ts";
 import { addLoopback } from "./network.ts";
@@ -183,14 +183,11 @@ function addFileSystems(
   const { spec, facts } = input;
   const process = spec.process as NonNullable<RuntimeSpec["process"]>;
   const devices = spec.linux?.devices ?? [];
-  const all = spec.mounts ?? [];
-  // Last: a mount whose target leads to /proc by a link ends up below it and is hidden, instead of putting its own files
-  // in the place of the kernel's (CVE-2025-52881).
-  const mounts = all.filter((mount) => !isInProc(mount));
+  const mounts = orderOfMounts(spec.mounts ?? [], facts);
   const made: MadeMounts = new Map();
   // Devices come right after /dev, so that a mount over one of them finds it.
   const devIndex = mounts.findLastIndex((mount) => mount.destination === "/dev");
-  const context: MountContext = { facts, made, trees, own, order: [...mounts, ...all.filter(isInProc)], sealed: [] };
+  const context: MountContext = { facts, made, trees, own, order: mounts, sealed: [] };
   addMounts(builder, mounts.slice(0, devIndex + 1), context);
   const dev = made.get("/dev")?.mount;
   if (dev !== undefined) addDefaultDevices(builder, dev, devices, trees.devices);
@@ -199,7 +196,6 @@ function addFileSystems(
   const placed = isForeign ? devices.filter(({ path }) => splitPath(path)[0] !== "dev") : devices;
   addDevices(builder, placed, dev, trees.devices);
   addMounts(builder, mounts.slice(devIndex + 1), context);
-  addMounts(builder, all.filter(isInProc), context);
   // Who is not the host's root cannot change the mode of its null device.
   if (input.nullStdio.length > 0 && !own.has("user"))
     addNullStdio(builder, directoryOfNull(builder, dev), input.nullStdio);

@@ -13,8 +13,25 @@ import type { MountContext, MountFacts } from "./mount-context.ts";
 
 const group = "file system";
 
+/**
+ * The order in which mounts are made: the specification's. But where one has its place in what a bind mount has brought,
+ * whose links others may change meanwhile, those at /proc come last: what a link leads to /proc ends up below it and is
+ * hidden, instead of putting its own files in the place of the kernel's (CVE-2025-52881). Of links that are the image's own
+ * it is known beforehand where they lead.
+ */
+export function orderOfMounts(mounts: readonly Mount[], facts: MountFacts): readonly Mount[] {
+  const brought: string[] = [];
+  const isAtRisk = mounts.some((mount) => {
+    const place = `${facts.resolveTarget(mount.destination).replace(/\/+$/, "")}/`;
+    const isWithin = brought.some((earlier) => place !== earlier && place.startsWith(earlier));
+    if (isBind(mount, parseMountOptions(mount.options ?? []))) brought.push(place);
+    return isWithin && !isInProc(mount);
+  });
+  return isAtRisk ? [...mounts.filter((mount) => !isInProc(mount)), ...mounts.filter(isInProc)] : mounts;
+}
+
 /** Whether a mount is the one at /proc or, by its name, in there. */
-export function isInProc(mount: Mount): boolean {
+function isInProc(mount: Mount): boolean {
   return splitPath(mount.destination)[0] === "proc";
 }
 

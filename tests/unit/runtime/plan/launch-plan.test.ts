@@ -192,8 +192,19 @@ describe("the order of runc's init", () => {
     }
   });
 
-  test("/proc is mounted after what links in volumes could put there", () => {
-    expect(firstIndex(plan, /^fsopen\("proc"/)).toBeGreaterThan(lastIndex(plan, /^open_tree\(AT_FDCWD/));
+  test("mounts are made in their order, /proc after what links in volumes could put there", () => {
+    const bind = (source: string, destination: string) => ({ destination, type: "bind", source, options: ["rbind"] });
+    const mounts = [
+      { destination: "/proc", type: "proc", source: "proc" },
+      bind("/srv/data", "/data"),
+      bind("/a", "/x"),
+    ];
+    const ordered = planOf(minimalSpec({ mounts }));
+    expect(firstIndex(ordered, /^fsopen\("proc"/)).toBeLessThan(firstIndex(ordered, /^open_tree\(AT_FDCWD, "\/srv/));
+    for (const nested of [bind("/b", "/data/b"), { destination: "/data/t/", type: "tmpfs", source: "tmpfs" }]) {
+      const atRisk = planOf(minimalSpec({ mounts: [...mounts, nested] }));
+      expect(firstIndex(atRisk, /^fsopen\("proc"/)).toBeGreaterThan(lastIndex(atRisk, /^move_mount\(.*‹\/data\/[bt]/));
+    }
   });
 
   test("devices are there before mounts over them", () => {
