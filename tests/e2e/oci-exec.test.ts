@@ -112,6 +112,17 @@ describe.skipIf(!canRunBundles)("exec", () => {
     expect((await exec("--cwd", "/proc/self/fd/7", "c", "pwd")).exitCode).not.toBe(0);
   });
 
+  test("a working directory that is not there is not made", async () => {
+    expect(await exec("--cwd", "/no/such", "c", "true")).toEqual({
+      stdout: "",
+      stderr:
+        "gocker: find /no/such in the container: openat2 /no/such: no such file or directory (ENOENT)\n" +
+        "  hint: process.cwd: the working directory must be there\n",
+      exitCode: 255,
+    });
+    expect((await exec("c", "ls", "/")).stdout).not.toContain("no");
+  });
+
   test("gets its memory as the container does", async () => {
     await sandbox.runDetached("numa", { linux: { memoryPolicy: { mode: "MPOL_BIND", nodes: "0" } } });
     expect((await exec("numa", "cat", "/proc/self/numa_maps")).stdout).toMatch(/^\w+ bind:0 /);

@@ -69,7 +69,7 @@ export function buildExecPlan(input: ExecPlanInput): Step[] {
     args: [AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC],
     result: builder.root,
   });
-  // A working directory that is made has exactly the mode that is asked for.
+  // A device that is made has exactly the mode that is asked for.
   builder.add({ label: "Let modes be as given", group: "file system", syscall: "umask", args: [0] });
   // As in the container's own plan.
   if (input.nullStdio.length > 0 && !hasUsers)
@@ -86,7 +86,7 @@ export function buildExecPlan(input: ExecPlanInput): Step[] {
       plainOutput: true,
     });
   }
-  const directory = openWorkingDirectory(builder, process.cwd, (path) => path);
+  const directory = openWorkingDirectory(builder, process.cwd);
   addProgram(builder, {
     process,
     file: input.file,

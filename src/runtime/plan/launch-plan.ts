@@ -14,7 +14,7 @@ import { addMounts, orderOfMounts } from "./mounts.ts";
 import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
 import { addNamespaces, type NamespaceOptions, planNamespaces } from "./namespaces.ts";
 import { addLoopback } from "./network.ts";
-import { addEarlyDeathSignal, addOomScore, addRaisedLimits, openWorkingDirectory } from "./process.ts";
+import { addEarlyDeathSignal, addOomScore, addRaisedLimits, makeWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
 import {
   addPivotSteps,
@@ -200,7 +200,7 @@ function addFileSystems(
   if (input.nullStdio.length > 0 && !own.has("user"))
     addNullStdio(builder, directoryOfNull(builder, dev), input.nullStdio);
   if (process.terminal === true) addTerminalSteps(builder, input, dev, made.get("/dev/pts")?.mount);
-  const directory = openWorkingDirectory(builder, process.cwd, (path) => facts.resolveTarget(path));
+  const directory = makeWorkingDirectory(builder, process.cwd, (path) => facts.resolveTarget(path));
   sealMounts(builder, context.sealed);
   return { directory, made };
 }

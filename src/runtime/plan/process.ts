@@ -304,9 +304,16 @@ function addFilterAndCapabilities(builder: PlanBuilder, masks: CapabilityMasks, 
 }
 
 /** `process.cwd`, made when it is missing, while the root may still be written to. */
-export function openWorkingDirectory(builder: PlanBuilder, cwd: string, resolve: (path: string) => string): Slot {
+export function makeWorkingDirectory(builder: PlanBuilder, cwd: string, resolve: (path: string) => string): Slot {
   if (!cwd.startsWith("/")) throw new InvalidDocumentError(`process.cwd: ${cwd} is not absolute`);
   return builder.openTarget(group, cwd, "directory", { createAt: resolve(cwd) });
+}
+
+/** `process.cwd` of a process that enters a container, which has it already. */
+export function openWorkingDirectory(builder: PlanBuilder, cwd: string): Slot {
+  if (!cwd.startsWith("/")) throw new InvalidDocumentError(`process.cwd: ${cwd} is not absolute`);
+  const hints = { ENOENT: "process.cwd: the working directory must be there" };
+  return builder.openTarget(group, cwd, "directory", { create: false, hints });
 }
 
 /** A child that becomes the program while process 1 goes on as its reaper. */
