@@ -142,7 +142,7 @@ export class TerminalStdio implements ContainerStdio {
     // The container's end alone stays open, so that its death without a terminal is noticed.
     this.#sockets.writer.close();
     await waitReadable(this.#sockets.reader.number);
-    this.#master = receiveDescriptor(this.#sockets.reader.number);
+    this.#master = receiveDescriptor(this.#sockets.reader.number, "the terminal");
     if (this.#master === undefined) return;
     const { TerminalRelay } = await import("./terminal-relay.ts");
     this.#relay = new TerminalRelay(this.#master, this.#interactive);

@@ -1,26 +1,45 @@
 import { ptr } from "bun:ffi";
 import { OwnedFd } from "./fd.ts";
 import { systemCallError } from "./errno.ts";
+import { words, type Words } from "./launch/plan.ts";
 import { libc } from "./libc.ts";
 import { syscallNumber } from "./syscalls.ts";
 import { InvalidDocumentError } from "../util/errors.ts";
 
+const solSocket = 1;
+const scmRights = 1;
+/** Of a `struct cmsghdr` with one descriptor, and of the room that it takes. cmsg(3), CMSG_LEN and CMSG_SPACE */
+const controlLength = 20;
+const controlSpace = 24;
+
+/** A `struct msghdr` with one byte of data and one descriptor, for a step of a launch plan. sendmsg(2), cmsg(3) */
+export function messageWithDescriptor(descriptor: number): Words {
+  const control = new DataView(new ArrayBuffer(controlSpace));
+  control.setBigUint64(0, BigInt(controlLength), true);
+  control.setInt32(8, solSocket, true);
+  control.setInt32(12, scmRights, true);
+  control.setInt32(16, descriptor, true);
+  return words(0, 0, words(new Uint8Array(1), 1), 1, new Uint8Array(control.buffer), control.byteLength, 0);
+}
+
 /**
  * Receives one file descriptor from a connected unix socket. recvmsg(2), unix(7) SCM_RIGHTS
+ * @param what the message is to bring, as errors call it
  * @returns undefined when the other end closed without sending one
  * @throws SystemCallError
  */
-export function receiveDescriptor(socket: number): OwnedFd | undefined {
+export function receiveDescriptor(socket: number, what: string): OwnedFd | undefined {
   const closeOnExec = 0x4000_0000;
   const data = new Uint8Array(1);
   const control = new BigUint64Array(3);
   const iov = new BigUint64Array([BigInt(ptr(data)), 1n]);
-  const message = new BigUint64Array([0n, 0n, BigInt(ptr(iov)), 1n, BigInt(ptr(control)), 24n, 0n]);
+  const space = BigInt(controlSpace);
+  const message = new BigUint64Array([0n, 0n, BigInt(ptr(iov)), 1n, BigInt(ptr(control)), space, 0n]);
   const count = Number(libc.syscall(syscallNumber("recvmsg"), socket, ptr(message), closeOnExec, 0, 0, 0));
-  if (count < 0) throw systemCallError("recvmsg", { step: "take the terminal" });
+  if (count < 0) throw systemCallError("recvmsg", { step: `take ${what}` });
   if (count === 0) return undefined;
   const received = new Int32Array(control.buffer);
-  const carriesOne = control[0] === 20n && received[2] === 1 && received[3] === 1;
-  if (!carriesOne) throw new InvalidDocumentError("the message that should bring the terminal carries no descriptor");
+  const carriesOne = control[0] === BigInt(controlLength) && received[2] === solSocket && received[3] === scmRights;
+  if (!carriesOne) throw new InvalidDocumentError(`the message that should bring ${what} carries no descriptor`);
   return new OwnedFd(received[4] as number);
 }

@@ -166,7 +166,7 @@ class Made {
     const spec = withHome(this.#bundle);
     using cleanup = new DisposableStack();
     const fifo = cleanup.use(makeFifo(this.#container.startFifo));
-    const release = hasEarlyHooks(spec) ? cleanup.use(createPipe()) : undefined;
+    const release = hasEarlyHooks(spec) || hasNetDevices(spec) ? cleanup.use(createPipe()) : undefined;
     const users = cleanup.use(await usersOf(spec));
     const prepared = cleanup.use(await prepare(spec, rootfs, users));
     const uid = hostUser(spec, users);
@@ -199,6 +199,11 @@ class Made {
     using _stop = onAbort(signal, () => void sendSignal(process.pidfd, SIGKILL));
     this.#noteProcess(process);
     if (release !== undefined && (await launched.status.reaches(beforePivot))) {
+      // Before the hooks, as with runc: what these are told of is there.
+      if (plan.deviceMoves.length > 0) {
+        const { moveNetDevicesTo } = await import("./network-devices.ts");
+        await moveNetDevicesTo(process.pid, plan.deviceMoves);
+      }
       await this.#runEarlyHooks();
       writeSync(release.writer.number, new Uint8Array(1));
     }
@@ -296,6 +301,10 @@ function withHome({ spec, rootfs }: Bundle): RuntimeSpec {
 
 function hasEarlyHooks({ hooks }: RuntimeSpec): boolean {
   return [hooks?.prestart, hooks?.createRuntime, hooks?.createContainer].some((list) => (list ?? []).length > 0);
+}
+
+function hasNetDevices({ linux }: RuntimeSpec): boolean {
+  return Object.keys(linux?.netDevices ?? {}).length > 0;
 }
 
 /** A FIFO and its reading end, which does not wait for a writer to come. fifo(7) */

@@ -33,7 +33,7 @@ export function runtimeFeatures() {
       selinux: disabled,
       memoryPolicy: { modes: [...memoryPolicyModes], flags: [...memoryPolicyFlags] },
       intelRdt: disabled,
-      netDevices: disabled,
+      netDevices: { enabled: true },
       mountExtensions: { idmap: { enabled: true } },
     },
   };

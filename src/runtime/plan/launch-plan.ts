@@ -14,6 +14,7 @@ import { addMounts, orderOfMounts } from "./mounts.ts";
 import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
 import { addNamespaces, type NamespaceOptions, planNamespaces } from "./namespaces.ts";
 import { addLoopback } from "./network.ts";
+import { type DeviceMove, planDeviceMoves } from "./network-devices.ts";
 import { addEarlyDeathSignal, addOomScore, addRaisedLimits, makeWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
 import {
@@ -38,6 +39,8 @@ export interface LaunchPlan {
   /** The first process makes another one, which is the container's, tells its number and leaves. */
   readonly tellsChild: boolean;
   readonly steps: readonly Step[];
+  /** What gocker does at the pause {@link beforePivot}: no process inside can reach what is the host's. */
+  readonly deviceMoves: readonly DeviceMove[];
 }
 
 /** Everything that decides a plan. The same input makes the same plan. */
@@ -66,7 +69,7 @@ export interface LaunchPlanInput {
   readonly diesWithParent: boolean;
   /**
    * The reading end of a pipe: the plan comes to the pause {@link beforePivot} and goes on when a byte is written to it.
-   * For hooks, which see the container's namespaces and still the host's files.
+   * For hooks, which see the container's namespaces and still the host's files, and for devices that come into them.
    */
   readonly release?: number | undefined;
   /** The reading end of a FIFO: see `addWaitForStart`. Absent: the program is executed at once. */
@@ -100,6 +103,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   const { namespaceAt } = facts;
   const namespaces = planNamespaces(linux.namespaces ?? [], { namespaceAt, userNamespace: input.userNamespace });
   refuseChangesOfHost(spec, namespaces.own);
+  const deviceMoves = planDeviceMoves(linux.netDevices, namespaces.own);
   const hasUsers = namespaces.own.has("user");
   if (process.oomScoreAdj !== undefined) addOomScore(builder, process.oomScoreAdj);
   const taken = hasUsers ? takeFromHost(builder, input) : undefined;
@@ -119,8 +123,13 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   const fileSystems = addFileSystems(builder, input, trees, namespaces.own);
   const kinds = kernelPaths(fileSystems.made, facts);
 
+  if (input.release === undefined && deviceMoves.length > 0) {
+    throw new InvalidDocumentError("linux.netDevices: only containers that are created and started have them");
+  }
   if (input.release !== undefined) {
-    for (const step of pauseSteps("Let hooks do their part", beforePivot, input.release)) builder.add(step);
+    // Before the settings of the kernel, some of which are a device's.
+    for (const step of pauseSteps("Let network devices come, and hooks do their part", beforePivot, input.release))
+      builder.add(step);
   }
   addPivotSteps(builder);
   addRootPropagation(builder, linux.rootfsPropagation);
@@ -151,7 +160,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     memoryPolicy: linux.memoryPolicy,
     labels,
   });
-  return { namespaces: namespaces.flags, tellsChild: namespaces.tellsChild, steps: builder.steps };
+  return { namespaces: namespaces.flags, tellsChild: namespaces.tellsChild, steps: builder.steps, deviceMoves };
 }
 
 /** What only the host's root can do for a process that is in a user namespace soon. */

@@ -8,7 +8,8 @@ import {
   TIOCSPTLCK,
   TIOCSWINSZ,
 } from "../../linux/constants.ts";
-import { words, type Slot } from "../../linux/launch/plan.ts";
+import { messageWithDescriptor } from "../../linux/descriptor-passing.ts";
+import type { Slot } from "../../linux/launch/plan.ts";
 import { openFileInRoot, type PlanBuilder } from "./builder.ts";
 
 const group = "devices";
@@ -101,19 +102,6 @@ function termiosWithoutCarriageReturns(): Uint8Array {
   new Uint32Array(termios.buffer, 0, 4).set([input, output, control, local]);
   termios.set(characters, 17);
   return termios;
-}
-
-/** A `struct msghdr` with one byte of data and one descriptor. sendmsg(2), cmsg(3) */
-function messageWithDescriptor(descriptor: number) {
-  const solSocket = 1;
-  const scmRights = 1;
-  const control = new DataView(new ArrayBuffer(24));
-  control.setBigUint64(0, 20n, true);
-  control.setInt32(8, solSocket, true);
-  control.setInt32(12, scmRights, true);
-  control.setInt32(16, descriptor, true);
-  const data = words(new Uint8Array(1), 1);
-  return words(0, 0, data, 1, new Uint8Array(control.buffer), control.byteLength, 0);
 }
 
 /** The terminal becomes the controlling one and descriptors 0, 1 and 2. After setsid. */

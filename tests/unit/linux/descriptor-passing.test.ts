@@ -29,7 +29,7 @@ test("a descriptor arrives as one of the same open file", () => {
   using sockets = createSocketPair();
   using pipe = createPipe();
   send(sockets.writer.number, [pipe.reader.number]);
-  using received = receiveDescriptor(sockets.reader.number);
+  using received = receiveDescriptor(sockets.reader.number, "the terminal");
   expect(received?.number).not.toBe(pipe.reader.number);
   expect(fstatSync(received?.number ?? -1).ino).toBe(fstatSync(pipe.reader.number).ino);
 });
@@ -37,11 +37,15 @@ test("a descriptor arrives as one of the same open file", () => {
 test("an end without a descriptor is told as such", () => {
   using sockets = createSocketPair();
   sockets.writer.close();
-  expect(receiveDescriptor(sockets.reader.number)).toBeUndefined();
+  expect(receiveDescriptor(sockets.reader.number, "the terminal")).toBeUndefined();
 });
 
 test("a message that carries none is refused", () => {
   using sockets = createSocketPair();
   writeAll(sockets.writer.number, new Uint8Array(1));
-  expect(() => receiveDescriptor(sockets.reader.number)).toThrow(InvalidDocumentError);
+  expect(() => receiveDescriptor(sockets.reader.number, "the terminal")).toThrow(InvalidDocumentError);
+  writeAll(sockets.writer.number, new Uint8Array(1));
+  expect(() => receiveDescriptor(sockets.reader.number, "the terminal")).toThrow(
+    "the message that should bring the terminal carries no descriptor",
+  );
 });

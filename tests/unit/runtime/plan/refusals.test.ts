@@ -173,11 +173,7 @@ const hostChanges: (Refusal & { readonly namespace?: NamespaceType })[] = [
 ];
 
 const unsupported: Refusal[] = (
-  [
-    { netDevices: { eth0: {} } },
-    { mountLabel: "system_u:object_r:container_file_t:s0" },
-    { intelRdt: { closID: "a" } },
-  ] satisfies Linux[]
+  [{ mountLabel: "system_u:object_r:container_file_t:s0" }, { intelRdt: { closID: "a" } }] satisfies Linux[]
 ).map((linux) => {
   const what = `linux.${Object.keys(linux)[0]}`;
   return { what, linux, message: `${what} is not supported yet` };

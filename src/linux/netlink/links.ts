@@ -1,0 +1,147 @@
+import { errnos } from "../errno.ts";
+import { SystemCallError } from "../../util/errors.ts";
+import { type Attribute, decodeAttributes, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, type Message } from "./message.ts";
+import type { RouteSocket } from "./socket.ts";
+
+/** rtnetlink(7), linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h */
+const RTM_NEWLINK = 16;
+const RTM_GETLINK = 18;
+const RTM_NEWADDR = 20;
+const RTM_GETADDR = 22;
+const IFLA_IFNAME = 3;
+const IFLA_NET_NS_FD = 28;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFA_BROADCAST = 4;
+const IFA_FLAGS = 8;
+const IFA_RT_PRIORITY = 9;
+const IFF_UP = 1;
+/** IFA_F_NODAD, IFA_F_HOMEADDRESS, IFA_F_MANAGETEMPADDR, IFA_F_NOPREFIXROUTE, IFA_F_MCAUTOJOIN: what people set. */
+const settableFlags = 0x02 | 0x10 | 0x100 | 0x200 | 0x400;
+const IFA_F_PERMANENT = 0x80;
+const scopeUniverse = 0;
+
+/** An address of a device, as it can be given to another. */
+export interface DeviceAddress {
+  readonly family: number;
+  readonly prefixLength: number;
+  readonly attributes: readonly Attribute[];
+}
+
+/** `struct ifinfomsg` */
+function linkBody(index: number, flags = 0, change = 0): Uint8Array {
+  const body = Buffer.alloc(16);
+  body.writeInt32LE(index, 4);
+  body.writeUInt32LE(flags, 8);
+  body.writeUInt32LE(change, 12);
+  return body;
+}
+
+/** A network device. */
+export interface Link {
+  /** Its number in its network namespace. */
+  readonly index: number;
+  readonly isUp: boolean;
+}
+
+/** A device, by its name; undefined when there is none. @throws SystemCallError */
+export function findLink(socket: RouteSocket, name: string): Link | undefined {
+  try {
+    const [link] = socket.request(
+      { type: RTM_GETLINK, body: linkBody(0), attributes: [[IFLA_IFNAME, name]] },
+      { step: "find the network device", path: name },
+    );
+    if (link === undefined) return undefined;
+    return { index: link.body.readInt32LE(4), isUp: (link.body.readUInt32LE(8) & IFF_UP) !== 0 };
+  } catch (error) {
+    if (error instanceof SystemCallError && error.errno === errnos.ENODEV) return undefined;
+    throw error;
+  }
+}
+
+/** @throws SystemCallError */
+export function setLinkUp(socket: RouteSocket, index: number, name: string, isUp: boolean): void {
+  socket.request(
+    { type: RTM_NEWLINK, body: linkBody(index, isUp ? IFF_UP : 0, IFF_UP) },
+    { step: `bring ${isUp ? "up" : "down"} the network device`, path: name },
+  );
+}
+
+/**
+ * Moves a device, which must be down, to another network namespace. It loses its addresses.
+ * @param target the namespace's file descriptor, and the device's name there
+ * @throws SystemCallError
+ */
+export function moveLink(
+  socket: RouteSocket,
+  link: { readonly index: number; readonly name: string },
+  target: { readonly namespace: number; readonly name: string },
+): void {
+  const attributes: Attribute[] = [
+    [IFLA_NET_NS_FD, target.namespace],
+    [IFLA_IFNAME, target.name],
+  ];
+  socket.request(
+    { type: RTM_NEWLINK, body: linkBody(link.index), attributes },
+    { step: `move the network device ${link.name} into the container`, path: target.name },
+  );
+}
+
+/**
+ * Gives a device, which must be down, another name.
+ * @param newName with `%d` at its end, the kernel chooses a number
+ * @throws SystemCallError
+ */
+export function renameLink(socket: RouteSocket, index: number, newName: string): void {
+  socket.request(
+    { type: RTM_NEWLINK, body: linkBody(index), attributes: [[IFLA_IFNAME, newName]] },
+    { step: "name the network device", path: newName },
+  );
+}
+
+/** `struct ifaddrmsg` */
+const addressBodySize = 8;
+
+/**
+ * The addresses of a device that somebody has given it for good and that hold everywhere: not those of one link only, and
+ * not those that a server or a router has lent.
+ * @throws SystemCallError
+ */
+export function lastingAddresses(socket: RouteSocket, index: number, name: string): DeviceAddress[] {
+  const body = Buffer.alloc(addressBodySize);
+  body.writeUInt32LE(index, 4);
+  return socket
+    .request(
+      { type: RTM_GETADDR, flags: NLM_F_DUMP, body },
+      { step: "list the addresses of the network device", path: name },
+    )
+    .flatMap((message) => lastingAddress(message, index) ?? []);
+}
+
+function lastingAddress({ type, body }: Message, index: number): DeviceAddress | undefined {
+  // Kernels before 4.20 list those of all devices.
+  if (type !== RTM_NEWADDR || body.readUInt32LE(4) !== index) return undefined;
+  const found = decodeAttributes(body, addressBodySize);
+  const flags = found.get(IFA_FLAGS)?.readUInt32LE() ?? body.readUInt8(2);
+  if ((flags & IFA_F_PERMANENT) === 0 || body.readUInt8(3) !== scopeUniverse) return undefined;
+  const attributes: Attribute[] = [];
+  for (const kind of [IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_RT_PRIORITY]) {
+    const value = found.get(kind);
+    if (value !== undefined) attributes.push([kind, value]);
+  }
+  if ((flags & settableFlags) !== 0) attributes.push([IFA_FLAGS, flags & settableFlags]);
+  return { family: body.readUInt8(0), prefixLength: body.readUInt8(1), attributes };
+}
+
+/** @throws SystemCallError */
+export function addAddress(socket: RouteSocket, index: number, name: string, address: DeviceAddress): void {
+  const body = Buffer.alloc(addressBodySize);
+  body.writeUInt8(address.family, 0);
+  body.writeUInt8(address.prefixLength, 1);
+  body.writeUInt8(scopeUniverse, 3);
+  body.writeUInt32LE(index, 4);
+  socket.request(
+    { type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_EXCL, body, attributes: address.attributes },
+    { step: "give the network device its address again", path: name },
+  );
+}
