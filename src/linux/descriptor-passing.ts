@@ -1,8 +1,8 @@
 import { ptr } from "bun:ffi";
-import { OwnedFd } from "./fd.ts";
-import { systemCallError } from "./errno.ts";
+import { OwnedFd, writeAll } from "./fd.ts";
+import { errnos, systemCallError } from "./errno.ts";
 import { words, type Words } from "./launch/plan.ts";
-import { libc } from "./libc.ts";
+import { errno, libc } from "./libc.ts";
 import { syscallNumber } from "./syscalls.ts";
 import { InvalidDocumentError } from "../util/errors.ts";
 
@@ -12,14 +12,38 @@ const scmRights = 1;
 const controlLength = 20;
 const controlSpace = 24;
 
-/** A `struct msghdr` with one byte of data and one descriptor, for a step of a launch plan. sendmsg(2), cmsg(3) */
-export function messageWithDescriptor(descriptor: number): Words {
+/** A `struct cmsghdr` with one descriptor. */
+function controlMessage(descriptor: number): Uint8Array {
   const control = new DataView(new ArrayBuffer(controlSpace));
   control.setBigUint64(0, BigInt(controlLength), true);
   control.setInt32(8, solSocket, true);
   control.setInt32(12, scmRights, true);
   control.setInt32(16, descriptor, true);
-  return words(0, 0, words(new Uint8Array(1), 1), 1, new Uint8Array(control.buffer), control.byteLength, 0);
+  return new Uint8Array(control.buffer);
+}
+
+/** A `struct msghdr` with one byte of data and one descriptor, for a step of a launch plan. sendmsg(2), cmsg(3) */
+export function messageWithDescriptor(descriptor: number): Words {
+  return words(0, 0, words(new Uint8Array(1), 1), 1, controlMessage(descriptor), controlSpace, 0);
+}
+
+/**
+ * Sends bytes, and one descriptor with the first of them, over a connected unix socket. sendmsg(2), unix(7) SCM_RIGHTS
+ * @param step what it is for, in words
+ * @throws SystemCallError
+ */
+export function sendWithDescriptor(socket: number, bytes: Uint8Array, descriptor: number, step: string): void {
+  // EPIPE instead of a signal when the other end is closed.
+  const noSignal = 0x4000;
+  const control = controlMessage(descriptor);
+  const iov = new BigUint64Array([BigInt(ptr(bytes)), BigInt(bytes.length)]);
+  const space = BigInt(controlSpace);
+  const message = new BigUint64Array([0n, 0n, BigInt(ptr(iov)), 1n, BigInt(ptr(control)), space, 0n]);
+  for (;;) {
+    const count = Number(libc.syscall(syscallNumber("sendmsg"), socket, ptr(message), noSignal, 0, 0, 0));
+    if (count >= 0) return writeAll(socket, bytes.subarray(count));
+    if (errno() !== errnos.EINTR) throw systemCallError("sendmsg", { step });
+  }
 }
 
 /**

@@ -50,9 +50,13 @@ export class OwnedFd implements Disposable {
   }
 }
 
-/** A second descriptor of the same open file, which closes on exec. fcntl(2) @throws SystemCallError */
-export function duplicate(fd: number): OwnedFd {
-  const number = libc.fcntl(fd, F_DUPFD_CLOEXEC, 3);
+/**
+ * A second descriptor of the same open file, which closes on exec. fcntl(2)
+ * @param least the smallest number that it may have
+ * @throws SystemCallError
+ */
+export function duplicate(fd: number, least = 3): OwnedFd {
+  const number = libc.fcntl(fd, F_DUPFD_CLOEXEC, least);
   if (number < 0) throw systemCallError("fcntl");
   return new OwnedFd(number);
 }

@@ -11,8 +11,13 @@ const closeOnExec = 0o2000000;
 /** `sun_path` has 108 bytes, the NUL among them. unix(7) */
 const longestPath = 107;
 
-/** A connection to a unix socket with a path. connect(2), unix(7) @throws UsageError the path is too long; SystemCallError */
-export function connectUnix(path: string): OwnedFd {
+/**
+ * A connection to a unix socket with a path. connect(2), unix(7)
+ * @param patience how many milliseconds to wait for whoever listens there, for the connection and whenever something is
+ *   sent, which fails with EAGAIN then; for ever, unless told. socket(7), SO_SNDTIMEO
+ * @throws UsageError the path is too long; SystemCallError
+ */
+export function connectUnix(path: string, patience?: number): OwnedFd {
   const name = Buffer.from(path);
   if (name.length > longestPath) {
     throw new UsageError(`the path of the socket is longer than ${longestPath} bytes: ${path}`, {
@@ -22,13 +27,26 @@ export function connectUnix(path: string): OwnedFd {
   const number = Number(libc.syscall(syscallNumber("socket"), addressFamilyUnix, stream | closeOnExec, 0, 0, 0, 0));
   if (number < 0) throw systemCallError("socket");
   const socket = new OwnedFd(number);
-  const address = Buffer.alloc(2 + longestPath + 1);
-  address.writeUInt16LE(addressFamilyUnix, 0);
-  name.copy(address, 2);
-  if (Number(libc.syscall(syscallNumber("connect"), number, ptr(address), address.length, 0, 0, 0)) < 0) {
-    const error = systemCallError("connect", { path });
+  try {
+    if (patience !== undefined) setSendTimeout(number, patience);
+    const address = Buffer.alloc(2 + longestPath + 1);
+    address.writeUInt16LE(addressFamilyUnix, 0);
+    name.copy(address, 2);
+    if (Number(libc.syscall(syscallNumber("connect"), number, ptr(address), address.length, 0, 0, 0)) < 0) {
+      throw systemCallError("connect", { path });
+    }
+    return socket;
+  } catch (error) {
     socket.close();
     throw error;
   }
-  return socket;
+}
+
+function setSendTimeout(socket: number, milliseconds: number): void {
+  const [solSocket, sendTimeout] = [1, 21];
+  const time = new BigUint64Array([BigInt(Math.floor(milliseconds / 1000)), BigInt((milliseconds % 1000) * 1000)]);
+  const { byteLength } = time;
+  if (Number(libc.syscall(syscallNumber("setsockopt"), socket, solSocket, sendTimeout, ptr(time), byteLength, 0)) < 0) {
+    throw systemCallError("setsockopt");
+  }
 }

@@ -1,10 +1,9 @@
 import { writeSync } from "node:fs";
 import { posix } from "node:path";
 import { openDirectory } from "../linux/at.ts";
-import { AT_FDCWD, O_CLOEXEC, O_NONBLOCK, O_RDONLY, SIGKILL, S_IFIFO } from "../linux/constants.ts";
-import { errnoReason, systemCallError } from "../linux/errno.ts";
-import { createPipe, OwnedFd } from "../linux/fd.ts";
-import { libc } from "../linux/libc.ts";
+import { SIGKILL } from "../linux/constants.ts";
+import { errnoReason } from "../linux/errno.ts";
+import { createPipe } from "../linux/fd.ts";
 import { reap, sendSignal } from "../linux/process.ts";
 import { signalName } from "../linux/signals.ts";
 import { processState } from "../linux/process-state.ts";
@@ -24,9 +23,12 @@ import { openJoinTarget } from "./join-target.ts";
 import { needsPreparation } from "./mount-options.ts";
 import { ociState } from "./oci-state.ts";
 import { beforePivot } from "./plan/launch-plan.ts";
+import { filterInForce } from "./plan/seccomp-listener.ts";
 import type { PreparedMounts } from "./prepared-mounts.ts";
 import { type PlannedProcess, processOfPlan } from "./planned-process.ts";
 import { ContainerStateError, type RuntimeContainer } from "./runtime-container.ts";
+import { listenerOf } from "./seccomp/listener.ts";
+import { makeStartFifo } from "./start-fifo.ts";
 import type { StateStore } from "./state-store.ts";
 import type { ContainerUsers } from "./users.ts";
 import { giveStdio } from "./stdio.ts";
@@ -165,8 +167,10 @@ class Made {
     const { rootfs } = this.#bundle;
     const spec = withHome(this.#bundle);
     using cleanup = new DisposableStack();
-    const fifo = cleanup.use(makeFifo(this.#container.startFifo));
-    const release = hasEarlyHooks(spec) || hasNetDevices(spec) ? cleanup.use(createPipe()) : undefined;
+    const listener = listenerOf(spec.linux?.seccomp);
+    const fifo = cleanup.use(makeStartFifo(this.#container.startFifo, { underFilter: listener !== undefined }));
+    const pauses = listener !== undefined || hasEarlyHooks(spec) || hasNetDevices(spec);
+    const release = pauses ? cleanup.use(createPipe()) : undefined;
     const users = cleanup.use(await usersOf(spec));
     const prepared = cleanup.use(await prepare(spec, rootfs, users));
     const uid = hostUser(spec, users);
@@ -205,6 +209,12 @@ class Made {
         await moveNetDevicesTo(process.pid, plan.deviceMoves);
       }
       await this.#runEarlyHooks();
+      writeSync(release.writer.number, new Uint8Array(1));
+    }
+    if (listener !== undefined && release !== undefined && (await launched.status.reaches(filterInForce))) {
+      const { handListenerOver } = await import("./seccomp-agent.ts");
+      const { pid, pidfd } = process;
+      handListenerOver(listener, { pid, pidfd, preservedDescriptors }, ociState(this.#container.state, "creating"));
       writeSync(release.writer.number, new Uint8Array(1));
     }
     const outcome = await launched.status.outcome();
@@ -305,12 +315,4 @@ function hasEarlyHooks({ hooks }: RuntimeSpec): boolean {
 
 function hasNetDevices({ linux }: RuntimeSpec): boolean {
   return Object.keys(linux?.netDevices ?? {}).length > 0;
-}
-
-/** A FIFO and its reading end, which does not wait for a writer to come. fifo(7) */
-function makeFifo(path: string): OwnedFd {
-  if (libc.mknodat(AT_FDCWD, path, S_IFIFO | 0o600, 0) < 0) throw systemCallError("mkfifo", { path });
-  const number = libc.openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
-  if (number < 0) throw systemCallError("open", { path });
-  return new OwnedFd(number);
 }

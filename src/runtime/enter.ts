@@ -1,14 +1,20 @@
 import { lastCapability } from "../linux/capabilities.ts";
-import { launch } from "../linux/launch/launch.ts";
+import { SIGKILL } from "../linux/constants.ts";
+import { createPipe, writeAll } from "../linux/fd.ts";
+import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
 import { hardLimit } from "../linux/limits.ts";
 import { lsmSupport } from "../linux/lsm.ts";
+import { reap, sendSignal } from "../linux/process.ts";
 import type { Process } from "../oci/runtime-spec.ts";
 import { openCgroup } from "./cgroup/open.ts";
+import { ociState } from "./oci-state.ts";
 import { joinedDescriptors } from "./container-process.ts";
 import { buildExecPlan } from "./plan/exec-plan.ts";
 import type { JoinTarget } from "./plan/join.ts";
-import { type PlannedProcess, programOfPlan } from "./planned-process.ts";
+import { filterInForce } from "./plan/seccomp-listener.ts";
+import { type PlannedProcess, processOfPlan, programOfPlan, runningProgram } from "./planned-process.ts";
 import { compileSeccomp } from "./seccomp/compile.ts";
+import { listenerOf } from "./seccomp/listener.ts";
 import type { RuntimeContainer } from "./runtime-container.ts";
 import { nullDescriptors } from "./stdio.ts";
 
@@ -36,7 +42,11 @@ export interface Entry {
  */
 export async function enterContainer(container: RuntimeContainer, entry: Entry): Promise<PlannedProcess> {
   const { target, process, stdio, terminalSocket, preservedDescriptors } = entry;
+  const program = entry.file ?? process.args?.[0] ?? "";
   const { seccomp, personality, memoryPolicy } = container.readSpec().linux ?? {};
+  const listener = listenerOf(seccomp);
+  using cleanup = new DisposableStack();
+  const release = listener === undefined ? undefined : cleanup.use(createPipe());
   using cgroup = openCgroup(entry.cgroupPath);
   const joinCgroup = cgroup.joinSteps();
   const steps = buildExecPlan({
@@ -52,6 +62,7 @@ export async function enterContainer(container: RuntimeContainer, entry: Entry):
     nullStdio: nullDescriptors(stdio),
     newKeyring: entry.newKeyring,
     preservedDescriptors,
+    release: release?.reader.number,
     personality,
     memoryPolicy,
     lsm: lsmSupport,
@@ -59,6 +70,35 @@ export async function enterContainer(container: RuntimeContainer, entry: Entry):
   const preserved = Array.from({ length: preservedDescriptors }, (_, index) => 3 + index);
   const descriptors = [target.pidfd, target.root, ...joinedDescriptors(joinCgroup), ...preserved];
   if (terminalSocket !== undefined) descriptors.push(terminalSocket);
+  if (release !== undefined) descriptors.push(release.reader.number);
   using first = launch({ namespaces: 0, intoCgroup: cgroup.cloneInto, steps, stdio, descriptors });
-  return await programOfPlan(first, entry.file ?? process.args?.[0] ?? "");
+  if (listener === undefined || release === undefined) return await programOfPlan(first, program);
+  const entered = await handedOver(first, {
+    tellsChild: steps.some(({ onSuccess }) => onSuccess?.parent === "tells"),
+    handOver: async ({ pid, pidfd }) => {
+      const { handListenerOver } = await import("./seccomp-agent.ts");
+      const state = ociState(container.state, container.status());
+      handListenerOver(listener, { pid, pidfd, preservedDescriptors }, state);
+      writeAll(release.writer.number, new Uint8Array(1));
+    },
+  });
+  return await runningProgram(entered, await first.status.outcome(), program);
+}
+
+/** The process of a plan whose filter notifies, once its listener is the agent's. It is gone when that fails. */
+async function handedOver(
+  first: LaunchedProcess,
+  plan: { readonly tellsChild: boolean; readonly handOver: (process: PlannedProcess) => Promise<void> },
+): Promise<PlannedProcess> {
+  const child = plan.tellsChild ? await first.status.childTold() : undefined;
+  const process = processOfPlan(first, child);
+  try {
+    if (await first.status.reaches(filterInForce)) await plan.handOver(process);
+    return process;
+  } catch (error) {
+    sendSignal(process.pidfd, SIGKILL);
+    reap(process.pid);
+    process[Symbol.dispose]();
+    throw error;
+  }
 }

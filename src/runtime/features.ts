@@ -7,7 +7,7 @@ import { operators } from "./seccomp/conditions.ts";
 
 /**
  * What this runtime can do, whatever the host: the OCI runtime specification's features.md. What it refuses stands as not
- * enabled; seccomp's lists leave out SCMP_ACT_NOTIFY for that reason.
+ * enabled.
  */
 export function runtimeFeatures() {
   const disabled = { enabled: false };
@@ -23,7 +23,7 @@ export function runtimeFeatures() {
       cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
       seccomp: {
         enabled: true,
-        actions: Object.keys(returns).filter((action) => action !== "SCMP_ACT_NOTIFY"),
+        actions: Object.keys(returns),
         operators: [...operators],
         archs: Object.keys(architectureNames).filter((name) => architectureNames[name] !== null),
         knownFlags: flags,

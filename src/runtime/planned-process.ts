@@ -1,5 +1,6 @@
 import { duplicate, OwnedFd } from "../linux/fd.ts";
 import type { LaunchedProcess } from "../linux/launch/launch.ts";
+import type { LaunchOutcome } from "../linux/launch/status.ts";
 import { openPidfd, processEnded, reap } from "../linux/process.ts";
 import { launchError } from "./errors.ts";
 
@@ -29,7 +30,15 @@ export function processOfPlan(first: LaunchedProcess, child: number | undefined)
  */
 export async function programOfPlan(first: LaunchedProcess, program: string): Promise<PlannedProcess> {
   const outcome = await first.status.outcome();
-  const started = processOfPlan(first, outcome.child);
+  return await runningProgram(processOfPlan(first, outcome.child), outcome, program);
+}
+
+/** {@link programOfPlan}, for a process that is known already. */
+export async function runningProgram(
+  started: PlannedProcess,
+  outcome: LaunchOutcome,
+  program: string,
+): Promise<PlannedProcess> {
   const error = launchError(outcome, program);
   if (error === undefined) return started;
   await processEnded(started.pidfd);

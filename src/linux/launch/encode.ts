@@ -3,6 +3,7 @@ import { type ErrnoName, errnos } from "../errno.ts";
 import { type SyscallName, syscallTable } from "../syscalls.ts";
 import {
   type Argument,
+  besideStatus,
   type OnError,
   type OnSuccess,
   type Slot,
@@ -152,7 +153,7 @@ function writeStep(memory: PlanMemory, offset: number, step: Step, numbers: Numb
     // Most are small numbers, and a call costs more than all of this.
     if (typeof argument === "number" && argument >= 0 && argument <= 0xffff_ffff) memory.words[at >> 2] = argument;
     else writeValue(memory, at, argument);
-    if (isSlot(argument) && argument !== statusDescriptor) indirect |= 1 << index;
+    if (isSlot(argument) && offsetFromStatus(argument) === undefined) indirect |= 1 << index;
   }
   if (result !== undefined) writeNumber(memory, offset + 56, slotAddress(memory, result));
   const flags = onError === undefined && onSuccess === undefined ? 0 : flagsOf(onError, onSuccess);
@@ -173,9 +174,20 @@ function writeValue(memory: PlanMemory, offset: number, argument: Argument): voi
   else if (typeof argument === "bigint") {
     memory.words[offset >> 2] = Number(argument & 0xffff_ffffn);
     memory.words[(offset >> 2) + 1] = Number((argument >> 32n) & 0xffff_ffffn);
-  } else if (argument === statusDescriptor) writeNumber(memory, offset, memory.statusFd);
-  else if (isSlot(argument)) writeNumber(memory, offset, slotAddress(memory, argument));
+  } else if (isSlot(argument)) writeSlot(memory, offset, argument);
   else writeNumber(memory, offset, placeOnce(memory, argument));
+}
+
+function writeSlot(memory: PlanMemory, offset: number, argument: Slot): void {
+  const difference = offsetFromStatus(argument);
+  writeNumber(memory, offset, difference === undefined ? slotAddress(memory, argument) : memory.statusFd + difference);
+}
+
+/** Of those slots whose value is known beforehand. */
+function offsetFromStatus(argument: Slot): number | undefined {
+  if (argument === statusDescriptor) return 0;
+  if (argument === besideStatus.below) return -1;
+  return argument === besideStatus.above ? 1 : undefined;
 }
 
 function isSlot(argument: Argument): argument is Slot {

@@ -14,7 +14,7 @@ import {
 } from "../constants.ts";
 import { errno, libc } from "../libc.ts";
 import { systemCallError } from "../errno.ts";
-import { createPipe, createSealedMemfd, OwnedFd } from "../fd.ts";
+import { createPipe, createSealedMemfd, duplicate, OwnedFd } from "../fd.ts";
 import { acceptDeadChildren, ignoredSignals } from "../signal-dispositions.ts";
 import { encodePlan, type EncodedPlan } from "./encode.ts";
 import { machineCode } from "./machine-code.ts";
@@ -80,7 +80,10 @@ export function launch(request: LaunchRequest): LaunchedProcess {
   using cleanup = new DisposableStack();
   const status = createPipe();
   cleanup.use(status);
-  const statusFd = status.writer.number;
+  // Above all that the steps name, with room between: so that a plan can close what is on either side of it.
+  const least = Math.max(0, ...(request.descriptors ?? [])) + 2;
+  using writer = status.writer.number < least ? duplicate(status.writer.number, least) : status.writer;
+  const statusFd = writer.number;
   const plan = encodePlan(request.steps, {
     architecture: hostArchitecture,
     base: stubDataAddress,
@@ -100,6 +103,7 @@ export function launch(request: LaunchRequest): LaunchedProcess {
   if (result < 0) throw systemCallError("clone3", { step: "make the container's first process" }, -result);
 
   status.writer.close();
+  writer.close();
   cleanup.move();
   return new Process(result, new OwnedFd(memory.pidfd()), new LaunchStatus(status.reader, [prelude, plan]));
 }

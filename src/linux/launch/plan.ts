@@ -82,6 +82,9 @@ export function fieldOf(name: string, bytes: Uint8Array, offset: number): Slot {
 /** Stands for the number of the descriptor on which the launch is reported. */
 export const statusDescriptor: Slot = slot("status");
 
+/** Stand for the numbers just below and above it: where what a plan does not need any more ends and goes on. */
+export const besideStatus = { below: slot("below status"), above: slot("above status") } as const;
+
 /**
  * What a step may write to {@link statusDescriptor} without telling anything. That fails with EPIPE, or kills by SIGPIPE,
  * when nobody is there to read: gocker has died.

@@ -34,6 +34,8 @@ export interface ExecPlanInput {
   readonly nullStdio: readonly number[];
   readonly newKeyring: boolean;
   readonly preservedDescriptors: number;
+  /** The reading end of a pipe, for a filter that notifies: see `addListenerHandover`. */
+  readonly release?: number | undefined;
   /** `linux.personality` of the container. */
   readonly personality?: Linux["personality"];
   /** `linux.memoryPolicy` of the container. */
@@ -95,6 +97,7 @@ export function buildExecPlan(input: ExecPlanInput): Step[] {
     lastCapability: input.lastCapability,
     diesWithParent: false,
     reaper: false,
+    release: input.release,
     preservedDescriptors: input.preservedDescriptors,
     personality: input.personality,
     memoryPolicy: input.memoryPolicy,

@@ -27,6 +27,7 @@ import {
   isCutOff,
 } from "./root-file-system.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
+import { listenerOf } from "../seccomp/listener.ts";
 import { addMaskedPaths, addReadonlyPaths, addSysctls, type PathKinds } from "./security.ts";
 import { checkAffinity } from "./scheduler.ts";
 import { refuseChangesOfHost, refuseUnsupported } from "./supported.ts";
@@ -69,7 +70,8 @@ export interface LaunchPlanInput {
   readonly diesWithParent: boolean;
   /**
    * The reading end of a pipe: the plan comes to the pause {@link beforePivot} and goes on when a byte is written to it.
-   * For hooks, which see the container's namespaces and still the host's files, and for devices that come into them.
+   * For hooks, which see the container's namespaces and still the host's files, for devices that come into them; and
+   * to the pause `filterInForce`, when the filter notifies.
    */
   readonly release?: number | undefined;
   /** The reading end of a FIFO: see `addWaitForStart`. Absent: the program is executed at once. */
@@ -93,6 +95,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   const { process, linux = {} } = spec;
   if (process === undefined) throw new InvalidDocumentError("process: nothing to execute");
   refuseUnsupported(spec);
+  listenerOf(linux.seccomp);
   checkAffinity(process.execCPUAffinity);
   const builder = new PlanBuilder();
 
@@ -155,6 +158,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     diesWithParent: input.diesWithParent,
     reaper: input.reaper,
     startFifo: input.startFifo,
+    release: input.release,
     preservedDescriptors: input.preservedDescriptors ?? 0,
     personality: linux.personality,
     memoryPolicy: linux.memoryPolicy,

@@ -200,6 +200,8 @@ export interface IdentityInput {
   readonly diesWithParent: boolean;
   /** Adds what comes after the change of user and before the filter, which need not permit it. */
   readonly beforeFilter?: (builder: PlanBuilder) => void;
+  /** See `addListenerHandover`. */
+  readonly release?: number | undefined;
 }
 
 /**
@@ -290,7 +292,7 @@ function addFilterAndCapabilities(builder: PlanBuilder, masks: CapabilityMasks, 
   if (input.seccomp === undefined || input.process.noNewPrivileges === true) {
     setFinal();
     input.beforeFilter?.(builder);
-    if (input.seccomp !== undefined) addSeccomp(builder, input.seccomp);
+    if (input.seccomp !== undefined) addSeccomp(builder, input.seccomp, input.release);
     return;
   }
   if (input.process.user.uid !== 0) {
@@ -299,7 +301,7 @@ function addFilterAndCapabilities(builder: PlanBuilder, masks: CapabilityMasks, 
     addCapset(builder, "Take back what setting a filter needs", { ...masks, effective: admin, permitted: admin });
   }
   input.beforeFilter?.(builder);
-  addSeccomp(builder, input.seccomp);
+  addSeccomp(builder, input.seccomp, input.release);
   setFinal();
 }
 

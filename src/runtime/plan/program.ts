@@ -2,6 +2,7 @@ import type { Slot } from "../../linux/launch/plan.ts";
 import type { LsmSupport } from "../../linux/lsm.ts";
 import type { Linux, Process } from "../../oci/runtime-spec.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
+import { notifies } from "../seccomp/listener.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { addExecutableCheck } from "./exec-lookup.ts";
 import { addExecLabel } from "./labels.ts";
@@ -17,6 +18,7 @@ import {
   addWaitForStart,
 } from "./process.ts";
 import { addIoPriority, addScheduler } from "./scheduler.ts";
+import { addCloseBeforeFilter, addWaitUnderFilter } from "./seccomp-listener.ts";
 import { addTerminalAsStdio } from "./terminal.ts";
 
 /** What the last part of a plan is made from. */
@@ -34,6 +36,8 @@ export interface ProgramInput {
   readonly reaper: boolean;
   /** See `addWaitForStart`; absent: the program is executed at once. */
   readonly startFifo?: number | undefined;
+  /** The reading end of a pipe, for a filter that notifies: see `addListenerHandover`. */
+  readonly release?: number | undefined;
   readonly preservedDescriptors: number;
   readonly personality?: Linux["personality"];
   readonly memoryPolicy?: Linux["memoryPolicy"];
@@ -46,7 +50,8 @@ export interface ProgramInput {
  * `process.args`.
  */
 export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
-  const { process, startFifo } = input;
+  const { process, startFifo, release } = input;
+  const isNotifying = notifies(input.seccomp) && release !== undefined;
   addScheduler(builder, process.scheduler);
   addIoPriority(builder, process.ioPriority);
   addPersonality(builder, input.personality);
@@ -71,13 +76,16 @@ export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
     seccomp: input.seccomp,
     lastCapability: input.lastCapability,
     diesWithParent: input.diesWithParent,
+    release,
     ...(startFifo !== undefined && {
       beforeFilter: () => {
         addExecutableCheck(builder, process);
-        addWaitForStart(builder, startFifo, input.preservedDescriptors);
+        if (isNotifying) addCloseBeforeFilter(builder, [startFifo, release], input.preservedDescriptors);
+        else addWaitForStart(builder, startFifo, input.preservedDescriptors);
       },
     }),
   });
+  if (startFifo !== undefined && isNotifying) addWaitUnderFilter(builder, startFifo, release);
   if (input.reaper) addReaper(builder, process.terminal === true);
   addExecution(builder, process, input.file);
 }

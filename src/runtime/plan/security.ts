@@ -16,14 +16,15 @@ import {
   O_PATH,
   O_WRONLY,
   S_IFCHR,
-  SECCOMP_FILTER_FLAG_NEW_LISTENER,
   SECCOMP_SET_MODE_FILTER,
 } from "../../linux/constants.ts";
 import { makeDevice } from "../../linux/device-number.ts";
-import { words, type Slot } from "../../linux/launch/plan.ts";
+import { slot, words, type Slot } from "../../linux/launch/plan.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
+import { notifies } from "../seccomp/listener.ts";
 import { openBeneath, openInRoot, type PlanBuilder } from "./builder.ts";
+import { addListenerHandover } from "./seccomp-listener.ts";
 
 const group = "security";
 
@@ -219,17 +220,19 @@ export function addSysctls(
   }
 }
 
-/** Puts the filter in force. seccomp(2) @throws InvalidDocumentError it wants somebody to be asked */
-export function addSeccomp(builder: PlanBuilder, filter: SeccompFilter): void {
-  if ((filter.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) !== 0) {
-    throw new InvalidDocumentError("linux.seccomp.syscalls: SCMP_ACT_NOTIFY is not supported yet", {
-      hint: "nobody would be there to answer",
-    });
-  }
+/**
+ * Puts the filter in force. seccomp(2)
+ * @param release the reading end of a pipe; only needed for a filter that notifies, see `addListenerHandover`
+ * @throws InvalidDocumentError it is needed and not there
+ */
+export function addSeccomp(builder: PlanBuilder, filter: SeccompFilter, release?: number): void {
+  const listener = notifies(filter) ? slot("listener") : undefined;
   builder.add({
     label: `Allow only known system calls (${filter.program.length / 8} instructions)`,
     group,
     syscall: "seccomp",
     args: [SECCOMP_SET_MODE_FILTER, filter.flags, words(filter.program.length / 8, filter.program)],
+    ...(listener !== undefined && { result: listener }),
   });
+  if (listener !== undefined) addListenerHandover(builder, listener, release);
 }

@@ -8,7 +8,6 @@ import { InvalidDocumentError } from "../../util/errors.ts";
  */
 export function refuseUnsupported({ linux = {} }: RuntimeSpec): void {
   const asked: Record<string, unknown> = {
-    "linux.seccomp.listenerPath": linux.seccomp?.listenerPath,
     "linux.mountLabel": linux.mountLabel,
     "linux.intelRdt": linux.intelRdt,
   };

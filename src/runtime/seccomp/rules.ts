@@ -34,6 +34,11 @@ export function readRules(seccomp: Seccomp): Rules {
   const decisions = new Map<string, number | ConditionalRule[]>();
 
   for (const { names, action, errnoRet, args } of seccomp.syscalls ?? []) {
+    if (action === "SCMP_ACT_NOTIFY" && names.includes("write")) {
+      throw new InvalidDocumentError("linux.seccomp.syscalls: SCMP_ACT_NOTIFY cannot be used for the write syscall", {
+        hint: "the container's process tells by it that there is somebody to be asked",
+      });
+    }
     const returns = returnValue(action, errnoRet);
     const rules =
       args === undefined || args.length === 0 ? undefined : conditionalRules(args.map(readCondition), returns);

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { ptr } from "bun:ffi";
 import { fstatSync } from "node:fs";
-import { receiveDescriptor } from "../../../src/linux/descriptor-passing.ts";
-import { createPipe, createSocketPair, writeAll } from "../../../src/linux/fd.ts";
+import { receiveDescriptor, sendWithDescriptor } from "../../../src/linux/descriptor-passing.ts";
+import { createPipe, createSocketPair, readSome, writeAll } from "../../../src/linux/fd.ts";
 import { libc } from "../../../src/linux/libc.ts";
 import { syscallNumber } from "../../../src/linux/syscalls.ts";
 import { InvalidDocumentError } from "../../../src/util/errors.ts";
@@ -32,6 +32,26 @@ test("a descriptor arrives as one of the same open file", () => {
   using received = receiveDescriptor(sockets.reader.number, "the terminal");
   expect(received?.number).not.toBe(pipe.reader.number);
   expect(fstatSync(received?.number ?? -1).ino).toBe(fstatSync(pipe.reader.number).ino);
+});
+
+test("bytes are sent whole, with a descriptor beside the first", () => {
+  using sockets = createSocketPair();
+  using pipe = createPipe();
+  sendWithDescriptor(sockets.writer.number, Buffer.from("a message"), pipe.reader.number, "send it");
+  sockets.writer.close();
+  using received = receiveDescriptor(sockets.reader.number, "the pipe");
+  expect(fstatSync(received?.number ?? -1).ino).toBe(fstatSync(pipe.reader.number).ino);
+  // The first byte has come with the descriptor.
+  expect(Buffer.from(readSome(sockets.reader.number, new Uint8Array(64))).toString()).toBe(" message");
+});
+
+test("what nobody takes is an error and no signal", () => {
+  using sockets = createSocketPair();
+  using pipe = createPipe();
+  sockets.reader.close();
+  expect(() =>
+    sendWithDescriptor(sockets.writer.number, Buffer.from("a message"), pipe.reader.number, "send it"),
+  ).toThrow("send it: sendmsg: broken pipe (EPIPE)");
 });
 
 test("an end without a descriptor is told as such", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { errnos } from "../../../../src/linux/errno.ts";
 import { encodePlan, timesMarker } from "../../../../src/linux/launch/encode.ts";
-import { fieldOf, slot, type Step, words } from "../../../../src/linux/launch/plan.ts";
+import { besideStatus, fieldOf, slot, statusDescriptor, type Step, words } from "../../../../src/linux/launch/plan.ts";
 import { syscallNumber } from "../../../../src/linux/syscalls.ts";
 
 const base = 0x2000_0000;
@@ -59,6 +59,13 @@ class Memory {
     };
   }
 }
+
+test("the status descriptor and the numbers beside it are known beforehand", () => {
+  const memory = new Memory([step({ args: [besideStatus.below, statusDescriptor, besideStatus.above] })]);
+  const { indirect, argument } = memory.step(0);
+  expect(indirect).toBe(0);
+  expect([0, 1, 2].map((which) => memory.word(argument(which)))).toEqual([8n, 9n, 10n]);
+});
 
 test("the header holds where the steps begin and end, and the status descriptor", () => {
   const memory = new Memory([step(), step()]);

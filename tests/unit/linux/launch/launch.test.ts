@@ -4,9 +4,17 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, CLOSE_RANGE_CLOEXEC } from "../../../../src/linux/constants.ts";
 import { errnos } from "../../../../src/linux/errno.ts";
-import { createPipe, readSome, writeAll } from "../../../../src/linux/fd.ts";
+import { createPipe, duplicate, readSome, writeAll } from "../../../../src/linux/fd.ts";
 import { launch, type LaunchedProcess, type LaunchRequest } from "../../../../src/linux/launch/launch.ts";
-import { pauseSteps, signOfLife, slot, statusDescriptor, type Step, words } from "../../../../src/linux/launch/plan.ts";
+import {
+  besideStatus,
+  pauseSteps,
+  signOfLife,
+  slot,
+  statusDescriptor,
+  type Step,
+  words,
+} from "../../../../src/linux/launch/plan.ts";
 import { exitCodeOf, processEnded, reap, sendSignal } from "../../../../src/linux/process.ts";
 import { SystemCallError } from "../../../../src/util/errors.ts";
 
@@ -166,6 +174,20 @@ describe("a launch", () => {
     const script = "echo $$; (sleep 0.01 & echo $! >&3) 3>/proc/self/fd/1; exit 0";
     expect(await outputOf([...reaping, ...shell(script)], { namespaces })).toMatch(/^2\n\d+\n$/);
   });
+});
+
+test("the status descriptor is above all others, with room on either side", async () => {
+  using high = duplicate(0, 500);
+  const steps = [
+    step("close_range", [3, high.number - 1, 0]),
+    step("close_range", [high.number + 1, besideStatus.below, 0]),
+    step("close_range", [besideStatus.above, 0xffff_ffff, 0]),
+    step("fcntl", [high.number, 1, 0]),
+    step("close", [high.number]),
+    step("chdir", ["/dev/null"]),
+  ];
+  const process = launched({ steps, descriptors: [high.number] });
+  expect(await process.status.outcome()).toMatchObject({ reported: [], fatal: { errno: errnos.ENOTDIR } });
 });
 
 describe("a sign of life", () => {

@@ -354,6 +354,11 @@ describe("refused", () => {
     ["an unknown action", { defaultAction: "SCMP_ACT_MAYBE" as never }, "SCMP_ACT_MAYBE"],
     ["an action named like a method", { defaultAction: "toString" as never }, "toString"],
     ["NOTIFY as the default", { defaultAction: "SCMP_ACT_NOTIFY" }, "default"],
+    [
+      "NOTIFY of write",
+      { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["mkdir", "write"], action: "SCMP_ACT_NOTIFY" }] },
+      "linux.seccomp.syscalls: SCMP_ACT_NOTIFY cannot be used for the write syscall",
+    ],
     ["an errno for ALLOW", { defaultAction: "SCMP_ACT_ALLOW", defaultErrnoRet: 1 }, "errnoRet"],
     ["an errno out of range", { defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 4096 }, "4096"],
     ["an unknown flag", { defaultAction: "SCMP_ACT_ALLOW", flags: ["FAST"] }, "FAST"],
