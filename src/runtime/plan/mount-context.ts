@@ -39,6 +39,12 @@ export interface MadeMount {
 /** The file systems that the plan made, by their place in the container: `/proc`, `/dev`, `/dev/pts`. */
 export type MadeMounts = Map<string, MadeMount>;
 
+/** What lies at a place, and below it, cannot be reached any more: another mount covers it. */
+export function forgetCovered(made: MadeMounts, place: string): void {
+  const below = place === "/" ? place : `${place}/`;
+  for (const path of made.keys()) if (path === place || path.startsWith(below)) made.delete(path);
+}
+
 /** A mount that is to be read-only and is not yet. */
 export interface SealedMount {
   readonly destination: string;

@@ -9,7 +9,7 @@ import { addCgroupMount } from "./cgroup-mounts.ts";
 import { addAttributes, addFileSystem, addPropagations, placeOfTarget } from "./file-systems.ts";
 import { addRemount } from "./remounts.ts";
 import { isBind, takeSource } from "./host-trees.ts";
-import type { MountContext, MountFacts } from "./mount-context.ts";
+import { forgetCovered, type MountContext, type MountFacts } from "./mount-context.ts";
 
 const group = "file system";
 
@@ -52,6 +52,7 @@ export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], contex
       addRemount(builder, destination, options, context);
       return;
     }
+    forgetCovered(context.made, destination);
     if (needsPreparation(mount)) refuseUnfit(mount, destination, options);
     if (isInProc(mount)) refuseInProc(mount, destination, isBind(mount, options), facts);
     if (mount.type === "cgroup" || mount.type === "cgroup2") {
@@ -104,11 +105,13 @@ function addBind(builder: PlanBuilder, { mount, destination, options, context }:
   addPropagations(builder, destination, tree, options.propagations.length === 0 ? isolated : options.propagations);
   // A clone keeps what its source has, and what the host locked.
   addAttributes(builder, destination, tree, options);
-  const place = isInProc(mount) ? { noSymlinks: true } : { createAt: placeOfTarget(destination, facts) };
+  const createAt = isInProc(mount) ? destination : placeOfTarget(destination, facts);
+  const place = isInProc(mount) ? { noSymlinks: true } : { createAt };
   const kind = facts.sourceKind(source);
   const target =
     kind === undefined
       ? builder.openTargetFor(group, tree, destination, place)
       : builder.openTarget(group, destination, kind, place);
   builder.mount(`Mount ${source} at ${destination}`, group, tree, target, destination);
+  if (createAt !== destination) forgetCovered(context.made, createAt);
 }

@@ -36,6 +36,17 @@ describe("a tmpfs", () => {
     expect(stepsFor(plan, /^(statx|fchmodat)/)).toEqual([]);
   });
 
+  test("that another mount covers is no place for mounts any more", () => {
+    const place = (...mounts: Mount[]) => {
+      const calls = callsOf(withMounts([tmpfs("/t", "mode=755"), ...mounts, tmpfs("/t/a/b", "mode=755")]));
+      return calls.findLast((call) => call.startsWith("mkdirat"));
+    };
+    expect(place(tmpfs("/t/a", "mode=755"))).toBe('mkdirat(‹tmpfs mount›, "b", 0755)');
+    for (const covering of [bind("/t/a"), bind("/t"), bind("/")]) {
+      expect(place(tmpfs("/t/a", "mode=755"), covering)).toBe('mkdirat(‹/t/a/b›, "b", 0755)');
+    }
+  });
+
   test("takes the mode of what an earlier mount has there", () => {
     const input = { facts: { ...someFacts, modeAt: () => 0o1750, resolveTarget: linkToData } };
     for (const mounts of [
