@@ -303,6 +303,19 @@ describe.skipIf(!canRunBundles)("oci mounts", () => {
     });
   });
 
+  test("an overlay may have directories with long names", async () => {
+    const base = directory();
+    const long = (name: string) => join(base, name, "d".repeat(200), "d".repeat(100));
+    for (const name of ["lower", "upper", "work"]) mkdirSync(long(name), { recursive: true });
+    writeFileSync(join(long("lower"), "file"), "of the lower one\n");
+    const options = ["lower", "upper", "work"].map((name) => `${name}dir=${long(name)}`);
+    const mount = { destination: "/overlay", type: "overlay", source: "overlay", options: [...options, "nodev"] };
+    const script =
+      "cat /overlay/file; echo new > /overlay/new; grep ' /overlay ' /proc/mounts | cut -d' ' -f3,4 | cut -c1-20";
+    expect(await output(script, [mount])).toBe("of the lower one\noverlay rw,nodev,rel\n");
+    expect(readFileSync(join(long("upper"), "new"), "utf8")).toBe("new\n");
+  });
+
   describe("other owners", () => {
     const mappings = (...ranges: [containerID: number, hostID: number, size: number][]) => {
       const all = ranges.map(([containerID, hostID, size]) => ({ containerID, hostID, size }));

@@ -3,6 +3,7 @@ import {
   AT_RECURSIVE,
   F_DUPFD_CLOEXEC,
   MOUNT_ATTR_RDONLY,
+  MS_RDONLY,
   O_DIRECTORY,
   STATX_MODE,
 } from "../../linux/constants.ts";
@@ -50,6 +51,10 @@ export function addFileSystem(
 ): void {
   const { type } = mount;
   if (type === undefined) throw new InvalidDocumentError(`mounts: the mount at ${destination} needs a type`);
+  if (type !== "tmpfs" && destination !== "/" && options.data.some(isLong)) {
+    addByOldCall(builder, { ...mount, type }, destination, options, context);
+    return;
+  }
   const label = `Mount ${type} at ${destination}`;
   const slot =
     type === "tmpfs"
@@ -68,6 +73,37 @@ export function addFileSystem(
     : openDirectoryTarget(builder, destination, context.facts, context.made);
   builder.mount(label, group, slot, target, destination);
   context.made.set(destination, { type, mount: slot, isFilled: options.copyUp === true });
+}
+
+/** Whether fsconfig(2) takes no such option: more than 255 bytes. */
+function isLong(option: string): boolean {
+  return Buffer.byteLength(option.slice(option.indexOf("=") + 1)) > 255;
+}
+
+/**
+ * By mount(2), whose options have a page together: the directories of an overlay need more than fsconfig(2) takes. The
+ * place is the working directory meanwhile, so that no path is resolved.
+ */
+function addByOldCall(
+  builder: PlanBuilder,
+  { type, source }: Mount & { readonly type: string },
+  destination: string,
+  options: MountOptions,
+  { facts, made }: MountContext,
+): void {
+  const target = openDirectoryTarget(builder, destination, facts, made);
+  builder.add({ label: `Go to ${destination}`, group, syscall: "fchdir", args: [target], path: destination });
+  builder.add({
+    label: `Mount ${type} at ${destination}`,
+    group,
+    syscall: "mount",
+    args: [source ?? type, ".", type, isReadOnly(options) ? MS_RDONLY : 0, options.data.join(",")],
+    path: destination,
+  });
+  builder.add({ label: "Go back to /", group, syscall: "chdir", args: ["/"] });
+  const mount = builder.openTarget(group, destination, "directory", { create: false });
+  addAttributes(builder, destination, mount, options);
+  addPropagations(builder, destination, mount, options.propagations);
 }
 
 function isReadOnly(options: MountOptions): boolean {

@@ -4,6 +4,26 @@ import type { CgroupView } from "../../../../src/runtime/cgroup/cgroup.ts";
 import type { LaunchPlanInput } from "../../../../src/runtime/plan/launch-plan.ts";
 import { bind, callsOf, planText, someFacts, stepsFor, withMounts } from "../../../helpers/plan.ts";
 
+test("options that are longer than fsconfig takes are given to mount, at a place that no path leads to", () => {
+  const option = `lowerdir=/${"l".repeat(255)}`;
+  const overlay: Mount = {
+    destination: "/o",
+    type: "overlay",
+    source: "o",
+    options: [option, "index=off", "nodev", "ro"],
+  };
+  const calls = callsOf(withMounts([overlay]));
+  const from = calls.indexOf("fchdir(‹/o›)");
+  expect(calls.slice(from + 1, from + 5)).toEqual([
+    `mount("o", ".", "overlay", MS_RDONLY, "${option},index=off")`,
+    'chdir("/")',
+    'openat2(‹root›, "o", {flags=O_PATH|O_DIRECTORY|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → /o',
+    'mount_setattr(‹/o›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY|MOUNT_ATTR_NODEV}, 32)',
+  ]);
+  const short = { ...overlay, options: [`lowerdir=${"l".repeat(255)}`] };
+  expect(stepsFor(withMounts([short]), /^mount\("/)).toEqual([]);
+});
+
 describe("a tmpfs", () => {
   const tmpfs = (destination: string, ...options: string[]): Mount => ({
     destination,
