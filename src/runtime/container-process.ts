@@ -124,7 +124,7 @@ function modeAt(root: RootFileSystem, path: string): number | undefined {
 }
 
 function isProcfs(source: string): boolean {
-  return statfsSync(source).type === PROC_SUPER_MAGIC;
+  return sourceKind(source) === "directory" && statfsSync(source).type === PROC_SUPER_MAGIC;
 }
 
 /** By its words, as the root directory of a bundle is known by its path without links. */

@@ -1,0 +1,189 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { AT_FDCWD, S_IFCHR, S_IFIFO } from "../../src/linux/constants.ts";
+import { makeDevice } from "../../src/linux/device-number.ts";
+import { libc } from "../../src/linux/libc.ts";
+import type { Mount } from "../../src/oci/runtime-spec.ts";
+import { canRunBundles } from "../helpers/bundle.ts";
+import { MountSandbox } from "../helpers/mounts.ts";
+
+/** Mounts that take what is made before the launch: see `prepared-mounts.ts`. */
+describe.skipIf(!canRunBundles)("oci mounts with what was made before", () => {
+  let box: MountSandbox;
+
+  beforeAll(async () => {
+    box = await MountSandbox.create();
+  });
+
+  afterAll(async () => {
+    await box[Symbol.asyncDispose]();
+  });
+
+  function mknod(path: string, mode: number, device: bigint): void {
+    expect(libc.mknodat(AT_FDCWD, path, mode, device)).toBe(0);
+  }
+
+  describe("other owners", () => {
+    const mappings = (...ranges: [containerID: number, hostID: number, size: number][]) => {
+      const all = ranges.map(([containerID, hostID, size]) => ({ containerID, hostID, size }));
+      return { uidMappings: all, gidMappings: all };
+    };
+    const owners = "stat -c '%u:%g' /mnt/*";
+
+    test("are those of the mount's mappings, in this mount alone", async () => {
+      const source = box.directory();
+      for (const [name, id] of Object.entries({ a: 0, b: 101, c: 500 })) {
+        writeFileSync(join(source, name), "");
+        chownSync(join(source, name), id, id);
+      }
+      const map = mappings([0, 100_000, 10], [100, 2000, 10]);
+      const mount = { destination: "/mnt", source, options: ["bind"], ...map };
+      const plain = { destination: "/plain", source, options: ["bind"] };
+      const script = `${owners} /plain/*; echo; touch /mnt/new 2>&1; true`;
+      const printed = await box.output(script, [mount, plain]);
+      expect(printed.split("\n").slice(0, 6)).toEqual([
+        "100000:100000",
+        "2001:2001",
+        "65534:65534",
+        "0:0",
+        "101:101",
+        "500:500",
+      ]);
+      // The container's root is not among those that the mount maps to.
+      expect(printed).toContain("touch: /mnt/new: Value too large for defined data type");
+    });
+
+    test("write as the owners of the mappings", async () => {
+      const source = box.directory();
+      chownSync(source, 7, 7);
+      const mount = { destination: "/mnt", source, options: ["bind", "idmap"], ...mappings([7, 0, 1]) };
+      await box.output("touch /mnt/new", [mount]);
+      expect(statSync(join(source, "new"))).toMatchObject({ uid: 7, gid: 7 });
+    });
+
+    test("are those below too when that is asked for", async () => {
+      const rootfs = (path: string) => join(box.rootfs, path);
+      const map = mappings([0, 5000, 1]);
+      const mounts = (option: string): Mount[] => [
+        { destination: "/tree", type: "tmpfs", source: "t", options: ["mode=755"] },
+        { destination: "/tree/below", type: "tmpfs", source: "t", options: ["mode=755"] },
+        { destination: "/mnt", source: rootfs("tree"), options: ["rbind", option], ...map },
+      ];
+      expect(await box.output("stat -c %u /mnt /mnt/below", mounts("idmap"))).toBe("5000\n0\n");
+      expect(await box.output("stat -c %u /mnt /mnt/below", mounts("ridmap"))).toBe("5000\n5000\n");
+    });
+
+    test("are refused by file systems that have none", async () => {
+      const mount = { destination: "/mnt", source: "/sys", options: ["bind"], ...mappings([0, 5000, 1]) };
+      const { stderr, exitCode } = await box.run("echo started", [mount]);
+      expect(stderr).toContain("change the owners of files at /mnt: mount_setattr: invalid argument");
+      expect(stderr).toContain("the file system of its source cannot do that");
+      expect(exitCode).not.toBe(0);
+      expect(box.oci.gockers()).toEqual([]);
+    });
+
+    test("leave no descriptor in the container", async () => {
+      const source = box.directory();
+      const mount = { destination: "/mnt", source, options: ["bind"], ...mappings([0, 5000, 1]) };
+      expect(await box.output("ls -l /proc/self/fd | grep -c -e user: -e /mnt || true", [mount])).toBe("0\n");
+    });
+  });
+
+  describe("tmpcopyup", () => {
+    const tmpfs = (destination: string, ...options: string[]): Mount => ({
+      destination,
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["tmpcopyup", ...options],
+    });
+
+    test("begins with what the image has there, as it is there", async () => {
+      const top = join(box.rootfs, "full");
+      mkdirSync(join(top, "deep/er"), { recursive: true });
+      chownSync(join(top, "deep"), 1000, 1001);
+      chmodSync(join(top, "deep"), 0o3775);
+      chmodSync(top, 0o750);
+      writeFileSync(join(top, "deep/er/tool"), "content\n");
+      chownSync(join(top, "deep/er/tool"), 5, 6);
+      chmodSync(join(top, "deep/er/tool"), 0o4755);
+      linkSync(join(top, "deep/er/tool"), join(top, "again"));
+      symlinkSync("/etc/passwd", join(top, "link"));
+      symlinkSync("/nowhere", join(top, "dangling"));
+      mknod(join(top, "null"), S_IFCHR | 0o640, makeDevice(1, 3));
+      mknod(join(top, "fifo"), S_IFIFO | 0o600, 0n);
+      const script = [
+        "stat -c '%n %a %u:%g %h %F' /full /full/* /full/deep/er/tool",
+        "cat /full/again",
+        "readlink /full/link",
+        "stat -f -c %T /full",
+        "rm /full/link /full/again; echo more > /full/new",
+      ].join("; ");
+      const before = readdirSync(top).toSorted();
+      expect(await box.output(script, [tmpfs("/full", "nodev")])).toBe(
+        [
+          "/full 750 0:0 3 directory",
+          "/full/again 4755 5:6 2 regular file",
+          "/full/dangling 777 0:0 1 symbolic link",
+          "/full/deep 3775 1000:1001 3 directory",
+          "/full/fifo 600 0:0 1 fifo",
+          "/full/link 777 0:0 1 symbolic link",
+          "/full/null 640 0:0 1 character special file",
+          "/full/deep/er/tool 4755 5:6 2 regular file",
+          "content",
+          "/etc/passwd",
+          "tmpfs",
+          "",
+        ].join("\n"),
+      );
+      expect(readdirSync(top).toSorted()).toEqual(before);
+      expect(readFileSync(join(top, "again"), "utf8")).toBe("content\n");
+    });
+
+    test("is read-only when that is asked for, and has room for later mounts", async () => {
+      const source = box.directory();
+      mkdirSync(join(box.rootfs, "kept"), { recursive: true });
+      writeFileSync(join(box.rootfs, "kept/file"), "kept\n");
+      const mounts = [tmpfs("/kept", "ro", "mode=700"), { destination: "/kept/new/in", source, options: ["bind"] }];
+      const script = "stat -c %a /kept; cat /kept/file; ls /kept; touch /kept/x 2>&1 || true";
+      expect(await box.output(script, mounts)).toBe("700\nkept\nfile\nnew\ntouch: /kept/x: Read-only file system\n");
+    });
+
+    test("is an empty tmpfs where the image has nothing", async () => {
+      expect(await box.output("stat -c %a /missing; ls /missing", [tmpfs("/missing")])).toBe("1777\n");
+    });
+
+    test("stays below the root directory, whatever the image's links say", async () => {
+      const outside = box.directory();
+      writeFileSync(join(outside, "secret"), "");
+      symlinkSync(outside, join(box.rootfs, "leading-out"));
+      symlinkSync(`../../../../..${outside}`, join(box.rootfs, "leading-up"));
+      for (const destination of ["/leading-out", "/leading-up"]) {
+        expect(await box.output(`ls ${destination}/`, [tmpfs(destination)])).toBe("");
+      }
+    });
+
+    test("tells what it is too small for", async () => {
+      mkdirSync(join(box.rootfs, "large"));
+      writeFileSync(join(box.rootfs, "large/file"), Buffer.alloc(100_000));
+      const { stderr, exitCode } = await box.run("echo started", [tmpfs("/large", "size=8k")]);
+      expect(stderr).toContain("mounts: tmpcopyup cannot copy what is at /large: ");
+      expect(stderr).toContain("no space left on device");
+      expect(exitCode).not.toBe(0);
+    });
+
+    test("leaves no descriptor in the container", async () => {
+      expect(await box.output("ls /proc/self/fd | wc -l", [tmpfs("/etc")])).toBe("4\n");
+    });
+  });
+});
