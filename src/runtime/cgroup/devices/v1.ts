@@ -1,5 +1,5 @@
 import { CgroupError } from "../errors.ts";
-import { type DeviceRule, type DeviceRules, formatDeviceRule } from "./rules.ts";
+import { deviceAccess, type DeviceRule, type DeviceRules, formatDeviceRule } from "./rules.ts";
 
 /** One write to a file of the devices controller. */
 export interface DeviceWrite {
@@ -27,6 +27,9 @@ export function deviceWrites({ allowByDefault, rules }: DeviceRules): DeviceWrit
   return writes;
 }
 
+/** Those that one call can ask for together; making a node asks for that alone. device_cgroup.c, Linux 6.18 */
+const together = deviceAccess.read | deviceAccess.write;
+
 /**
  * The kernel grants an access only where a single exception holds all of its bits, so a narrow exception takes over
  * what a wider one grants, and where two cross each other (`1:*` and `*:3`) there is a third.
@@ -39,10 +42,14 @@ function add(exceptions: Exception[], { type, major, minor, access }: Exception)
     if (!overlaps(other, exception)) continue;
     const inOther = isWithin(exception, other);
     const holdsOther = isWithin(other, exception);
-    if (inOther) exception.access |= other.access;
-    if (inOther && holdsOther) same = index;
-    else if (holdsOther) exceptions[index] = { ...other, access: other.access | access };
-    else if (!inOther) crossings.push({ type, major: major ?? other.major, minor: minor ?? other.minor, access });
+    if (inOther && holdsOther) {
+      exception.access |= other.access;
+      same = index;
+    } else if (inOther) exception.access |= other.access & together;
+    else if (holdsOther) exceptions[index] = { ...other, access: other.access | (access & together) };
+    else if ((access & together) !== 0 && (other.access & together) !== 0) {
+      crossings.push({ type, major: major ?? other.major, minor: minor ?? other.minor, access: access & together });
+    }
   }
   exceptions[same] = exception;
   for (const crossing of crossings) add(exceptions, crossing);

@@ -177,7 +177,7 @@ describe("version 1", () => {
     expect(deviceWrites(normaliseDeviceRules(rules))).toEqual([
       { file: "devices.deny", value: "a" },
       { file: "devices.allow", value: "c *:* m" },
-      { file: "devices.allow", value: "c 1:3 rwm" },
+      { file: "devices.allow", value: "c 1:3 rw" },
     ]);
   });
 
