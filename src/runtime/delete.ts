@@ -11,7 +11,7 @@ import { ContainerStateError, type RuntimeContainer } from "./runtime-container.
  * OCI runtime specification, runtime.md, "Delete"
  * @param options.force end it first, whatever it does
  * @param options.warn told of `poststop` hooks that fail
- * @throws ContainerStateError it runs; CgroupError its processes do not end
+ * @throws ContainerStateError it runs, or does not end; CgroupError others of its processes do not end
  */
 export async function deleteContainer(
   container: RuntimeContainer,
@@ -39,7 +39,23 @@ async function end(container: RuntimeContainer): Promise<void> {
     using cgroup = container.ownCgroup();
     cgroup?.kill();
   }
-  await processEnded(pidfd);
+  const tooLate = Promise.withResolvers<void>();
+  const refuse = () => tooLate.reject(doesNotEnd(container));
+  const timer = setTimeout(refuse, patience);
+  try {
+    await Promise.race([processEnded(pidfd), tooLate.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Milliseconds that a process may take to end which cannot but end. */
+const patience = 10_000;
+
+function doesNotEnd({ id, state }: RuntimeContainer): ContainerStateError {
+  return new ContainerStateError(id, "running", `its first process ${state.pid} does not end`, {
+    hint: "it waits for a device or a network file system, or somebody has frozen it in a cgroup of another path",
+  });
 }
 
 function removeCgroup(container: RuntimeContainer): void {
