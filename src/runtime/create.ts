@@ -251,7 +251,8 @@ class Made {
     const { hooks } = this.#bundle.spec;
     const { signal } = this.#options;
     const state = ociState(this.#container.state, "creating");
-    await runHooks(hooks, "prestart", state, { signal });
+    // These are older than the state `creating`, and were made for a container that is there and not started.
+    await runHooks(hooks, "prestart", { ...state, status: "created" }, { signal });
     await runHooks(hooks, "createRuntime", state, { signal });
     if ((hooks?.createContainer ?? []).length === 0) return;
     using join = openJoinTarget(this.#container);

@@ -42,7 +42,7 @@ describe.skipIf(!canRunBundles)("hooks", () => {
     const inContainer = notes.filter(({ namespace }) => namespace !== `mnt:[${own}]`).map(({ kind }) => kind);
     expect(inContainer).toEqual(["createContainer", "startContainer"]);
     expect(notes.map(({ state }) => state["status"])).toEqual([
-      "creating",
+      "created",
       "creating",
       "creating",
       "created",
@@ -127,6 +127,22 @@ describe.skipIf(!canRunBundles)("hooks", () => {
     const bundle = sandbox.bundle({ process: { args: ["true"] }, spec: { hooks: { prestart: [patient] } } });
     expect(await sandbox.oci(["run", "--bundle", bundle, "patient"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
   });
+
+  test.each(["startContainer", "poststart"] as const)(
+    "a %s hook that fails at start ends the container",
+    async (kind) => {
+      const bundle = sandbox.bundle({ process: { args: ["sleep", "1000"] }, spec: { hooks: { [kind]: [failing] } } });
+      expect(await sandbox.oci(["create", "--bundle", bundle, "failed"])).toMatchObject({ exitCode: 0 });
+      const { pid } = await sandbox.state("failed");
+      expect(await sandbox.oci(["start", "failed"])).toEqual({
+        stdout: "",
+        stderr: `gocker: error running ${kind} hook #0: /bin/sh ended with exit code 3: because\n`,
+        exitCode: 1,
+      });
+      expect(existsSync(join(sandbox.stateRoot, "failed"))).toBe(false);
+      expect(existsSync(`/proc/${pid}/root/bin`)).toBe(false);
+    },
+  );
 
   test("a poststop hook that fails is told of, and nothing more", async () => {
     const bundle = sandbox.bundle({ process: { args: ["true"] }, spec: { hooks: { poststop: [failing] } } });

@@ -1,3 +1,5 @@
+import { deleteContainer } from "../../../runtime/delete.ts";
+import { HookError } from "../../../runtime/hooks.ts";
 import { startContainer } from "../../../runtime/start.ts";
 import { ociCommand } from "../command.ts";
 
@@ -9,9 +11,15 @@ export const startCommand = ociCommand({
     operands: { minimum: 1, maximum: 1 },
   },
   flags: {},
-  async run({ operands, store }) {
+  async run({ operands, store, warn }) {
     using container = await store.lock(operands[0] ?? "");
-    await startContainer(container);
-    return 0;
+    try {
+      await startContainer(container);
+      return 0;
+    } catch (error) {
+      // runtime.md, "Lifecycle": it goes on with the deletion then.
+      if (error instanceof HookError) await deleteContainer(container, { force: true, warn });
+      throw error;
+    }
   },
 });
