@@ -52,6 +52,12 @@ const refusals: Refusal[] = [
     message: "linux.namespaces[1].path: netns/a is not absolute",
   },
   {
+    what: "a setting that hostname has too",
+    spec: { hostname: "a" },
+    linux: { namespaces: namespaces("uts"), sysctl: { "kernel.hostname": "b" } },
+    message: "linux.sysctl: kernel.hostname conflicts with hostname",
+  },
+  {
     what: "a namespace that is given twice",
     linux: { namespaces: namespaces("pid", "pid") },
     message: "linux.namespaces: pid is given twice",
