@@ -117,7 +117,7 @@ describe.skipIf(!canRunBundles)("exec", () => {
       stdout: "",
       stderr:
         "gocker: find /no/such in the container: openat2 /no/such: no such file or directory (ENOENT)\n" +
-        "  hint: process.cwd: the working directory must be there\n",
+        "  hint: process.cwd: chdir to a directory that is not there\n",
       exitCode: 255,
     });
     expect((await exec("c", "ls", "/")).stdout).not.toContain("no");
@@ -134,6 +134,21 @@ describe.skipIf(!canRunBundles)("exec", () => {
     const child = Bun.spawn(["sh", "-c", script, gockerBinary(), sandbox.stateRoot], { stdout: "pipe", env: {} });
     expect(await child.stdout.text()).toBe("1\n5\n");
   });
+
+  test.each(["run --bundle $2 sockets", "exec c sh -c 'env; cat <&3; ls /proc/self/fd | wc -l'"])(
+    "sockets that systemd has for it are the container's: %s",
+    (words) => {
+      const args = ["sh", "-c", "env; cat <&3; ls /proc/self/fd | wc -l"];
+      const bundle = sandbox.bundle({ process: { args, env: ["PATH=/bin"] } });
+      const script = `export LISTEN_FDS=1 LISTEN_PID=$$; exec 3<"$3"; exec "$0" oci --root "$1" ${words}`;
+      const file = join(sandbox.directory, "rootfs/etc/passwd");
+      const start = (env: Record<string, string>) =>
+        Bun.spawnSync(["sh", "-c", script, gockerBinary(), sandbox.stateRoot, bundle, file], { env }).stdout.toString();
+      const lines = start({}).split("\n");
+      expect(lines).toEqual(expect.arrayContaining(["LISTEN_FDS=1", "LISTEN_PID=1", expect.stringMatching(/^root:/)]));
+      expect(lines.at(-2)).toBe("5");
+    },
+  );
 
   test.each([
     ["descriptors that the caller does not have", "3</dev/null", 8, "descriptor 4 of --preserve-fds 8 is not open"],

@@ -4,7 +4,7 @@ import { deleteContainer } from "../../../runtime/delete.ts";
 import { openBundle } from "../bundle.ts";
 import { creationFlags, ociCommand, refuseNoPivot } from "../command.ts";
 import { writePidFile } from "../pid-file.ts";
-import { preservedDescriptors } from "../preserved.ts";
+import { handedOn, withVariables } from "../preserved.ts";
 
 export const createCommand = ociCommand({
   meta: {
@@ -18,7 +18,9 @@ export const createCommand = ociCommand({
     refuseNoPivot(flags["no-pivot"]);
     const [id = ""] = operands;
     using opened = openBundle(flags.bundle);
-    const { bundle, resolveTarget } = opened;
+    const { resolveTarget } = opened;
+    const { preservedDescriptors, variables } = handedOn(flags["preserve-fds"]);
+    const bundle = withVariables(opened.bundle, variables);
     const path = flags["console-socket"];
     using socket = path === undefined ? undefined : connectUnix(path);
     using created = await createContainer({
@@ -28,7 +30,7 @@ export const createCommand = ociCommand({
       resolveTarget,
       stdio: [0, 1, 2],
       terminalSocket: socket?.number,
-      preservedDescriptors: preservedDescriptors(flags["preserve-fds"]),
+      preservedDescriptors,
       newKeyring: !flags["no-new-keyring"],
       warn,
     });

@@ -10,7 +10,7 @@ import { type OciInvocation, ociCommand } from "../command.ts";
 import { ForegroundSignals, processStdio, waitFor } from "../foreground.ts";
 import { parseUser } from "../numbers.ts";
 import { writePidFile } from "../pid-file.ts";
-import { preservedDescriptors } from "../preserved.ts";
+import { handedOn } from "../preserved.ts";
 
 const flags = {
   process: {
@@ -60,6 +60,7 @@ export const execCommand = ociCommand({
     const given = invocation.flags;
     using container = invocation.store.open(id);
     const process = given.process === undefined ? processOf(container, invocation) : readProcess(given.process);
+    const { preservedDescriptors, variables } = handedOn(given["preserve-fds"]);
     using stdio = processStdio({
       terminal: process.terminal === true,
       consoleSocket: given["console-socket"],
@@ -67,11 +68,11 @@ export const execCommand = ociCommand({
     });
     using signals = new ForegroundSignals();
     using started = await execInContainer(container, {
-      process,
+      process: { ...process, env: [...(process.env ?? []), ...variables] },
       stdio: stdio.descriptors,
       terminalSocket: stdio.terminalSocket,
       newKeyring: true,
-      preservedDescriptors: preservedDescriptors(given["preserve-fds"]),
+      preservedDescriptors,
       ignorePaused: given["ignore-paused"],
       subCgroup: given.cgroup,
     });

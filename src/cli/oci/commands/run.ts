@@ -8,7 +8,7 @@ import { openBundle } from "../bundle.ts";
 import { creationFlags, ociCommand, refuseNoPivot } from "../command.ts";
 import { ForegroundSignals, processStdio, waitFor } from "../foreground.ts";
 import { writePidFile } from "../pid-file.ts";
-import { preservedDescriptors } from "../preserved.ts";
+import { handedOn, withVariables } from "../preserved.ts";
 
 export const runCommand = ociCommand({
   meta: {
@@ -25,7 +25,9 @@ export const runCommand = ociCommand({
   async run({ flags, operands, store, warn }) {
     refuseNoPivot(flags["no-pivot"]);
     using opened = openBundle(flags.bundle);
-    const { bundle, resolveTarget } = opened;
+    const { resolveTarget } = opened;
+    const { preservedDescriptors, variables } = handedOn(flags["preserve-fds"]);
+    const bundle = withVariables(opened.bundle, variables);
     using stdio = processStdio({
       terminal: bundle.spec.process?.terminal === true,
       consoleSocket: flags["console-socket"],
@@ -39,7 +41,7 @@ export const runCommand = ociCommand({
       resolveTarget,
       stdio: stdio.descriptors,
       terminalSocket: stdio.terminalSocket,
-      preservedDescriptors: preservedDescriptors(flags["preserve-fds"]),
+      preservedDescriptors,
       newKeyring: !flags["no-new-keyring"],
       warn,
       signal: signals.aborted,
