@@ -4,6 +4,7 @@ import { systemCallError } from "../linux/errno.ts";
 import { OwnedFd, writeAll } from "../linux/fd.ts";
 import { libc } from "../linux/libc.ts";
 import type { Hook } from "../oci/runtime-spec.ts";
+import { InvalidDocumentError } from "../util/errors.ts";
 import { enterContainer } from "./enter.ts";
 import { withEnvironment } from "./environment.ts";
 import { hookArguments, runHooks } from "./hooks.ts";
@@ -24,7 +25,8 @@ export async function startContainer(container: RuntimeContainer, signal?: Abort
   const status = container.status();
   if (status !== "created")
     throw new ContainerStateError(container.id, status, "only one that was created can be started");
-  const { hooks } = container.readSpec();
+  const { hooks, process } = container.readSpec();
+  if (process === undefined) throw new InvalidDocumentError("process: nothing to execute");
   await runHooks(hooks, "startContainer", ociState(container.state, "created"), {
     start: (hook, stdio) => startInContainer(container, hook, stdio),
     signal,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BundleChange, canRunBundles, OciSandbox } from "../helpers/bundle.ts";
 import { gockerBinary } from "../helpers/binary.ts";
@@ -222,6 +222,31 @@ describe.skipIf(!canRunBundles)("what goes wrong", () => {
     expect(exitCode).toBe(0);
     expect(stdout).toEndWith("below\n/outside\n");
     expect(existsSync("/outside")).toBe(false);
+  });
+
+  test("without a process it can be created, and not started", async () => {
+    const bundle = sandbox.bundle();
+    const config = JSON.parse(readFileSync(join(bundle, "config.json"), "utf8"));
+    delete config.process;
+    writeFileSync(join(bundle, "config.json"), JSON.stringify(config));
+    expect(await sandbox.oci(["create", "--bundle", bundle, "idle"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+    expect(await sandbox.state("idle")).toMatchObject({ status: "created" });
+    expect(await sandbox.oci(["start", "idle"])).toEqual({
+      stdout: "",
+      stderr: "gocker: process: nothing to execute\n",
+      exitCode: 1,
+    });
+    expect(await sandbox.oci(["delete", "--force", "idle"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+  });
+
+  test("a pid file that is no file is written to, and not replaced", async () => {
+    const fifo = join(sandbox.directory, "fifo");
+    Bun.spawnSync(["mkfifo", fifo]);
+    const reader = Bun.spawn(["cat", fifo]);
+    const bundle = sandbox.bundle({ process: { args: ["true"] } });
+    expect(await sandbox.oci(["run", "--pid-file", fifo, "--bundle", bundle, "piped"])).toMatchObject({ exitCode: 0 });
+    expect(await reader.stdout.text()).toMatch(/^\d+$/);
+    expect(statSync(fifo).isFIFO()).toBe(true);
   });
 
   test("few files may be enough for a program", async () => {

@@ -61,7 +61,8 @@ export function hostDevices(own: readonly Device[]): Device[] {
 export function addDefaultDevices(builder: PlanBuilder, dev: Slot, own: readonly Device[], nodes: HostNodes): void {
   const overridden = new Set(own.map((device) => device.path));
   for (const device of defaultDevices) {
-    if (!overridden.has(device.path)) addDevice(builder, dev, device, device.path.slice("/dev/".length), nodes);
+    if (overridden.has(device.path)) continue;
+    addDevice(builder, dev, device, device.path.slice("/dev/".length), { nodes, isNew: true });
   }
   for (const [name, target] of links) {
     builder.add({
@@ -89,13 +90,19 @@ export function addDevices(
     if (name === undefined) throw new InvalidDocumentError(`linux.devices: ${device.path} is no place for a device`);
     const inDev = dev !== undefined && parts.length === 1 && parts[0] === "dev";
     const parent = inDev ? dev : builder.openTarget(group, `/${parts.join("/")}`, "directory");
-    addDevice(builder, parent, device, name, nodes);
+    addDevice(builder, parent, device, name, { nodes, isNew: inDev });
   }
 }
 
-function addDevice(builder: PlanBuilder, parent: Slot, device: Device, name: string, nodes: HostNodes): void {
+function addDevice(
+  builder: PlanBuilder,
+  parent: Slot,
+  device: Device,
+  name: string,
+  { nodes, isNew }: { readonly nodes: HostNodes; readonly isNew: boolean },
+): void {
   const node = nodes?.get(device.path);
-  if (node === undefined) addNode(builder, parent, device, name);
+  if (node === undefined) addNode(builder, parent, device, name, isNew);
   else addHostNode(builder, parent, device, name, node);
 }
 
@@ -113,7 +120,8 @@ function addHostNode(builder: PlanBuilder, parent: Slot, { path }: Device, name:
 
 const types = { c: S_IFCHR, u: S_IFCHR, b: S_IFBLK, p: S_IFIFO } as const;
 
-function addNode(builder: PlanBuilder, parent: Slot, device: Device, name: string): void {
+/** @param isNew the directory is empty; in any other the node may be from an earlier container with the same root */
+function addNode(builder: PlanBuilder, parent: Slot, device: Device, name: string, isNew = true): void {
   const { path, type } = device;
   if (type !== "p" && (device.major === undefined || device.minor === undefined)) {
     throw new InvalidDocumentError(`linux.devices: ${path} needs major and minor`);
@@ -126,6 +134,7 @@ function addNode(builder: PlanBuilder, parent: Slot, device: Device, name: strin
     // The permissions alone: a mode that holds a file type too would make a device of another one.
     args: [parent, name, types[type] | ((device.fileMode ?? 0o666) & 0o7777), number],
     path,
+    ...(!isNew && { onError: { tolerate: ["EEXIST"] } }),
   });
   if ((device.uid ?? 0) !== 0 || (device.gid ?? 0) !== 0) {
     builder.add({

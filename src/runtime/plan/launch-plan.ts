@@ -1,7 +1,7 @@
 import { CLONE_NEWNET, MOUNT_ATTR_RDONLY } from "../../linux/constants.ts";
 import { pauseSteps, type Slot, type Step } from "../../linux/launch/plan.ts";
 import type { LsmSupport } from "../../linux/lsm.ts";
-import type { NamespaceType, RuntimeSpec } from "../../oci/runtime-spec.ts";
+import type { Process, RuntimeSpec } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
 import type { DirectoryRoot, RootFileSystem } from "../root.ts";
@@ -92,8 +92,9 @@ export const beforePivot = 1;
  */
 export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   const { spec, facts } = input;
-  const { process, linux = {} } = spec;
-  if (process === undefined) throw new InvalidDocumentError("process: nothing to execute");
+  const { linux = {} } = spec;
+  const process = spec.process ?? idle;
+  if (process === idle && input.startFifo === undefined) throw new InvalidDocumentError("process: nothing to execute");
   refuseUnsupported(spec);
   listenerOf(linux.seccomp);
   checkAffinity(process.execCPUAffinity);
@@ -123,7 +124,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   addPropagationStep(builder, linux.rootfsPropagation);
   if (taken === undefined) addRootSteps(builder, input.root);
   else addTakenRoot(builder, taken.root);
-  const fileSystems = addFileSystems(builder, input, trees, namespaces.own);
+  const fileSystems = addFileSystems(builder, input, process, { trees, own: namespaces.own });
   const kinds = kernelPaths(fileSystems.made, facts);
 
   if (input.release === undefined && deviceMoves.length > 0) {
@@ -152,6 +153,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
 
   addProgram(builder, {
     process,
+    isIdle: process === idle,
     directory: fileSystems.directory,
     seccomp: input.seccomp,
     lastCapability: facts.lastCapability,
@@ -166,6 +168,9 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   });
   return { namespaces: namespaces.flags, tellsChild: namespaces.tellsChild, steps: builder.steps, deviceMoves };
 }
+
+/** What a container has that can be created and not started: `process` is only needed for the latter. config.md, "Process" */
+const idle: Process = { cwd: "/", user: { uid: 0, gid: 0 } };
 
 /** What only the host's root can do for a process that is in a user namespace soon. */
 function takeFromHost(
@@ -190,11 +195,10 @@ interface FileSystems {
 function addFileSystems(
   builder: PlanBuilder,
   input: LaunchPlanInput,
-  trees: HostTrees,
-  own: ReadonlySet<NamespaceType>,
+  process: Process,
+  { trees, own }: Pick<MountContext, "trees" | "own">,
 ): FileSystems {
   const { spec, facts } = input;
-  const process = spec.process as NonNullable<RuntimeSpec["process"]>;
   const devices = spec.linux?.devices ?? [];
   const mounts = orderOfMounts(spec.mounts ?? [], facts);
   const made: MadeMounts = new Map();

@@ -285,7 +285,7 @@ function addFilterAndCapabilities(builder: PlanBuilder, masks: CapabilityMasks, 
         syscall: "prctl",
         args: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0],
         // One that is not permitted and inheritable too cannot be: runc, whose own specification asks for such, goes on.
-        onError: { tolerate: ["EPERM"], report: true },
+        onError: { tolerate: ["EPERM"] },
       });
     }
   };
@@ -314,7 +314,7 @@ export function makeWorkingDirectory(builder: PlanBuilder, cwd: string, resolve:
 /** `process.cwd` of a process that enters a container, which has it already. */
 export function openWorkingDirectory(builder: PlanBuilder, cwd: string): Slot {
   if (!cwd.startsWith("/")) throw new InvalidDocumentError(`process.cwd: ${cwd} is not absolute`);
-  const hints = { ENOENT: "process.cwd: the working directory must be there" };
+  const hints = { ENOENT: "process.cwd: chdir to a directory that is not there" };
   return builder.openTarget(group, cwd, "directory", { create: false, hints });
 }
 

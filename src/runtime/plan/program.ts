@@ -24,6 +24,8 @@ import { addTerminalAsStdio } from "./terminal.ts";
 /** What the last part of a plan is made from. */
 export interface ProgramInput {
   readonly process: Process;
+  /** There is no program: the process only waits to be started, and never is. */
+  readonly isIdle?: boolean;
   /** What is executed with `process.args`; absent: what the first of them names. */
   readonly file?: string | undefined;
   /** The working directory. */
@@ -79,7 +81,7 @@ export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
     release,
     ...(startFifo !== undefined && {
       beforeFilter: () => {
-        addExecutableCheck(builder, process);
+        if (input.isIdle !== true) addExecutableCheck(builder, process);
         if (isNotifying) addCloseBeforeFilter(builder, [startFifo, release], input.preservedDescriptors);
         else addWaitForStart(builder, startFifo, input.preservedDescriptors);
       },
@@ -87,5 +89,5 @@ export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
   });
   if (startFifo !== undefined && isNotifying) addWaitUnderFilter(builder, startFifo, release);
   if (input.reaper) addReaper(builder, process.terminal === true);
-  addExecution(builder, process, input.file);
+  if (input.isIdle !== true) addExecution(builder, process, input.file);
 }
