@@ -4,6 +4,7 @@ import { openDirectory } from "../linux/at.ts";
 import { SIGKILL } from "../linux/constants.ts";
 import { errnoReason } from "../linux/errno.ts";
 import { createPipe } from "../linux/fd.ts";
+import { lsmSupport } from "../linux/lsm.ts";
 import { reap, sendSignal } from "../linux/process.ts";
 import { signalName } from "../linux/signals.ts";
 import { processState } from "../linux/process-state.ts";
@@ -70,6 +71,9 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   checkTerminal(spec, options);
   using cleanup = new DisposableStack();
   for (const name of unknownCapabilities(spec.process)) options.warn(`ignoring unknown capability ${name}`);
+  if (spec.linux?.mountLabel !== undefined && !lsmSupport().selinux) {
+    options.warn("linux.mountLabel has no effect: SELinux is not in force on this host");
+  }
   const container = options.store.reserve(options.id);
   cleanup.defer(() => container.forget());
   const cgroupsPath = cgroupPathOf(spec, options.id);

@@ -1,6 +1,8 @@
 import {
+  AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
+  F_DUPFD_CLOEXEC,
   MOUNT_ATTR_IDMAP,
   MS_SHARED,
   MS_SLAVE,
@@ -98,6 +100,32 @@ export function takeSource(builder: PlanBuilder, mount: Mount, options: MountOpt
   const recursive = options.bind === "rbind" ? AT_RECURSIVE : 0;
   const tree = takeTree(builder, source, `Take ${source} for ${destination}`, recursive);
   addIdMap(builder, mount, tree, options, facts);
+  return tree;
+}
+
+/**
+ * A copy of what was taken beforehand, made when its turn has come: since Linux 6.8 /proc/self/mountinfo lists mounts in
+ * the order in which they were made, not in which they came to their places. Where the kernel copies no mount that is
+ * nowhere, as before Linux 6.15, it is what was taken itself.
+ */
+export function retake(builder: PlanBuilder, taken: Slot, { destination }: Mount, { bind }: MountOptions): Slot {
+  const tree = builder.addFor(`copy for ${destination}`, {
+    label: `Keep what was taken for ${destination}`,
+    group,
+    syscall: "fcntl",
+    args: [taken, F_DUPFD_CLOEXEC, 3],
+    path: destination,
+  });
+  const flags = AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (bind === "rbind" ? AT_RECURSIVE : 0);
+  builder.add({
+    label: "Take it once more, in its turn",
+    group,
+    syscall: "open_tree",
+    args: [taken, "", flags],
+    onError: { tolerate: ["EINVAL"] },
+    result: tree,
+    path: destination,
+  });
   return tree;
 }
 

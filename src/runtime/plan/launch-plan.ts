@@ -95,7 +95,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   const { linux = {} } = spec;
   const process = spec.process ?? idle;
   if (process === idle && input.startFifo === undefined) throw new InvalidDocumentError("process: nothing to execute");
-  refuseUnsupported(spec);
+  refuseUnsupported(spec, () => facts.lsm());
   listenerOf(linux.seccomp);
   checkAffinity(process.execCPUAffinity);
   const builder = new PlanBuilder();

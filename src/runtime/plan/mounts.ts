@@ -8,7 +8,7 @@ import type { PlanBuilder } from "./builder.ts";
 import { addCgroupMount } from "./cgroup-mounts.ts";
 import { addAttributes, addFileSystem, addPropagations, placeOfTarget } from "./file-systems.ts";
 import { addRemount } from "./remounts.ts";
-import { isBind, takeSource } from "./host-trees.ts";
+import { isBind, retake, takeSource } from "./host-trees.ts";
 import { forgetCovered, type MountContext, type MountFacts } from "./mount-context.ts";
 
 const group = "file system";
@@ -99,7 +99,9 @@ interface Bind {
 
 function addBind(builder: PlanBuilder, { mount, destination, options, context }: Bind): void {
   const { facts, trees } = context;
-  const tree = trees.binds.get(mount) ?? takeSource(builder, mount, options, facts);
+  const taken = trees.binds.get(mount);
+  const tree =
+    taken === undefined ? takeSource(builder, mount, options, facts) : retake(builder, taken, mount, options);
   const source = mount.source as string;
   const isolated = [{ type: MS_PRIVATE, recursive: true }];
   addPropagations(builder, destination, tree, options.propagations.length === 0 ? isolated : options.propagations);

@@ -1,4 +1,5 @@
 import type { NamespaceType, RuntimeSpec } from "../../oci/runtime-spec.ts";
+import type { LsmSupport } from "../../linux/lsm.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 
 /**
@@ -6,11 +7,12 @@ import { InvalidDocumentError } from "../../util/errors.ts";
  * not start as if it had it.
  * @throws InvalidDocumentError
  */
-export function refuseUnsupported({ linux = {} }: RuntimeSpec): void {
+export function refuseUnsupported({ linux = {} }: RuntimeSpec, lsm: () => LsmSupport): void {
   const asked: Record<string, unknown> = {
-    "linux.mountLabel": linux.mountLabel,
     "linux.intelRdt": linux.intelRdt,
   };
+  // Nobody looks at labels where the module is not in force.
+  if (!isEmpty(linux.mountLabel) && lsm().selinux) asked["linux.mountLabel"] = linux.mountLabel;
   for (const [name, value] of Object.entries(asked)) {
     if (!isEmpty(value)) throw new InvalidDocumentError(`${name} is not supported yet`);
   }

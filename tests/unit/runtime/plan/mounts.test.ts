@@ -65,8 +65,8 @@ describe("bind mounts", () => {
 
   test("spread as their options say, one after the other", () => {
     expect(stepsFor(withMounts([bind("/data", "rslave", "shared")]), /propagation=/)).toEqual([
-      `mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=MS_SLAVE}, 32)`,
-      `mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH, {propagation=MS_SHARED}, 32)`,
+      `mount_setattr(‹copy for /data›, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=MS_SLAVE}, 32)`,
+      `mount_setattr(‹copy for /data›, "", AT_EMPTY_PATH, {propagation=MS_SHARED}, 32)`,
     ]);
   });
 
