@@ -4,6 +4,7 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { binary, buildWhenStale } from "../../scripts/toolchain.mjs";
+import { patience } from "./patience.ts";
 
 export interface GockerOptions {
   /** What the command reads; without it stdin is empty. */
@@ -11,7 +12,7 @@ export interface GockerOptions {
   /** Added to the environment, which otherwise has only PATH, HOME, GOCKER_ROOT and GOCKER_STATE. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Milliseconds after which the command is killed and the call throws; 30 seconds unless told. */
+  /** Milliseconds after which the command is killed and the call throws; 30 seconds unless told; {@link patience} multiplies it. */
   readonly timeout?: number;
 }
 
@@ -38,7 +39,7 @@ export function gockerBinary(): string {
  * {@link createSandbox}, which gives it a store of its own.
  */
 export async function gocker(args: readonly string[], options: GockerOptions = {}): Promise<GockerResult> {
-  const timeout = options.timeout ?? 30_000;
+  const timeout = patience(options.timeout ?? 30_000);
   const child = Bun.spawn([gockerBinary(), ...args], {
     stdin: typeof options.stdin === "string" ? new TextEncoder().encode(options.stdin) : (options.stdin ?? "ignore"),
     stdout: "pipe",

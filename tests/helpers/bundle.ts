@@ -14,6 +14,7 @@ import { defaultRuntimeSpec } from "../../src/oci/default-runtime-spec.ts";
 import type { Process, RuntimeSpec } from "../../src/oci/runtime-spec.ts";
 import { detectCgroups } from "../../src/runtime/cgroup/detect.ts";
 import { createSandbox, gockerBinary, type Sandbox } from "./binary.ts";
+import { patience } from "./patience.ts";
 import type { Outcome } from "./runner.ts";
 import { isRoot } from "./temporary.ts";
 
@@ -97,7 +98,7 @@ export class OciSandbox implements AsyncDisposable {
       stdout: Bun.file(stdout),
       stderr: Bun.file(stderr),
       env: { PATH: process.env["PATH"] ?? "", HOME: this.directory },
-      timeout: 30_000,
+      timeout: patience(30_000),
       killSignal: "SIGKILL",
     });
     const exitCode = await child.exited;

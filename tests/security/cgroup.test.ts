@@ -14,6 +14,7 @@ import { type CgroupHost, detectCgroups, parseProcCgroup } from "../../src/runti
 import { CgroupError } from "../../src/runtime/cgroup/errors.ts";
 import { killListed } from "../../src/runtime/cgroup/kill.ts";
 import { openCgroup } from "../../src/runtime/cgroup/open.ts";
+import { patience } from "../helpers/patience.ts";
 
 /*
  * On the real hierarchies of this host, in a cgroup of these tests' own. On a hybrid host both versions are tested
@@ -139,9 +140,9 @@ async function runIn(cgroup: Cgroup, script: string): Promise<{ output: string; 
   return { output: Buffer.concat(chunks).toString(), code: exitCodeOf(child.reap()) };
 }
 
-/** Waits until a condition holds, at most five seconds. */
+/** Waits until a condition holds, at most five seconds of a usual machine. */
 async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5000;
+  const deadline = performance.now() + patience(5000);
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`not within five seconds: ${condition.toString()}`);
     await Bun.sleep(2);
