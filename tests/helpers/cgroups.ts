@@ -37,7 +37,13 @@ export function cleanUpCgroups(): void {
   if (!root || host.v2 === undefined) return;
   const file = `${host.v2}/cgroup.subtree_control`;
   for (const controller of readFileSync(file, "utf8").trim().split(" ")) {
-    if (controller !== "" && !handedDown.split(" ").includes(controller)) writeFileSync(file, `-${controller}`);
+    if (controller === "" || handedDown.split(" ").includes(controller)) continue;
+    try {
+      writeFileSync(file, `-${controller}`);
+    } catch (error) {
+      // Others, containers' parents such as /gocker, hand it down by now: then it stays.
+      if ((error as { code?: string }).code !== "EBUSY") throw error;
+    }
   }
 }
 

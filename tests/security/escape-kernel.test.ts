@@ -182,15 +182,9 @@ describe.skipIf(!canAttack)("control groups", () => {
   test("can only be read, and release_agent is not there (CVE-2022-0492)", async () => {
     const script =
       "find / -xdev -name release_agent; find /sys/fs/cgroup -name release_agent; grep ' /sys/fs/cgroup' /proc/self/mountinfo" +
-      " | cut -d' ' -f6 | grep -v '^ro,nosuid,nodev,noexec'; (mkdir /sys/fs/cgroup/x || mkdir /sys/fs/cgroup/pids/x) 2>&1";
-    const { stdout, exitCode } = await ground.run(["attack", "sh", "-c", script]);
-    expect(exitCode).toBe(1);
-    expect(
-      stdout
-        .trimEnd()
-        .split("\n")
-        .every((line) => /^mkdir: .*Read-only file system$/.test(line)),
-    ).toBe(true);
+      " | cut -d' ' -f6 | grep -v '^ro,nosuid,nodev,noexec'" +
+      "; for directory in /sys/fs/cgroup /sys/fs/cgroup/pids; do test ! -d $directory || mkdir $directory/x 2>&1; done; true";
+    expect(await ground.shell(script)).toMatch(/^(?:mkdir: .*Read-only file system\n)+$/);
   });
 
   test("show the container's own branch only", async () => {
