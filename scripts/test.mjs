@@ -1,7 +1,8 @@
 // `sudo npm test [-- FILTER…]`: installs what the tests need, builds, checks, runs the suites, and looks whether they
 // left something on the machine. The last line is the sum: `N passed, N failed, N skipped`.
 //
-// A filter is a path below tests (`unit/oci`, `e2e/run.test.ts`) or the word `check`; without one everything is run.
+// A filter is a path below tests (`unit/oci`, `e2e/run.test.ts`), the word `check`, or `vm` for test-vm.ts; without one
+// everything is run.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,6 +17,9 @@ const suitesWithoutRoot = new Set(["unit"]);
 
 /** Milliseconds that one test may take where it does not say so itself. */
 const testTimeout = 60_000;
+/** What test-vm.ts ends with where there is no qemu or no kernel for it; it says so itself. */
+const unableStatus = 3;
+
 /** Milliseconds for a whole suite: one that hangs must not hold the others up. */
 const suiteTimeout = 15 * 60_000;
 
@@ -34,9 +38,11 @@ try {
   finish();
 }
 
-const unknown = filters.filter((filter) => ![...suites, "check"].includes(filter.split("/")[0] ?? ""));
+const unknown = filters.filter((filter) => ![...suites, "check", "vm"].includes(filter.split("/")[0] ?? ""));
 if (unknown.length > 0) {
-  console.error(`no such tests: ${unknown.join(", ")}; there are check, ${suites.join(", ")} and paths below those`);
+  console.error(
+    `no such tests: ${unknown.join(", ")}; there are check, vm, ${suites.join(", ")} and paths below those`,
+  );
   total.failed++;
   finish();
 }
@@ -44,6 +50,7 @@ if (unknown.length > 0) {
 const before = takeSnapshot();
 if (filters.length === 0 || filters.includes("check")) runCheck();
 for (const suite of suites) runSuite(suite);
+if (filters.length === 0 || filters.includes("vm")) runInVirtualMachine();
 reportLeaks();
 finish();
 
@@ -92,6 +99,28 @@ function runSuite(suite) {
   if (status !== 0 && counts.failed === 0) counts.failed++;
   rmSync(scratch, { recursive: true, force: true });
   report(suite, start, counts);
+}
+
+/** Those that depend on the kernel and its cgroups once more, on a machine that has what this one may lack. */
+function runInVirtualMachine() {
+  const start = performance.now();
+  const scratch = mkdtempSync(join(tmpdir(), "gocker-test-"));
+  const results = join(scratch, "results.xml");
+  console.log("\n== vm");
+  const words = [join(repository, "scripts", "test-vm.ts"), "--results", results];
+  const { status } = spawnSync(/** @type {string} */ (bunExecutable()), words, {
+    cwd: repository,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  const counts = readCounts(results);
+  rmSync(scratch, { recursive: true, force: true });
+  if (status === unableStatus) {
+    console.log("vm: skipped");
+    report("vm", start, { passed: 0, failed: 0, skipped: 1 });
+    return;
+  }
+  if (status !== 0 && counts.failed === 0) counts.failed++;
+  report("vm", start, counts);
 }
 
 /**

@@ -20,7 +20,7 @@ export class ToolchainError extends Error {}
  * runs as the folder's owner, so that nothing in there comes to belong to root and no package's code gets root's rights.
  * @param {string[]} command
  */
-function runAsOwner(command) {
+export function runAsOwner(command) {
   const [program = "", ...args] = command;
   const owner = statSync(repository);
   const isOther = process.getuid?.() === 0 && owner.uid !== 0;
