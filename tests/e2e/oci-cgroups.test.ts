@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { defaultRuntimeSpec } from "../../src/oci/default-runtime-spec.ts";
@@ -8,6 +8,7 @@ import { openCgroup } from "../../src/runtime/cgroup/open.ts";
 import { gockerBinary } from "../helpers/binary.ts";
 import { canRunBundles, OciSandbox } from "../helpers/bundle.ts";
 import { has, hasV2, host, valueOf } from "../helpers/cgroups.ts";
+import { helloNamespaces } from "../helpers/hello.ts";
 import { success } from "../helpers/runner.ts";
 import { until } from "../helpers/until.ts";
 
@@ -149,6 +150,14 @@ describe.skipIf(!canRunBundles || !isUnified)("version 2 alone", () => {
   const cgroupMount = (...options: string[]): Mount[] =>
     mountsWith({ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid", ...options] });
   const refused = (file: string) => `sh: can't create /sys/fs/cgroup/${file}: Read-only file system\n`;
+
+  test("the built-in image runs in namespaces of its own, that of cgroups among them", async () => {
+    const { stdout, stderr, exitCode } = await sandbox.sandbox.gocker(["run", "--rm", "gocker/hello"]);
+    expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 });
+    const { cgroup } = helloNamespaces(stdout);
+    expect(cgroup).toMatch(/^cgroup:\[\d+\]$/);
+    expect(cgroup).not.toBe(readlinkSync("/proc/self/ns/cgroup"));
+  });
 
   test("a container that may write to its cgroups hands controllers down, and what enters it goes where it is", async () => {
     const script =
