@@ -11,9 +11,10 @@ import { modulesInOrder } from "./modules.ts";
 
 /**
  * The host's files come by 9p, which Debian's cloud kernel has not, and what is written goes to an overlay. Temporary files
- * lie on a disk: ext4 asks for its checksum by name.
+ * lie on a disk: ext4 asks for its checksum by name. Tests make network devices, which are not loaded when asked for as no
+ * modules lie where the kernel looks.
  */
-const modules = ["virtio_pci", "9pnet_virtio", "9p", "overlay", "virtio_blk", "crc32c_generic", "ext4"];
+const modules = ["virtio_pci", "9pnet_virtio", "9p", "overlay", "virtio_blk", "crc32c_generic", "ext4", "veth"];
 
 const [directory = "", kernelPackage = ""] = process.argv.slice(2);
 // A Ctrl-C ends apt too, which is an error like others: what there is by then is removed.
