@@ -18,11 +18,9 @@ The exit code is 3 where there is no qemu (qemu-system-x86_64 in PATH, or GOCKER
 /** Those that cgroups decide about, and the lives of containers: as many as the time allows on a busy machine too. */
 const defaultTests = [
   "tests/security/cgroup*.test.ts",
-  "tests/e2e/oci-*.test.ts",
-  "tests/e2e/run-{container,lifetime,process}.test.ts",
-]
-  .flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(repository)].toSorted())
-  .filter((path) => !path.includes("/oci-mounts"));
+  "tests/e2e/oci-{cgroups,conflicts,exec,hooks,lifecycle,user-namespace}.test.ts",
+  "tests/e2e/run-{container,process}.test.ts",
+].flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(repository)].toSorted());
 
 /** How much longer than here anything may take there: every instruction is translated. */
 const slowness = Number(process.env["GOCKER_TEST_SLOWNESS"] ?? 10);
