@@ -77,7 +77,7 @@ export function programHelp({ name, about, commands, flags, examples }: HelpedPr
 }
 
 function section(heading: string, lines: readonly string[], style: Style): string {
-  return `${style.bold(heading)}\n${lines.map((line) => (line === "" ? "\n" : `  ${line}\n`)).join("")}`;
+  return `${style.bold(`${heading}:`)}\n${lines.map((line) => (line === "" ? "\n" : `  ${line}\n`)).join("")}`;
 }
 
 function flagSections(flags: FlagDefinitions, layout: HelpLayout, otherwise = "Options"): string[] {

@@ -48,7 +48,7 @@ describe.each(commands)("%s", (name, command) => {
 test("the help of run", () => {
   const run = commands.find(([name]) => name === "run")?.[1] as Command;
   const help = commandHelp(run, {}, layout);
-  expect(help).toContain("The words after the image\n");
+  expect(help).toContain("The words after the image:\n");
   expect(help).toContain("  -e, --env KEY[=VALUE]...            Set a variable; KEY alone passes ");
   expect(help).toContain("      --network, --net host|none      The host's network, or none (default:\n");
   expect(help).toContain("      --explain[=only]                Show every system call that makes the");
