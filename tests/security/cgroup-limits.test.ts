@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import type { Cgroup } from "../../src/runtime/cgroup/cgroup.ts";
 import { execCgroupPath } from "../../src/runtime/cgroup/exec-path.ts";
 import { openCgroup } from "../../src/runtime/cgroup/open.ts";
 import { formatStatistics } from "../../src/runtime/cgroup/statistics/statistics.ts";
@@ -110,15 +111,19 @@ describe.skipIf(!root || directories.length === 0)("any host", () => {
     await child.exited;
   });
 
-  test("one with processes in it is nobody else's to make", async () => {
+  test("a cgroup that somebody else has made is taken with what is in it", async () => {
     using cgroup = made();
     const controllers = ["freezer", "pids", "cgroup"].filter((name) => cgroup.place(name));
     const child = startIn(cgroup, controllers, "exec sleep 20");
     await until("the processes run", () => cgroup.processes().length === 1);
+    const missing = directories.find((directory) => isEmptyIn(directory, cgroup));
+    if (missing !== undefined) rmdirSync(missing + cgroup.path.slice(parent.length));
     using second = openCgroup(cgroup.path);
     expect(() => second.create()).toThrow("container's cgroup is not empty");
-    expect(cgroup.processes()).toEqual([child.pid]);
-    cgroup.kill();
+    second.adopt();
+    expect(directories.filter((directory) => !existsSync(directory + cgroup.path.slice(parent.length)))).toEqual([]);
+    expect(second.processes()).toEqual([child.pid]);
+    second.kill();
     await child.exited;
   });
 
@@ -174,3 +179,7 @@ describe.skipIf(!root || directories.length === 0)("any host", () => {
     expect(cgroup.isFrozen()).toBeFalse();
   });
 });
+
+function isEmptyIn(directory: string, cgroup: Cgroup): boolean {
+  return readFileSync(`${directory}${cgroup.path.slice(parent.length)}/cgroup.procs`, "utf8") === "";
+}

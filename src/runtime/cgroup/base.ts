@@ -11,6 +11,7 @@ export abstract class BaseCgroup implements Cgroup {
   abstract readonly cloneInto: number | undefined;
 
   abstract create(): void;
+  abstract adopt(): void;
   abstract restrictDevices(rules: readonly DeviceCgroupRule[]): void;
   abstract place(controller: string): ControllerPlace | undefined;
   abstract joinSteps(): Step[];

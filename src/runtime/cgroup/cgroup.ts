@@ -21,6 +21,13 @@ export interface Cgroup extends Disposable {
   create(): void;
 
   /**
+   * Instead of {@link Cgroup.create}, where somebody else has made the cgroup, as systemd makes those of its scopes:
+   * it is taken as it is, with what is in it, and made in the hierarchies in which it is missing.
+   * @throws CgroupError it may not be made here
+   */
+  adopt(): void;
+
+  /**
    * Lets the container's processes use only the devices that the rules allow: the last rule that fits decides, and
    * where none fits the answer is no. Once, before anything joins.
    * @throws CgroupError the host's cgroups cannot do that; for version 1 also a rule that it cannot express

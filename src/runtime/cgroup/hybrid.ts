@@ -4,7 +4,7 @@ import { BaseCgroup } from "./base.ts";
 import type { Cgroup, CgroupView, ControllerPlace } from "./cgroup.ts";
 import type { V1Hierarchy } from "./detect.ts";
 import { exists } from "./files.ts";
-import { makeWhole } from "./tree.ts";
+import { makeCgroup, type MakeCgroup, makeFreshCgroup, makeWhole } from "./tree.ts";
 import { CgroupV1 } from "./v1.ts";
 import { CgroupV2 } from "./v2.ts";
 
@@ -30,10 +30,11 @@ export class HybridCgroup extends BaseCgroup {
   }
 
   create(): void {
-    makeWhole((made) => {
-      this.#v2.make(made);
-      this.#v1.make(made);
-    });
+    this.#make(makeFreshCgroup);
+  }
+
+  adopt(): void {
+    this.#make(makeCgroup);
   }
 
   restrictDevices(rules: readonly DeviceCgroupRule[]): void {
@@ -95,6 +96,13 @@ export class HybridCgroup extends BaseCgroup {
   [Symbol.dispose](): void {
     this.#v1[Symbol.dispose]();
     this.#v2[Symbol.dispose]();
+  }
+
+  #make(makeIn: MakeCgroup): void {
+    makeWhole((made) => {
+      this.#v2.make(made, makeIn);
+      this.#v1.make(made, makeIn);
+    });
   }
 
   /** Version 1 where its freezer is mounted on a kernel whose version 2 has none yet. */

@@ -12,6 +12,9 @@ import { readControl, readText } from "./files.ts";
  * only reached from open directories, by names of bytes.
  */
 
+/** {@link makeCgroup} or {@link makeFreshCgroup}. */
+export type MakeCgroup = (mountPoint: string, path: string, made: string[]) => unknown;
+
 /**
  * Makes a cgroup with the parents that are missing.
  * @param made gets each directory that was made, parents first

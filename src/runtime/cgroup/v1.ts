@@ -8,7 +8,16 @@ import { deviceWrites } from "./devices/v1.ts";
 import { CgroupError } from "./errors.ts";
 import { ControlFile, exists, readControl, writeControl } from "./files.ts";
 import { killListed } from "./kill.ts";
-import { identityOf, isGone, makeFreshCgroup, makeWhole, processesBelow, removeTree } from "./tree.ts";
+import {
+  identityOf,
+  isGone,
+  makeCgroup,
+  type MakeCgroup,
+  makeFreshCgroup,
+  makeWhole,
+  processesBelow,
+  removeTree,
+} from "./tree.ts";
 import { pause, waitForEnd } from "./wait.ts";
 
 /** How long processes may take until they stand still; in milliseconds. */
@@ -33,13 +42,20 @@ export class CgroupV1 extends BaseCgroup {
   }
 
   create(): void {
-    makeWhole((made) => this.make(made));
+    makeWhole((made) => this.make(made, makeFreshCgroup));
   }
 
-  /** Makes the cgroup and notes in `made` what it has made, for the caller to take back when something fails. */
-  make(made: string[]): void {
+  adopt(): void {
+    makeWhole((made) => this.make(made, makeCgroup));
+  }
+
+  /**
+   * Makes the cgroup and notes in `made` what it has made, for the caller to take back when something fails.
+   * @param makeIn makes it in one hierarchy: anew, or where it is missing
+   */
+  make(made: string[], makeIn: MakeCgroup): void {
     for (const { mountPoint, controllers } of this.#hierarchies) {
-      makeFreshCgroup(mountPoint, this.path, made);
+      makeIn(mountPoint, this.path, made);
       if (controllers.includes("cpuset")) fillCpuset(mountPoint, this.path, made);
     }
   }

@@ -11,7 +11,16 @@ import { allowsEverything, deviceProgram } from "./devices/v2.ts";
 import { CgroupError } from "./errors.ts";
 import { ControlFile, exists, readControl, writeControl } from "./files.ts";
 import { killListed } from "./kill.ts";
-import { identityOf, isGone, makeFreshCgroup, makeWhole, processesBelow, removeTree } from "./tree.ts";
+import {
+  identityOf,
+  isGone,
+  makeCgroup,
+  type MakeCgroup,
+  makeFreshCgroup,
+  makeWhole,
+  processesBelow,
+  removeTree,
+} from "./tree.ts";
 import { pause, waitForEvent } from "./wait.ts";
 
 /** How long processes may take until they stand still; in milliseconds. */
@@ -39,12 +48,19 @@ export class CgroupV2 extends BaseCgroup {
   }
 
   create(): void {
-    makeWhole((made) => this.make(made));
+    makeWhole((made) => this.make(made, makeFreshCgroup));
   }
 
-  /** Makes the cgroup and notes in `made` what it has made, for the caller to take back when something fails. */
-  make(made: string[]): void {
-    makeFreshCgroup(this.#mountPoint, this.path, made);
+  adopt(): void {
+    makeWhole((made) => this.make(made, makeCgroup));
+  }
+
+  /**
+   * Makes the cgroup and notes in `made` what it has made, for the caller to take back when something fails.
+   * @param makeIn makes it anew, or where it is missing
+   */
+  make(made: string[], makeIn: MakeCgroup): void {
+    makeIn(this.#mountPoint, this.path, made);
     delegateDefaults(this.#mountPoint, this.path);
   }
 
