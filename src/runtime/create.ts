@@ -12,8 +12,8 @@ import { hostIdOf } from "../linux/user-namespace.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { InvalidDocumentError, UsageError } from "../util/errors.ts";
 import type { Bundle } from "./bundle.ts";
-import type { Cgroup } from "./cgroup/cgroup.ts";
-import { openCgroup } from "./cgroup/open.ts";
+import { type CgroupLimits, makeNewCgroup, type NewCgroup } from "./cgroup/new-cgroup.ts";
+import type { SystemdCgroupsPath } from "./cgroup/systemd-path.ts";
 import { launchContainer, planContainer } from "./container-process.ts";
 import { deviceRules } from "./default-devices.ts";
 import { knownCapabilities, unknownCapabilities } from "./known-capabilities.ts";
@@ -47,6 +47,8 @@ export interface CreateOptions {
   /** How many of the caller's descriptors after the standard ones the container gets. */
   readonly preservedDescriptors: number;
   readonly newKeyring: boolean;
+  /** Have systemd make the cgroup, as a scope. */
+  readonly systemdCgroup: boolean;
   /** Told of what does not keep the container from being made. */
   readonly warn: (message: string) => void;
   /** Ends the making; what was made is undone then. */
@@ -69,26 +71,23 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   const { bundle } = options;
   const { spec } = bundle;
   checkTerminal(spec, options);
-  using cleanup = new DisposableStack();
   for (const name of unknownCapabilities(spec.process)) options.warn(`ignoring unknown capability ${name}`);
   if (spec.linux?.mountLabel !== undefined && !lsmSupport().selinux) {
     options.warn("linux.mountLabel has no effect: SELinux is not in force on this host");
   }
+  const place = await placeOf(spec, options);
+  await using cleanup = new AsyncDisposableStack();
   const container = options.store.reserve(options.id);
   cleanup.defer(() => container.forget());
-  const cgroupsPath = cgroupPathOf(spec, options.id);
   container.writeSpec(bundle.text, spec);
-  container.writeState(firstState(options.id, bundle, cgroupsPath));
+  container.writeState(firstState(options.id, bundle, place));
 
-  const cgroup = openCgroup(cgroupsPath);
-  using _descriptors = cgroup;
-  cgroup.create();
-  cleanup.defer(() => {
-    cgroup.kill();
-    cgroup.remove();
-  });
-  for (const message of await limit(cgroup, spec)) options.warn(message);
-  const made = new Made(container, cgroup, bundle, options);
+  const { devices, ...resources } = spec.linux?.resources ?? {};
+  const limits = { resources, deviceRules: deviceRules(devices) };
+  using home = "unit" in place ? await makeScope(place, limits, options) : makeNewCgroup(place.path, limits);
+  cleanup.defer(() => home.undo());
+  for (const message of await home.limit()) options.warn(message);
+  const made = new Made(container, home, bundle, options);
   try {
     const pid = await made.launch();
     cleanup.move();
@@ -121,6 +120,16 @@ function checkTerminal({ process }: RuntimeSpec, { terminalSocket }: CreateOptio
   }
 }
 
+/** Where the cgroup will be, and systemd's unit for it where that makes it. @throws InvalidDocumentError */
+async function placeOf(
+  spec: RuntimeSpec,
+  { id, systemdCgroup }: CreateOptions,
+): Promise<SystemdCgroupsPath | { readonly path: string }> {
+  if (!systemdCgroup) return { path: cgroupPathOf(spec, id) };
+  const { parseSystemdCgroupsPath } = await import("./cgroup/systemd-path.ts");
+  return parseSystemdCgroupsPath(spec.linux?.cgroupsPath, id);
+}
+
 /** A path relative to a place of the runtime's choice is gocker's own. config-linux.md, "Cgroups Path" */
 function cgroupPathOf({ linux }: RuntimeSpec, id: string): string {
   const path = linux?.cgroupsPath ?? "";
@@ -128,14 +137,26 @@ function cgroupPathOf({ linux }: RuntimeSpec, id: string): string {
   return path.startsWith("/") ? path : posix.join("/gocker", path);
 }
 
-/** @returns what is asked for and has no effect */
-function limit(cgroup: Cgroup, { linux }: RuntimeSpec): Promise<string[]> {
-  const { devices, ...limits } = linux?.resources ?? {};
-  cgroup.restrictDevices(deviceRules(devices));
-  return cgroup.applyResources(limits);
+async function makeScope(
+  place: SystemdCgroupsPath,
+  limits: CgroupLimits,
+  { id, bundle }: CreateOptions,
+): Promise<NewCgroup> {
+  const { connectSystemd, NewScope } = await import("./cgroup/scope.ts");
+  const { annotatedProperties } = await import("./cgroup/systemd-annotations.ts");
+  const properties = annotatedProperties(bundle.spec.annotations ?? {});
+  return await NewScope.make(await connectSystemd(), place, {
+    ...limits,
+    description: `gocker container ${id}`,
+    properties,
+  });
 }
 
-function firstState(id: string, { spec, directory, rootfs }: Bundle, cgroupsPath: string) {
+function firstState(
+  id: string,
+  { spec, directory, rootfs }: Bundle,
+  cgroup: { readonly path: string; readonly unit?: string },
+) {
   return {
     version: 1,
     ociVersion: spec.ociVersion,
@@ -146,7 +167,8 @@ function firstState(id: string, { spec, directory, rootfs }: Bundle, cgroupsPath
     pidStartTime: 0,
     created: new Date().toISOString(),
     owner: process.getuid?.() ?? 0,
-    cgroupsPath,
+    cgroupsPath: cgroup.path,
+    systemdUnit: cgroup.unit,
     ownPidNamespace: (spec.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && !path),
     annotations: spec.annotations ?? {},
   } as const;
@@ -155,13 +177,13 @@ function firstState(id: string, { spec, directory, rootfs }: Bundle, cgroupsPath
 /** A container while it is being made. */
 class Made {
   readonly #container: RuntimeContainer;
-  readonly #cgroup: Cgroup;
+  readonly #home: NewCgroup;
   readonly #bundle: Bundle;
   readonly #options: CreateOptions;
 
-  constructor(container: RuntimeContainer, cgroup: Cgroup, bundle: Bundle, options: CreateOptions) {
+  constructor(container: RuntimeContainer, home: NewCgroup, bundle: Bundle, options: CreateOptions) {
     this.#container = container;
-    this.#cgroup = cgroup;
+    this.#home = home;
     this.#bundle = bundle;
     this.#options = options;
   }
@@ -178,14 +200,14 @@ class Made {
     const users = cleanup.use(await usersOf(spec));
     const prepared = cleanup.use(await prepare(spec, rootfs, users));
     const uid = hostUser(spec, users);
-    if (uid !== 0 && mayChangeCgroups(spec)) this.#cgroup.giveTo(uid);
+    if (uid !== 0 && mayChangeCgroups(spec)) this.#home.cgroup.giveTo(uid);
     const { stdio, terminalSocket, newKeyring, preservedDescriptors, signal } = this.#options;
     if (spec.process?.terminal !== true) giveStdio(stdio, uid);
     const options = {
       id: this.#container.id,
       spec,
       root: { kind: "directory", path: rootfs },
-      cgroup: this.#cgroup,
+      cgroup: this.#home.cgroup,
       resolveTarget: (path: string) => this.#options.resolveTarget(path),
       prepared,
       userNamespace: users?.isNew === true ? users.namespace.number : undefined,
@@ -207,6 +229,7 @@ class Made {
     using _stop = onAbort(signal, () => void sendSignal(process.pidfd, SIGKILL));
     this.#noteProcess(process);
     if (release !== undefined && (await launched.status.reaches(beforePivot))) {
+      await this.#settleCgroup();
       // Before the hooks, as with runc: what these are told of is there.
       if (plan.deviceMoves.length > 0) {
         const { moveNetDevicesTo } = await import("./network-devices.ts");
@@ -226,6 +249,7 @@ class Made {
     signal?.throwIfAborted();
     if (error !== undefined) throw error;
     this.#checkWaiting(process);
+    await this.#settleCgroup();
     for (const failed of outcome.reported.filter((one) => !isAttempt(one))) {
       this.#options.warn(`cannot ${lowerFirst(failed.step.label)}: ${errnoReason(failed.errno)}`);
     }
@@ -244,10 +268,16 @@ class Made {
     });
   }
 
+  /** The first process has joined its cgroup, whichever way: it has done more than that. */
+  async #settleCgroup(): Promise<void> {
+    for (const message of await this.#home.settle()) this.#options.warn(message);
+  }
+
   #noteProcess({ pid }: PlannedProcess): void {
     const pidStartTime = processState(pid)?.startTime ?? 0;
-    const cgroupIdentity = this.#cgroup.identity();
-    this.#container.writeState({ ...this.#container.state, pid, pidStartTime, cgroupIdentity });
+    const { cgroup } = this.#home;
+    const real = { cgroupsPath: cgroup.path, cgroupIdentity: cgroup.identity() };
+    this.#container.writeState({ ...this.#container.state, ...real, pid, pidStartTime });
   }
 
   /** config.md: `prestart` and `createRuntime` in the runtime's namespaces, `createContainer` in the container's. */

@@ -2,6 +2,7 @@ import { SIGKILL } from "../linux/constants.ts";
 import { processEnded, sendSignal } from "../linux/process.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { NotFoundError } from "../util/errors.ts";
+import type { Cgroup } from "./cgroup/cgroup.ts";
 import { runHooks } from "./hooks.ts";
 import { ociState } from "./oci-state.ts";
 import { ContainerStateError, type RuntimeContainer } from "./runtime-container.ts";
@@ -22,7 +23,7 @@ export async function deleteContainer(
     throw new ContainerStateError(container.id, status, "kill it first, or delete it with --force");
   }
   if (status !== "stopped") await end(container);
-  removeCgroup(container);
+  await removeCgroup(container);
   try {
     await runHooks(specOf(container)?.hooks, "poststop", ociState(container.state, "stopped"));
   } catch (error) {
@@ -58,18 +59,30 @@ function doesNotEnd({ id, state }: RuntimeContainer): ContainerStateError {
   });
 }
 
-function removeCgroup(container: RuntimeContainer): void {
-  using cgroup = container.ownCgroup();
-  if (cgroup !== undefined) {
+async function removeCgroup(container: RuntimeContainer): Promise<void> {
+  const { cgroupIdentity, systemdUnit } = container.state;
+  using own = container.ownCgroup();
+  if (own !== undefined) {
     // In a pid namespace that it shares its other processes may live on.
-    cgroup.kill();
-    cgroup.remove();
+    own.kill();
+    await remove(own, systemdUnit);
     return;
   }
-  if (container.state.cgroupIdentity !== undefined) return;
-  // Whoever made the container was killed before a process was in it. In use, it is another's.
+  if (cgroupIdentity !== undefined && systemdUnit === undefined) return;
+  // Whoever made the container was killed before a process was in it, or systemd has ended the scope with its last
+  // process, which leaves hierarchies that it does not use. In use, it is another's.
   using unknown = container.cgroup();
-  if (unknown.processes().length === 0) unknown.remove();
+  if (unknown.processes().length > 0) return;
+  if (cgroupIdentity === undefined) await remove(unknown, systemdUnit);
+  else {
+    unknown.remove();
+    if (systemdUnit !== undefined) await (await import("./cgroup/scope.ts")).forgetScope(systemdUnit);
+  }
+}
+
+async function remove(cgroup: Cgroup, systemdUnit: string | undefined): Promise<void> {
+  if (systemdUnit === undefined) cgroup.remove();
+  else await (await import("./cgroup/scope.ts")).removeScope(systemdUnit, cgroup);
 }
 
 /** Undefined for a container that was not made whole. */

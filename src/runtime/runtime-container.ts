@@ -31,8 +31,10 @@ export interface ContainerState {
   readonly created: string;
   /** The user who made it: a number. */
   readonly owner: number;
-  /** As {@link openCgroup} takes it. */
+  /** Where the cgroup is in fact, as {@link openCgroup} takes it. */
   readonly cgroupsPath: string;
+  /** The unit of systemd's that the cgroup is of; absent where gocker has made it itself. */
+  readonly systemdUnit?: string | undefined;
   /** See `Cgroup.identity`; absent until there is a process in it. */
   readonly cgroupIdentity?: string | undefined;
   /** The end of the first process ends all others. pid_namespaces(7) */

@@ -1,4 +1,5 @@
 import type { Resources } from "../oci/runtime-spec.ts";
+import type { Cgroup } from "./cgroup/cgroup.ts";
 import { ContainerStateError, type RuntimeContainer } from "./runtime-container.ts";
 
 /**
@@ -14,5 +15,16 @@ export async function updateContainer(
   const status = container.status();
   if (status === "stopped") throw new ContainerStateError(container.id, status, "it has no limits to be changed");
   using cgroup = container.cgroup();
-  for (const message of await cgroup.updateResources(resources)) warn(message);
+  const { systemdUnit } = container.state;
+  const notes =
+    systemdUnit === undefined
+      ? await cgroup.updateResources(resources)
+      : await updateUnit(systemdUnit, cgroup, resources);
+  for (const message of notes) warn(message);
+}
+
+async function updateUnit(unit: string, cgroup: Cgroup, resources: Resources): Promise<string[]> {
+  const { connectSystemd, updateScope } = await import("./cgroup/scope.ts");
+  using systemd = await connectSystemd();
+  return await updateScope(systemd, { unit, cgroup }, resources);
 }

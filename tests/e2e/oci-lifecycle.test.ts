@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { RuntimeSpec } from "../../src/oci/runtime-spec.ts";
 import { type BundleChange, canRunBundles, OciSandbox } from "../helpers/bundle.ts";
 import { gockerBinary } from "../helpers/binary.ts";
 import { until } from "../helpers/until.ts";
@@ -356,12 +357,27 @@ describe.skipIf(!canRunBundles)("what goes wrong", () => {
       ]);
       expect({ message: stderr.split("\n")[0], exitCode }).toEqual({ message: `gocker: ${message}`, exitCode: 1 });
     }
-    expect(await sandbox.oci(["--systemd-cgroup", "run", "--bundle", sandbox.bundle(), "x"])).toMatchObject({
-      exitCode: 1,
-    });
     expect(await sandbox.oci(["create", "--no-pivot", "--bundle", sandbox.bundle(), "x"])).toMatchObject({
       exitCode: 1,
     });
+  });
+
+  test("a cgroupsPath that systemd cannot have is refused, and so is systemd where it does not run", async () => {
+    const systemd = async (linux: RuntimeSpec["linux"]) => {
+      const bundle = sandbox.bundle({ process: { args: ["true"] }, linux });
+      const { stderr, exitCode } = await sandbox.oci(["--systemd-cgroup", "run", "--bundle", bundle, "refused"]);
+      return { message: stderr.split("\n")[0], exitCode };
+    };
+    expect(await systemd({ cgroupsPath: "/gocker/x" })).toEqual({
+      message: 'gocker: linux.cgroupsPath "/gocker/x" is not of the form slice:prefix:name, which systemd needs',
+      exitCode: 1,
+    });
+    if (existsSync("/run/systemd/system")) return;
+    expect(await systemd({})).toEqual({
+      message: "gocker: systemd does not run on this host, and can make no cgroups",
+      exitCode: 1,
+    });
+    expect(await sandbox.oci(["--systemd-cgroup", "state", "refused"])).toMatchObject({ exitCode: 1 });
   });
 
   test("spec writes a bundle's beginning, once", async () => {

@@ -18,7 +18,10 @@ const globalFlags = {
   },
   log: { type: "string", valueHint: "FILE", description: "Write errors and warnings there too" },
   "log-format": { type: "enum", options: ["text", "json"], default: "text", description: "How they are written" },
-  "systemd-cgroup": { type: "boolean", description: "Make cgroups through systemd" },
+  "systemd-cgroup": {
+    type: "boolean",
+    description: "Have systemd make the cgroups of new containers: cgroupsPath is SLICE:PREFIX:NAME then",
+  },
   rootless: { type: "string", valueHint: "BOOL", description: "true, false or auto; gocker needs root so far" },
   debug: { type: "boolean", description: "Tell more" },
   version: { type: "boolean", alias: "v", description: "Show the versions of gocker and of the specification" },
@@ -66,7 +69,7 @@ export async function main(words: readonly string[]): Promise<number> {
     if (flags.version) return await showVersion();
     const [name, ...rest] = global.operands;
     if (name === undefined || flags.help) return await showHelp();
-    refuseUnsupported(flags);
+    refuseRootless(flags.rootless);
     log.debug(`gocker oci ${name}: ${rest.join(" ")}`);
     const command = await findCommand(name);
     failure = command.meta.failure ?? 1;
@@ -86,6 +89,7 @@ export async function main(words: readonly string[]): Promise<number> {
       operands: parsed.operands,
       store: new StateStore(stateRoot(flags.root)),
       isDefaultRoot: flags.root === undefined,
+      systemdCgroup: flags["systemd-cgroup"],
       warn: (message) => log.warn(message),
     });
   } catch (error) {
@@ -94,14 +98,8 @@ export async function main(words: readonly string[]): Promise<number> {
   }
 }
 
-function refuseUnsupported(flags: { "systemd-cgroup": boolean; rootless: string | undefined }): void {
-  if (flags["systemd-cgroup"]) {
-    throw new UsageError("cgroups are not made through systemd yet", {
-      hint: "leave --systemd-cgroup out (podman: --cgroup-manager cgroupfs; containerd: SystemdCgroup = false)",
-    });
-  }
-  if (flags.rootless === "true" || flags.rootless === "1")
-    throw new UsageError("gocker needs root: --rootless is not supported yet");
+function refuseRootless(given: string | undefined): void {
+  if (given === "true" || given === "1") throw new UsageError("gocker needs root: --rootless is not supported yet");
 }
 
 /** Absolute: some commands change the directory for what they start. */

@@ -22,6 +22,8 @@ export interface OciInvocation<Flags> {
   readonly store: StateStore;
   /** The root directory is the default one, which is made when it is first needed. */
   readonly isDefaultRoot: boolean;
+  /** New containers get their cgroups from systemd. Of the others their state tells. */
+  readonly systemdCgroup: boolean;
   /** Tells of what is no error, on standard error and in the log. */
   readonly warn: (message: string) => void;
 }

@@ -20,6 +20,9 @@ const sockets = { direct: "/run/systemd/private", bus: "/run/dbus/system_bus_soc
 /** How long systemd may take for a job; in milliseconds, as runc has it. */
 const jobTimeout = 30_000;
 
+const propertiesInterface = "org.freedesktop.DBus.Properties";
+const scopeInterface = "org.freedesktop.systemd1.Scope";
+
 /**
  * systemd, asked over D-Bus for the units that it keeps containers in. It answers a request when it has made a job of
  * it, and tells by a signal how the job ended.
@@ -60,16 +63,22 @@ export class SystemdManager implements Disposable {
 
   /** systemd's version, such as 252. */
   async version(): Promise<number> {
-    const [answer] = await this.#connection.call({
-      destination: this.#destination,
-      path: manager.path,
-      interface: "org.freedesktop.DBus.Properties",
-      member: "Get",
-      signature: "ss",
-      body: [manager.interface, "Version"],
-    });
-    const { value } = answer as DbusVariant;
+    const { value } = await this.#property(manager.path, manager.interface, "Version");
     return Number(/\d+/.exec(typeof value === "string" ? value : "")?.[0] ?? 0);
+  }
+
+  /**
+   * Where a scope's processes are: absolute, below each hierarchy's mount point.
+   * @throws CgroupError it has no processes any more, or systemd does not tell
+   */
+  async controlGroup(unit: string): Promise<string> {
+    try {
+      const { value } = await this.#property(await this.#pathOf(unit), scopeInterface, "ControlGroup");
+      if (typeof value === "string" && value.startsWith("/")) return value;
+    } catch (error) {
+      throw refused(`tell the cgroup of ${unit}`, error);
+    }
+    throw new CgroupError("CGROUPS_UNABLE", `systemd's unit ${unit} has no cgroup: it has ended already`);
   }
 
   /**
@@ -84,7 +93,7 @@ export class SystemdManager implements Disposable {
       await start();
     } catch (error) {
       if (!(error instanceof DbusError) || error.errorName !== errors.exists) throw refused(`start ${unit}`, error);
-      await this.#resetFailed(unit);
+      await this.forgetUnit(unit);
       await start().catch((again: unknown) => {
         throw refused(`start ${unit}`, again);
       });
@@ -101,8 +110,20 @@ export class SystemdManager implements Disposable {
     } catch (error) {
       if (!(error instanceof DbusError) || error.errorName !== errors.missing) throw refused(`stop ${unit}`, error);
     }
-    // What has failed stays known to systemd, and the name taken, until it is told to forget it.
-    await this.#resetFailed(unit);
+    await this.forgetUnit(unit);
+  }
+
+  /**
+   * A unit that has failed stays known to systemd, and its name taken, until systemd is told to forget it. One that is not
+   * there is no error.
+   * @throws CgroupError systemd refuses to
+   */
+  async forgetUnit(unit: string): Promise<void> {
+    try {
+      await this.#call("ResetFailedUnit", "s", [unit]);
+    } catch (error) {
+      if (!(error instanceof DbusError) || error.errorName !== errors.missing) throw refused(`forget ${unit}`, error);
+    }
   }
 
   /**
@@ -149,12 +170,21 @@ export class SystemdManager implements Disposable {
     });
   }
 
-  async #resetFailed(unit: string): Promise<void> {
-    try {
-      await this.#call("ResetFailedUnit", "s", [unit]);
-    } catch (error) {
-      if (!(error instanceof DbusError) || error.errorName !== errors.missing) throw error;
-    }
+  async #pathOf(unit: string): Promise<string> {
+    const [path] = await this.#call("GetUnit", "s", [unit]);
+    return path as string;
+  }
+
+  async #property(path: string, of: string, name: string): Promise<DbusVariant> {
+    const [answer] = await this.#connection.call({
+      destination: this.#destination,
+      path,
+      interface: propertiesInterface,
+      member: "Get",
+      signature: "ss",
+      body: [of, name],
+    });
+    return answer as DbusVariant;
   }
 
   #call(member: string, signature: string, body: readonly DbusValue[]): Promise<readonly DbusValue[]> {
@@ -191,22 +221,16 @@ class Jobs {
   }
 }
 
-/** What a container's unit has apart from its limits: the place, a process, and everything below it to itself. */
-export function unitProperties(
-  { slice, unit }: Pick<SystemdCgroupsPath, "slice" | "unit">,
+/** What a container's scope has apart from its limits: a place, a process, and everything below it to itself. */
+export function scopeProperties(
+  { slice }: Pick<SystemdCgroupsPath, "slice">,
   { description, pid }: { readonly description: string; readonly pid: number },
 ): UnitProperty[] {
   const yes: DbusVariant = { signature: "b", value: true };
-  // A scope is in a slice; a slice is so by its name, and only asks for the one above.
-  const place: UnitProperty[] = unit.endsWith(".slice")
-    ? [["Wants", { signature: "as", value: [slice] }]]
-    : [
-        ["Slice", { signature: "s", value: slice }],
-        ["Delegate", yes],
-      ];
   return [
     ["Description", { signature: "s", value: description }],
-    ...place,
+    ["Slice", { signature: "s", value: slice }],
+    ["Delegate", yes],
     ["PIDs", { signature: "au", value: [pid] }],
     ["MemoryAccounting", yes],
     ["CPUAccounting", yes],

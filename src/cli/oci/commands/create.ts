@@ -14,7 +14,7 @@ export const createCommand = ociCommand({
     operands: { minimum: 1, maximum: 1 },
   },
   flags: creationFlags,
-  async run({ flags, operands, store, warn }) {
+  async run({ flags, operands, store, systemdCgroup, warn }) {
     refuseNoPivot(flags["no-pivot"]);
     const [id = ""] = operands;
     using opened = openBundle(flags.bundle);
@@ -32,6 +32,7 @@ export const createCommand = ociCommand({
       terminalSocket: socket?.number,
       preservedDescriptors,
       newKeyring: !flags["no-new-keyring"],
+      systemdCgroup,
       warn,
     });
     await using cleanup = new AsyncDisposableStack();

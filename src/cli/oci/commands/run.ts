@@ -22,7 +22,7 @@ export const runCommand = ociCommand({
     detach: { type: "boolean", alias: "d", description: "Do not wait, and leave the container" },
     keep: { type: "boolean", description: "Do not delete the container when it has ended" },
   },
-  async run({ flags, operands, store, warn }) {
+  async run({ flags, operands, store, systemdCgroup, warn }) {
     refuseNoPivot(flags["no-pivot"]);
     using opened = openBundle(flags.bundle);
     const { resolveTarget } = opened;
@@ -43,6 +43,7 @@ export const runCommand = ociCommand({
       terminalSocket: stdio.terminalSocket,
       preservedDescriptors,
       newKeyring: !flags["no-new-keyring"],
+      systemdCgroup,
       warn,
       signal: signals.aborted,
     });

@@ -7,7 +7,7 @@ import { type Limits, readLimits } from "./limits.ts";
 import { onlyInVersion, type Setting } from "./setting.ts";
 import { v1Settings } from "./v1.ts";
 import { type Present, v2Settings } from "./v2.ts";
-import { changeSettings, type DirectoryOf, writeSettings } from "./write.ts";
+import { changeSettings, type DirectoryOf, type UndoSettings, writeSettings } from "./write.ts";
 
 /** See {@link Cgroup.applyResources}. */
 export function applyResources(cgroup: Cgroup, resources: Resources): string[] {
@@ -18,6 +18,21 @@ export function applyResources(cgroup: Cgroup, resources: Resources): string[] {
 
 /** See {@link Cgroup.updateResources}. */
 export function updateResources(cgroup: Cgroup, resources: Resources): string[] {
+  return changeResources(cgroup, resources).notes;
+}
+
+/** Limits that have been changed, and how to have those of before. */
+export interface ChangedResources {
+  readonly settings: readonly Setting[];
+  /** See {@link Cgroup.updateResources}. */
+  readonly notes: string[];
+  readonly undo: UndoSettings;
+  /** Writes the same again, where somebody else may have written meanwhile. */
+  readonly repeat: () => void;
+}
+
+/** As {@link Cgroup.updateResources}, for a change of which this is a part. @throws as that */
+export function changeResources(cgroup: Cgroup, resources: Resources): ChangedResources {
   const limits = readLimits(resources);
   const { memory, cpu } = limits;
   const settings = settingsFor(cgroup, limits, {
@@ -25,13 +40,18 @@ export function updateResources(cgroup: Cgroup, resources: Resources): string[] 
     cpuMax: cpu.period !== undefined && cpu.quota === undefined ? present(cgroup, "cpu", "max") : undefined,
   });
   if (memory.checkBeforeUpdate) refuseLessThanUsed(cgroup, limits);
-  changeSettings(settings, directories(cgroup));
+  const undo = changeSettings(settings, directories(cgroup));
   const notes = notesOn(cgroup, limits);
   if ((resources.devices?.length ?? 0) > 0) {
     // As runc: rules of version 1 cannot be replaced without a moment in which others hold.
     notes.push("linux.resources.devices has no effect: the rules that the container was made with stay in force");
   }
-  return notes;
+  return { settings, notes, undo, repeat: () => writeSettings(settings, directories(cgroup)) };
+}
+
+/** The settings of a cgroup that is new, or will be. @throws as {@link Cgroup.applyResources} */
+export function newSettings(cgroup: Cgroup, resources: Resources): Setting[] {
+  return settingsFor(cgroup, readLimits(resources), {});
 }
 
 /** The settings of all controllers, each in the version that has it on this host. */

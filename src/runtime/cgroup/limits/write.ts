@@ -25,16 +25,23 @@ export function writeSettings(settings: readonly Setting[], directoryOf: Directo
   writeInOrder(settings, directoryOf, undefined);
 }
 
+/** Puts back what was there before settings were written. @throws AggregateError with what could not be */
+export type UndoSettings = () => void;
+
 /**
  * Writes settings of a cgroup that is in use: all of them, or none. When one is refused, what those before it changed
  * is put back, so that the container's limits are never a mixture that nobody has asked for.
  * @throws CgroupError as {@link writeSettings}
  * @throws AggregateError that, and beside it what could not be put back
  */
-export function changeSettings(settings: readonly Setting[], directoryOf: DirectoryOf): void {
+export function changeSettings(settings: readonly Setting[], directoryOf: DirectoryOf): UndoSettings {
   const written: Written[] = [];
   try {
     writeInOrder(settings, directoryOf, written);
+    return () => {
+      const failures = putBack(written);
+      if (failures.length > 0) throw new AggregateError(failures, "not all limits could be put back");
+    };
   } catch (error) {
     const failures = putBack(written);
     if (failures.length === 0) throw error;

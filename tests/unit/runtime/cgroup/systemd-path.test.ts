@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
 import { expandSlice, parseSystemdCgroupsPath } from "../../../../src/runtime/cgroup/systemd-path.ts";
-import { UsageError } from "../../../../src/util/errors.ts";
+import { InvalidDocumentError } from "../../../../src/util/errors.ts";
 
 test.each<[path: string, slice: string, unit: string, place: string]>([
   ["system.slice:runc:abc", "system.slice", "runc-abc.scope", "/system.slice/runc-abc.scope"],
   [":runc:abc", "system.slice", "runc-abc.scope", "/system.slice/runc-abc.scope"],
+  ["", "system.slice", "gocker-the.id.scope", "/system.slice/gocker-the.id.scope"],
   [
     "machine-libpod_pod_1.slice:libpod:2f",
     "machine-libpod_pod_1.slice",
@@ -19,9 +20,8 @@ test.each<[path: string, slice: string, unit: string, place: string]>([
   ],
   ["-.slice:crio:x", "-.slice", "crio-x.scope", "/crio-x.scope"],
   ["user.slice::x", "user.slice", "x.scope", "/user.slice/x.scope"],
-  ["a.slice:ignored:a-b.slice", "a.slice", "a-b.slice", "/a.slice/a-b.slice"],
 ])("%s", (path, slice, unit, place) => {
-  expect(parseSystemdCgroupsPath(path)).toEqual({ slice, unit, path: place });
+  expect(parseSystemdCgroupsPath(path, "the.id")).toEqual({ slice, unit, path: place });
 });
 
 test.each([
@@ -30,6 +30,9 @@ test.each([
   "a.slice:b:c:d",
   "a.slice:b:",
   "a.slice:b:../c",
+  "a.slice:b:c.slice",
+  "a.slice:b:c+d",
+  `a.slice:b:${"c".repeat(250)}`,
   "a.slice:b:c d",
   "a/b.slice:c:d",
   "a--b.slice:c:d",
@@ -37,9 +40,19 @@ test.each([
   ".slice:c:d",
   "a:c:d",
 ])("%s is refused", (path) => {
-  expect(() => parseSystemdCgroupsPath(path)).toThrow(UsageError);
+  expect(() => parseSystemdCgroupsPath(path, "the.id")).toThrow(InvalidDocumentError);
 });
 
 test("the root slice is no directory", () => {
-  expect(expandSlice("-.slice")).toBe("");
+  expect(expandSlice("-.slice", "")).toBe("");
+});
+
+test("without a path the name is the ID, and an error tells the property", () => {
+  expect(parseSystemdCgroupsPath(undefined, "x").unit).toBe("gocker-x.scope");
+  expect(() => parseSystemdCgroupsPath("/gocker/x", "x")).toThrow(
+    'linux.cgroupsPath "/gocker/x" is not of the form slice:prefix:name, which systemd needs',
+  );
+  expect(() => parseSystemdCgroupsPath("a--b.slice::x", "x")).toThrow(
+    'linux.cgroupsPath "a--b.slice::x": "a--b.slice" is not the name of a slice of systemd\'s',
+  );
 });
