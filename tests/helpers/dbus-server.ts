@@ -25,7 +25,7 @@ export interface DbusAnswer {
 export class DbusServer implements Disposable {
   readonly path: string;
   readonly calls: DbusMessage[] = [];
-  /** The line by which the client told who it is. */
+  /** What came before there was an answer. */
   authentication = "";
   readonly #folder = mkdtempSync(join(tmpdir(), "gocker-dbus-"));
   readonly #listener: Bun.UnixSocketListener<undefined>;
@@ -57,6 +57,7 @@ export class DbusServer implements Disposable {
   }
 
   #receive(socket: Bun.Socket, data: Uint8Array): void {
+    if (this.authentication === "") this.authentication = Buffer.from(data).toString("latin1");
     this.#received = Buffer.concat([this.#received, data]);
     while (!this.#began) {
       const end = this.#received.indexOf("\r\n");
@@ -64,10 +65,7 @@ export class DbusServer implements Disposable {
       const line = this.#received.toString("latin1", 0, end);
       this.#received = this.#received.subarray(end + 2);
       if (line === "BEGIN") this.#began = true;
-      else {
-        this.authentication = line;
-        socket.write(this.#greeting);
-      }
+      else socket.write(this.#greeting);
     }
     for (;;) {
       const length = messageLength(this.#received);

@@ -72,7 +72,9 @@ export class DbusConnection implements Disposable {
     const user = Buffer.from(String(process.geteuid?.() ?? 0)).toString("hex");
     const authentication = Promise.withResolvers<void>();
     connection.#authentication = authentication;
-    connection.#send(Buffer.from(`\0AUTH EXTERNAL ${user}\r\n`));
+    // The last line without waiting for an answer, as systemd's own clients have it, so that the server has read it when
+    // the answer comes: systemd (252) does not see a message that it receives together with that line until another comes.
+    connection.#send(Buffer.from(`\0AUTH EXTERNAL ${user}\r\nBEGIN\r\n`));
     await authentication.promise;
     return connection;
   }
@@ -114,7 +116,6 @@ export class DbusConnection implements Disposable {
     if (!answer.startsWith("OK ")) {
       throw new GockerError("DBUS", `D-Bus at ${this.#path} refuses this user: ${JSON.stringify(answer)}`);
     }
-    this.#send(Buffer.from("BEGIN\r\n"));
     this.#isAuthenticated = true;
     this.#authentication?.resolve();
   }

@@ -110,13 +110,17 @@ export class NewScope implements NewCgroup {
     if (this.#isSettled) return [];
     this.#isSettled = true;
     this.#placeholder[Symbol.dispose]();
-    const { pids } = this.#limits.resources;
+    const { resources } = this.#limits;
+    const { pids } = resources;
     if (pids === undefined) return [];
     await this.#systemd.setUnitProperties(
       this.unit,
       await propertiesOf(this.#systemd, newSettings(this.cgroup, { pids })),
     );
-    return await this.cgroup.applyResources({ pids });
+    const notes = await this.cgroup.applyResources({ pids });
+    // systemd has written the other limits again, rounded.
+    await this.cgroup.applyResources(resources);
+    return notes;
   }
 
   async undo(): Promise<void> {

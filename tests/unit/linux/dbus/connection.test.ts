@@ -22,7 +22,7 @@ test("a call gets its own answer, and signals come besides", async () => {
     ["Told", 7],
   ]);
   const user = Buffer.from(String(process.geteuid?.())).toString("hex");
-  expect(server.authentication).toBe(`\0AUTH EXTERNAL ${user}`);
+  expect(server.authentication).toBe(`\0AUTH EXTERNAL ${user}\r\nBEGIN\r\n`);
 });
 
 test("an error is one, with its name", async () => {
