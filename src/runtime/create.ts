@@ -1,5 +1,4 @@
 import { writeSync } from "node:fs";
-import { posix } from "node:path";
 import { openDirectory } from "../linux/at.ts";
 import { SIGKILL } from "../linux/constants.ts";
 import { errnoReason } from "../linux/errno.ts";
@@ -12,10 +11,9 @@ import { hostIdOf } from "../linux/user-namespace.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { InvalidDocumentError, UsageError } from "../util/errors.ts";
 import type { Bundle } from "./bundle.ts";
-import { type CgroupLimits, makeNewCgroup, type NewCgroup } from "./cgroup/new-cgroup.ts";
-import type { SystemdCgroupsPath } from "./cgroup/systemd-path.ts";
+import type { NewCgroup } from "./cgroup/new-cgroup.ts";
+import { type CgroupPlace, cgroupPlaceOf, makeContainerCgroup } from "./container-cgroup.ts";
 import { launchContainer, planContainer } from "./container-process.ts";
-import { deviceRules } from "./default-devices.ts";
 import { knownCapabilities, unknownCapabilities } from "./known-capabilities.ts";
 import { withEnvironment } from "./environment.ts";
 import { isAttempt, launchError, lowerFirst } from "./errors.ts";
@@ -75,16 +73,14 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   if (spec.linux?.mountLabel !== undefined && !lsmSupport().selinux) {
     options.warn("linux.mountLabel has no effect: SELinux is not in force on this host");
   }
-  const place = await placeOf(spec, options);
+  const place = await cgroupPlaceOf(spec, options);
   await using cleanup = new AsyncDisposableStack();
   const container = options.store.reserve(options.id);
   cleanup.defer(() => container.forget());
   container.writeSpec(bundle.text, spec);
   container.writeState(firstState(options.id, bundle, place));
 
-  const { devices, ...resources } = spec.linux?.resources ?? {};
-  const limits = { resources, deviceRules: deviceRules(devices) };
-  using home = "unit" in place ? await makeScope(place, limits, options) : makeNewCgroup(place.path, limits);
+  using home = await makeContainerCgroup(place, spec, options.id);
   cleanup.defer(() => home.undo());
   for (const message of await home.limit()) options.warn(message);
   const made = new Made(container, home, bundle, options);
@@ -120,43 +116,7 @@ function checkTerminal({ process }: RuntimeSpec, { terminalSocket }: CreateOptio
   }
 }
 
-/** Where the cgroup will be, and systemd's unit for it where that makes it. @throws InvalidDocumentError */
-async function placeOf(
-  spec: RuntimeSpec,
-  { id, systemdCgroup }: CreateOptions,
-): Promise<SystemdCgroupsPath | { readonly path: string }> {
-  if (!systemdCgroup) return { path: cgroupPathOf(spec, id) };
-  const { parseSystemdCgroupsPath } = await import("./cgroup/systemd-path.ts");
-  return parseSystemdCgroupsPath(spec.linux?.cgroupsPath, id);
-}
-
-/** A path relative to a place of the runtime's choice is gocker's own. config-linux.md, "Cgroups Path" */
-function cgroupPathOf({ linux }: RuntimeSpec, id: string): string {
-  const path = linux?.cgroupsPath ?? "";
-  if (path === "") return `/gocker/${id}`;
-  return path.startsWith("/") ? path : posix.join("/gocker", path);
-}
-
-async function makeScope(
-  place: SystemdCgroupsPath,
-  limits: CgroupLimits,
-  { id, bundle }: CreateOptions,
-): Promise<NewCgroup> {
-  const { connectSystemd, NewScope } = await import("./cgroup/scope.ts");
-  const { annotatedProperties } = await import("./cgroup/systemd-annotations.ts");
-  const properties = annotatedProperties(bundle.spec.annotations ?? {});
-  return await NewScope.make(await connectSystemd(), place, {
-    ...limits,
-    description: `gocker container ${id}`,
-    properties,
-  });
-}
-
-function firstState(
-  id: string,
-  { spec, directory, rootfs }: Bundle,
-  cgroup: { readonly path: string; readonly unit?: string },
-) {
+function firstState(id: string, { spec, directory, rootfs }: Bundle, place: CgroupPlace) {
   return {
     version: 1,
     ociVersion: spec.ociVersion,
@@ -167,8 +127,8 @@ function firstState(
     pidStartTime: 0,
     created: new Date().toISOString(),
     owner: process.getuid?.() ?? 0,
-    cgroupsPath: cgroup.path,
-    systemdUnit: cgroup.unit,
+    cgroupsPath: place.path,
+    systemdUnit: place.unit,
     ownPidNamespace: (spec.linux?.namespaces ?? []).some(({ type, path }) => type === "pid" && !path),
     annotations: spec.annotations ?? {},
   } as const;

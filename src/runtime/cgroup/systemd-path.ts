@@ -18,9 +18,9 @@ const defaultPrefix = "gocker";
  * it is `system.slice`; without a path at all the name is the container's ID.
  * @throws InvalidDocumentError it is not of that form
  */
-export function parseSystemdCgroupsPath(path: string | undefined, id: string): SystemdCgroupsPath {
-  const parts = (path === undefined || path === "" ? `:${defaultPrefix}:${id}` : path).split(":");
-  const where = `linux.cgroupsPath ${JSON.stringify(path ?? id)}`;
+export function parseSystemdCgroupsPath(path: string, id: string): SystemdCgroupsPath {
+  const parts = (path === "" ? `:${defaultPrefix}:${id}` : path).split(":");
+  const where = `linux.cgroupsPath ${JSON.stringify(path === "" ? id : path)}`;
   if (parts.length !== 3) {
     throw new InvalidDocumentError(`${where} is not of the form slice:prefix:name, which systemd needs`, {
       hint: "with --systemd-cgroup a cgroup is named like system.slice:gocker:ID; without it a path such as /gocker/ID",

@@ -48,7 +48,7 @@ test("the root slice is no directory", () => {
 });
 
 test("without a path the name is the ID, and an error tells the property", () => {
-  expect(parseSystemdCgroupsPath(undefined, "x").unit).toBe("gocker-x.scope");
+  expect(parseSystemdCgroupsPath("", "x").unit).toBe("gocker-x.scope");
   expect(() => parseSystemdCgroupsPath("/gocker/x", "x")).toThrow(
     'linux.cgroupsPath "/gocker/x" is not of the form slice:prefix:name, which systemd needs',
   );
