@@ -29,6 +29,9 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+/** How long the other side may take for an answer unless told; in milliseconds. */
+const defaultPatience = 30_000;
+
 /**
  * A connection to a D-Bus server on a unix socket: calls and signals, without descriptors. D-Bus Specification,
  * "Authentication Protocol": the kernel tells the server who connects (EXTERNAL).
@@ -36,6 +39,7 @@ interface Waiting {
 export class DbusConnection implements Disposable {
   readonly #path: string;
   readonly #onSignal: (message: DbusMessage) => void;
+  readonly #patience: number;
   readonly #waiting = new Map<number, Waiting>();
   #socket: Bun.Socket | undefined;
   #received = Buffer.alloc(0);
@@ -45,17 +49,23 @@ export class DbusConnection implements Disposable {
   #failure: Error | undefined;
   #serial = 0;
 
-  private constructor(path: string, onSignal: (message: DbusMessage) => void) {
+  private constructor(path: string, onSignal: (message: DbusMessage) => void, patience: number) {
     this.#path = path;
     this.#onSignal = onSignal;
+    this.#patience = patience;
   }
 
   /**
    * @param path the socket's
-   * @throws GockerError nobody listens there, or this user may not connect
+   * @param patience milliseconds that the other side may take for each answer
+   * @throws GockerError nobody listens there or answers, or this user may not connect
    */
-  static async connect(path: string, onSignal: (message: DbusMessage) => void = () => {}): Promise<DbusConnection> {
-    const connection = new DbusConnection(path, onSignal);
+  static async connect(
+    path: string,
+    onSignal: (message: DbusMessage) => void = () => {},
+    patience = defaultPatience,
+  ): Promise<DbusConnection> {
+    const connection = new DbusConnection(path, onSignal, patience);
     try {
       connection.#socket = await Bun.connect({
         unix: path,
@@ -75,14 +85,14 @@ export class DbusConnection implements Disposable {
     // The last line without waiting for an answer, as systemd's own clients have it, so that the server has read it when
     // the answer comes: systemd (252) does not see a message that it receives together with that line until another comes.
     connection.#send(Buffer.from(`\0AUTH EXTERNAL ${user}\r\nBEGIN\r\n`));
-    await authentication.promise;
+    await connection.#inTime(authentication.promise);
     return connection;
   }
 
   /**
    * Calls a method and waits for its answer.
    * @returns the answer's values
-   * @throws DbusError the other side answers with an error; GockerError the connection ends before
+   * @throws DbusError the other side answers with an error; GockerError it does not, or the connection ends before
    */
   call(call: DbusCall): Promise<readonly DbusValue[]> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
@@ -91,11 +101,25 @@ export class DbusConnection implements Disposable {
     const bytes = encodeMessage({ ...call, type: messageTypes.call, serial, body: call.body ?? [] });
     this.#waiting.set(serial, { resolve, reject });
     this.#send(bytes);
-    return promise;
+    return this.#inTime(promise);
   }
 
   [Symbol.dispose](): void {
     this.#fail(new GockerError("DBUS", `the D-Bus connection ${this.#path} is closed`));
+  }
+
+  /** Ends the connection when an answer does not come: what comes later would be of no use. */
+  async #inTime<T>(answer: Promise<T>): Promise<T> {
+    const late = new GockerError(
+      "DBUS",
+      `no answer from D-Bus at ${this.#path} within ${this.#patience / 1000} seconds`,
+    );
+    const timer = setTimeout(() => this.#fail(late), this.#patience);
+    try {
+      return await answer;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #receive(data: Uint8Array): void {

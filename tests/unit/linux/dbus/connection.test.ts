@@ -42,6 +42,15 @@ test("calls fail when the connection ends", async () => {
   await expect(connection.call({ ...target, member: "Do" })).rejects.toThrow("was closed");
 });
 
+test("who does not answer is not waited for without an end", async () => {
+  using server = new DbusServer(() => undefined);
+  using connection = await DbusConnection.connect(server.path, () => {}, 50);
+  const failure = connection.call({ ...target, member: "Do" });
+  await expect(failure).rejects.toThrow(`no answer from D-Bus at ${server.path} within 0.05 seconds`);
+  using silent = new DbusServer(() => undefined, "");
+  await expect(DbusConnection.connect(silent.path, () => {}, 50)).rejects.toThrow("no answer from D-Bus");
+});
+
 test("who is not let in is told so", async () => {
   using server = new DbusServer(() => undefined, "REJECTED EXTERNAL\r\n");
   await expect(DbusConnection.connect(server.path)).rejects.toThrow("refuses this user");
