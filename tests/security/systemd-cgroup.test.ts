@@ -212,6 +212,25 @@ describe.skipIf(!isSystemdRunning || !canRunBundles)("a container in a scope of 
     await removed(container);
   });
 
+  test.skipIf(!isV2)("with a user namespace makes cgroups of its own, which go with it", async () => {
+    const mappings = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+    const types = ["user", "mount", "pid", "network", "ipc", "uts", "cgroup"] as const;
+    const options = ["nosuid", "noexec", "nodev", "rw"];
+    const container = await runDetached("mapped", {
+      process: { args: ["/bin/busybox", "sh", "-c", "/bin/busybox mkdir /sys/fs/cgroup/own && sleep 1000"] },
+      linux: { namespaces: types.map((type) => ({ type })), uidMappings: mappings, gidMappings: mappings },
+      spec: {
+        mounts: [
+          { destination: "/proc", type: "proc", source: "proc" },
+          { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
+          { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options },
+        ],
+      },
+    });
+    await until("it has made one", () => existsSync(directory(`${container.path}/own`, "cgroup")));
+    await removed(container);
+  });
+
   test("that has failed for lack of memory is forgotten", async () => {
     const container = await runDetached("hungry", {
       process: { args: ["sh", "-c", "sleep 1; exec tail /dev/zero"] },
