@@ -14,6 +14,7 @@ import type { Bundle } from "./bundle.ts";
 import type { NewCgroup } from "./cgroup/new-cgroup.ts";
 import { type CgroupPlace, cgroupPlaceOf, makeContainerCgroup } from "./container-cgroup.ts";
 import { launchContainer, planContainer } from "./container-process.ts";
+import { withDefaultDevices } from "./default-devices.ts";
 import { knownCapabilities, unknownCapabilities } from "./known-capabilities.ts";
 import { withEnvironment } from "./environment.ts";
 import { isAttempt, launchError, lowerFirst } from "./errors.ts";
@@ -151,7 +152,7 @@ class Made {
   /** @returns the number of the container's first process */
   async launch(): Promise<number> {
     const { rootfs } = this.#bundle;
-    const spec = withHome(this.#bundle);
+    const spec = withDefaultDevices(withHome(this.#bundle));
     using cleanup = new DisposableStack();
     const listener = listenerOf(spec.linux?.seccomp);
     const fifo = cleanup.use(makeStartFifo(this.#container.startFifo, { underFilter: listener !== undefined }));

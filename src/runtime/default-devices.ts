@@ -1,4 +1,6 @@
-import type { DeviceCgroupRule } from "../oci/runtime-spec.ts";
+import type { DeviceCgroupRule, RuntimeSpec } from "../oci/runtime-spec.ts";
+import { splitPath } from "../util/path.ts";
+import { defaultDevices } from "./plan/devices.ts";
 
 const allow = (type: "c" | "b", major: number | undefined, minor: number | undefined, access: string) => ({
   allow: true,
@@ -29,4 +31,17 @@ const alwaysAllowed: readonly DeviceCgroupRule[] = [
 export function deviceRules(own: readonly DeviceCgroupRule[] | undefined): DeviceCgroupRule[] {
   const rules = own === undefined || own.length === 0 ? [{ allow: false, access: "rwm" }] : own;
   return [...rules, ...alwaysAllowed];
+}
+
+/**
+ * A specification that has nothing at /dev gets the default devices among its own, so that they are made in the root
+ * directory. Where there is a mount they are made in it, unless it is the host's. config-linux.md, "Default Devices"
+ */
+export function withDefaultDevices(spec: RuntimeSpec): RuntimeSpec {
+  const places = new Set((spec.mounts ?? []).map(({ destination }) => splitPath(destination).join("/")));
+  if (places.has("dev") || places.has("")) return spec;
+  const own = spec.linux?.devices ?? [];
+  const named = new Set(own.map(({ path }) => path));
+  const missing = defaultDevices.filter(({ path }) => !named.has(path));
+  return { ...spec, linux: { ...spec.linux, devices: [...missing, ...own] } };
 }

@@ -259,6 +259,20 @@ describe.skipIf(!canRunBundles)("what goes wrong", () => {
     });
   });
 
+  test("without a mount at /dev the default devices are in the root directory, a second time too", async () => {
+    const rootfs = join(sandbox.directory, "without-dev");
+    Bun.spawnSync(["cp", "-a", join(sandbox.directory, "rootfs"), rootfs]);
+    const args = ["sh", "-c", "for d in null zero full random urandom tty; do test -c /dev/$d && echo $d; done"];
+    const bundle = sandbox.bundle({ process: { args }, spec: { root: { path: rootfs }, mounts: [] } });
+    for (let time = 0; time < 2; time++) {
+      expect(await sandbox.oci(["run", "--bundle", bundle, "bare"])).toEqual({
+        stdout: "null\nzero\nfull\nrandom\nurandom\ntty\n",
+        stderr: "",
+        exitCode: 0,
+      });
+    }
+  });
+
   test("few files may be enough for a program", async () => {
     const rlimits = [{ type: "RLIMIT_NOFILE", soft: 4, hard: 4 }];
     const bundle = sandbox.bundle({ process: { args: ["sh", "-c", "ulimit -n"], rlimits } });

@@ -24,7 +24,7 @@ import type { PlanBuilder } from "./builder.ts";
 const group = "devices";
 
 /** What every container has, whatever the specification says. OCI runtime specification, config-linux.md, "Default Devices" */
-const defaultDevices: readonly Device[] = [
+export const defaultDevices: readonly Device[] = [
   { path: "/dev/null", type: "c", major: 1, minor: 3, fileMode: 0o666 },
   { path: "/dev/zero", type: "c", major: 1, minor: 5, fileMode: 0o666 },
   { path: "/dev/full", type: "c", major: 1, minor: 7, fileMode: 0o666 },
