@@ -12,6 +12,7 @@ import { Machine, outputPath } from "./vm/machine.ts";
 
 const usage = `usage: bun scripts/test-vm.ts [OPTIONS] [TEST FILE...]
   --results FILE   write the results there too, as JUnit's XML
+  --systemd        with systemd as the first process, and the tests that need it
   --minutes N      when it is switched off, whatever it does (10)
 The exit code is 3 where there is no qemu (qemu-system-x86_64 in PATH, or GOCKER_QEMU) or no kernel for it.`;
 
@@ -22,6 +23,10 @@ const defaultTests = [
   "tests/e2e/run-{container,process}.test.ts",
 ].flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(repository)].toSorted());
 
+/** Those that need systemd. */
+const systemdTests = ["tests/security/systemd-cgroup.test.ts"];
+const systemd = "/lib/systemd/systemd";
+
 /** How much longer than here anything may take there: every instruction is translated. */
 const slowness = Number(process.env["GOCKER_TEST_SLOWNESS"] ?? 10);
 /** Milliseconds that one test may take there where it does not say so itself. */
@@ -31,9 +36,11 @@ const boot = join(repository, ".cache", "vm", "debian-amd64");
 const { values, positionals } = readArguments();
 const minutes = Number(values.minutes ?? 10);
 if (!(minutes > 0)) fail(2, usage);
-const tests = positionals.length === 0 ? defaultTests : positionals;
+const tests = positionals.length > 0 ? positionals : values.systemd ? systemdTests : defaultTests;
 const missing = tests.filter((path) => !existsSync(join(repository, path)));
 if (missing.length > 0) fail(2, `no such tests: ${missing.join(", ")}`);
+
+if (values.systemd && !existsSync(systemd)) fail(3, `there is no ${systemd}: sudo apt-get install systemd`);
 
 /** The exit code as a shell has it for what SIGINT ended. */
 const interrupted = 130;
@@ -98,6 +105,7 @@ async function runTests(): Promise<number> {
       GOCKER_TEST_SLOWNESS: String(slowness),
       ...(process.stdout.isTTY ? { TERM: "linux" } : { NO_COLOR: "1" }),
     },
+    systemd: values.systemd,
     limit: minutes * 60_000,
     signal: interruption.signal,
   });
@@ -118,6 +126,7 @@ function readArguments() {
       options: {
         results: { type: "string" },
         minutes: { type: "string" },
+        systemd: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
       },
     });

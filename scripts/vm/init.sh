@@ -2,7 +2,7 @@
 # The first process of the machine: the host's files, read-only, below what is written here and lost in the end. It ends
 # in the script that the host has left for it.
 set -eu
-for name in mkdir mount insmod cat ln chmod; do eval "$name() { /bin/busybox $name \"\$@\"; }"; done
+for name in mkdir mount insmod cat ln chmod rm; do eval "$name() { /bin/busybox $name \"\$@\"; }"; done
 
 mkdir -p /proc /dev /sys /lower /writes /root /exchange /repository
 mount -t proc proc /proc
@@ -42,4 +42,27 @@ mount -t securityfs securityfs /sys/kernel/security
 mount -t cgroup2 -o nsdelegate,memory_recursiveprot cgroup2 /sys/fs/cgroup
 for directory in proc sys dev; do mount --move /$directory /root/$directory; done
 
-exec /bin/busybox switch_root /root /bin/sh /run/gocker-vm/guest.sh
+[ -e /root/run/gocker-vm/systemd ] || exec /bin/busybox switch_root /root /bin/sh /run/gocker-vm/guest.sh
+
+# A host that is a container itself has this file, by which systemd would take the machine for one too.
+rm -f /root/.dockerenv
+units=/root/run/systemd/system
+mkdir -p $units
+cat > $units/gocker-vm.target <<UNIT
+[Unit]
+DefaultDependencies=no
+Wants=gocker-vm.service
+UNIT
+cat > $units/gocker-vm.service <<UNIT
+[Unit]
+DefaultDependencies=no
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /run/gocker-vm/guest.sh
+StandardOutput=file:/dev/ttyS0
+StandardError=file:/dev/ttyS0
+TimeoutStartSec=infinity
+UNIT
+# It would clear /tmp, in which the repository may lie.
+ln -s /dev/null $units/systemd-tmpfiles-setup.service
+exec /bin/busybox switch_root /root /lib/systemd/systemd

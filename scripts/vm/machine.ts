@@ -13,6 +13,8 @@ export interface MachineOptions {
   readonly directory: string;
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  /** Have the host's systemd as the first process, which runs the command as a service. */
+  readonly systemd: boolean;
   /** Milliseconds until it is switched off, whatever it does. */
   readonly limit: number;
   readonly signal: AbortSignal;
@@ -48,6 +50,7 @@ export class Machine implements Disposable {
     await mustRun("/sbin/mkfs.ext4", "-q", disk, diskSize);
     writeFileSync(this.#exchanged("repository"), this.#options.directory);
     writeFileSync(this.#exchanged("guest.sh"), guestScript(this.#options));
+    if (this.#options.systemd) writeFileSync(this.#exchanged("systemd"), "");
     let isLate = false;
     // However this process ends, qemu ends with it.
     const child = Bun.spawn(["setpriv", "--pdeathsig", "KILL", qemu, ...this.#arguments(initramfs, disk)], {
@@ -94,7 +97,7 @@ export class Machine implements Disposable {
       // Nobody reads it later: what the machine wants to have on the disk for sure need not get there.
       ["-drive", `file=${disk},format=raw,if=virtio,cache=unsafe`],
       // A panic ends it. The console is the tests': nothing less than a critical condition is told there.
-      ["-append", "console=ttyS0 loglevel=3 panic=-1"],
+      ["-append", "console=ttyS0 loglevel=3 panic=-1 systemd.unit=gocker-vm.target systemd.show_status=no"],
       ...share("host", "/", ",readonly=on"),
       ...share("exchange", this.#scratch),
     ].flat();

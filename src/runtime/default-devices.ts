@@ -35,11 +35,13 @@ export function deviceRules(own: readonly DeviceCgroupRule[] | undefined): Devic
 
 /**
  * A specification that has nothing at /dev gets the default devices among its own, so that they are made in the root
- * directory. Where there is a mount they are made in it, unless it is the host's. config-linux.md, "Default Devices"
+ * directory. Where there is a mount they are made in it, unless it is the host's; and in a user namespace none can be made,
+ * nor a place for the host's in a directory that is not its root's. config-linux.md, "Default Devices"
  */
 export function withDefaultDevices(spec: RuntimeSpec): RuntimeSpec {
   const places = new Set((spec.mounts ?? []).map(({ destination }) => splitPath(destination).join("/")));
-  if (places.has("dev") || places.has("")) return spec;
+  const hasUsers = (spec.linux?.namespaces ?? []).some(({ type }) => type === "user");
+  if (places.has("dev") || places.has("") || hasUsers) return spec;
   const own = spec.linux?.devices ?? [];
   const named = new Set(own.map(({ path }) => path));
   const missing = defaultDevices.filter(({ path }) => !named.has(path));
