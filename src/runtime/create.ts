@@ -212,7 +212,7 @@ class Made {
     this.#checkWaiting(process);
     await this.#settleCgroup();
     for (const failed of outcome.reported.filter((one) => !isAttempt(one))) {
-      this.#options.warn(`cannot ${lowerFirst(failed.step.label)}: ${errnoReason(failed.errno)}`);
+      this.#options.warn(`can't ${lowerFirst(failed.step.label)}: ${errnoReason(failed.errno)}`);
     }
     abandoned.move();
     return process.pid;

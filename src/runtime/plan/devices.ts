@@ -126,6 +126,7 @@ function addNode(builder: PlanBuilder, parent: Slot, device: Device, name: strin
   if (type !== "p" && (device.major === undefined || device.minor === undefined)) {
     throw new InvalidDocumentError(`linux.devices: ${path} needs major and minor`);
   }
+  const isOwned = (device.uid ?? 0) !== 0 || (device.gid ?? 0) !== 0;
   const number = type === "p" ? 0n : makeDevice(device.major as number, device.minor as number);
   builder.add({
     label: `Make the device ${path}`,
@@ -134,9 +135,10 @@ function addNode(builder: PlanBuilder, parent: Slot, device: Device, name: strin
     // The permissions alone: a mode that holds a file type too would make a device of another one.
     args: [parent, name, types[type] | ((device.fileMode ?? 0o666) & 0o7777), number],
     path,
-    ...(!isNew && { onError: { tolerate: ["EEXIST"] } }),
+    // What is there already may be the host's: it stays as it is.
+    ...(!isNew && { onError: { tolerate: ["EEXIST"], skip: isOwned ? 1 : 0 } }),
   });
-  if ((device.uid ?? 0) !== 0 || (device.gid ?? 0) !== 0) {
+  if (isOwned) {
     builder.add({
       label: `Give ${path} its owner`,
       group,

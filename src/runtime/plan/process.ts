@@ -285,7 +285,7 @@ function addFilterAndCapabilities(builder: PlanBuilder, masks: CapabilityMasks, 
         syscall: "prctl",
         args: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0],
         // One that is not permitted and inheritable too cannot be: runc, whose own specification asks for such, goes on.
-        onError: { tolerate: ["EPERM"] },
+        onError: { tolerate: ["EPERM"], report: true },
       });
     }
   };

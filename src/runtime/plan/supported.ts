@@ -46,11 +46,11 @@ export function refuseChangesOfHost(spec: RuntimeSpec, own: ReadonlySet<Namespac
     const namespace = settingsOfNamespaces.find(([, pattern]) => pattern.test(dotted))?.[0];
     if (namespace === undefined)
       throw new InvalidDocumentError(`linux.sysctl: ${name} is the host's, not a container's`);
-    if (
-      (dotted === "kernel.hostname" && hostname !== undefined) ||
-      (dotted === "kernel.domainname" && domainname !== undefined)
-    ) {
-      throw new InvalidDocumentError(`linux.sysctl: ${name} conflicts with ${dotted.slice("kernel.".length)}`);
+    if (dotted === "kernel.hostname" || (dotted === "kernel.domainname" && domainname !== undefined)) {
+      const property = dotted.slice("kernel.".length);
+      throw new InvalidDocumentError(
+        `linux.sysctl: ${name} conflicts with the property ${property}, which is for that`,
+      );
     }
     if (own.has(namespace)) continue;
     throw new InvalidDocumentError(`linux.sysctl: ${name} would change the host without a ${namespace} namespace`);

@@ -296,6 +296,18 @@ describe("devices", () => {
     ]);
   });
 
+  test("that are there already, and may be the host's, are left as they are", () => {
+    const outside = { ...fuse, path: "/srv/fuse" };
+    expect(planText(withMounts([], { linux: { namespaces: [{ type: "mount" }], devices: [outside] } }))).toContain(
+      [
+        'mknodat(‹/srv›, "fuse", S_IFCHR|0600, 10:229)',
+        "  tolerates EEXIST, skips 1",
+        "# Give /srv/fuse its owner",
+        'fchownat(‹/srv›, "fuse", 5, 6, AT_SYMLINK_NOFOLLOW)',
+      ].join("\n"),
+    );
+  });
+
   test("replace the default ones", () => {
     const own: Device = { type: "c", path: "/dev/null", major: 1, minor: 3, fileMode: 0o600 };
     expect(nodes([devTmpfs], [own]).filter((call) => call.includes('"null"'))).toEqual([

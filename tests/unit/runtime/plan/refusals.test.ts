@@ -52,10 +52,9 @@ const refusals: Refusal[] = [
     message: "linux.namespaces[1].path: netns/a is not absolute",
   },
   {
-    what: "a setting that hostname has too",
-    spec: { hostname: "a" },
+    what: "a setting for which there is a property",
     linux: { namespaces: namespaces("uts"), sysctl: { "kernel.hostname": "b" } },
-    message: "linux.sysctl: kernel.hostname conflicts with hostname",
+    message: "linux.sysctl: kernel.hostname conflicts with the property hostname, which is for that",
   },
   {
     what: "a namespace that is given twice",
