@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
+  existsSync,
   chmodSync,
   chownSync,
   linkSync,
@@ -108,6 +109,12 @@ describe.skipIf(!canRunBundles)("oci mounts with what was made before", () => {
       type: "tmpfs",
       source: "tmpfs",
       options: ["tmpcopyup", ...options],
+    });
+
+    test("can take the place of the root directory", async () => {
+      const script = "stat -f -c %T /; cat /etc/passwd | wc -l; echo mine > /new";
+      expect(await box.output(script, [tmpfs("/")])).toBe("tmpfs\n2\n");
+      expect(existsSync(join(box.rootfs, "new"))).toBe(false);
     });
 
     test("begins with what the image has there, as it is there", async () => {

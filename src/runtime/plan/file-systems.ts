@@ -160,7 +160,8 @@ function emptyTmpfs(
 function takeFilled(builder: PlanBuilder, mount: Mount, destination: string, context: MountContext): Slot {
   const descriptor = context.facts.prepared?.filled.get(mount);
   const refusal = (what: string) => new InvalidDocumentError(`mounts: tmpcopyup cannot copy ${what} at ${destination}`);
-  if (destination === "/" || destination === "/dev") throw refusal("all that is");
+  // The container's devices come into it.
+  if (destination === "/dev") throw refusal("all that is");
   if (isBelowEarlier(mount, destination, context)) throw refusal("what an earlier mount has brought");
   if (descriptor === undefined) throw refusal("here what is");
   return builder.addFor("filled tmpfs", {
