@@ -125,6 +125,20 @@ describe.skipIf(!canRunBundles)("exec", () => {
     expect((await exec("c", "ls", "/")).stdout).not.toContain("no");
   });
 
+  test("runs on all processors, as the container does, whichever the caller is kept to", async () => {
+    const all = /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync("/proc/1/status", "utf8"))?.[1] ?? "";
+    const words = ["exec", "c", "grep", "Cpus_allowed_list", "/proc/self/status"];
+    const command = ["taskset", "-c", "0", gockerBinary(), "oci", "--root", sandbox.stateRoot, ...words];
+    expect(Bun.spawnSync(command, { env: { PATH: process.env["PATH"] ?? "" } }).stdout.toString()).toBe(
+      `Cpus_allowed_list:\t${all}\n`,
+    );
+    const bundle = sandbox.bundle({ process: { args: words.slice(2) } });
+    const run = [...command.slice(0, 7), "run", "--bundle", bundle, "free"];
+    expect(Bun.spawnSync(run, { env: { PATH: process.env["PATH"] ?? "" } }).stdout.toString()).toBe(
+      `Cpus_allowed_list:\t${all}\n`,
+    );
+  });
+
   test("gets its memory as the container does", async () => {
     await sandbox.runDetached("numa", { linux: { memoryPolicy: { mode: "MPOL_BIND", nodes: "0" } } });
     expect((await exec("numa", "cat", "/proc/self/numa_maps")).stdout).toMatch(/^\w+ bind:0 /);

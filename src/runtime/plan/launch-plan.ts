@@ -29,7 +29,7 @@ import {
 import type { SeccompFilter } from "../seccomp/compile.ts";
 import { listenerOf } from "../seccomp/listener.ts";
 import { addMaskedPaths, addReadonlyPaths, addSysctls, type PathKinds } from "./security.ts";
-import { checkAffinity } from "./scheduler.ts";
+import { addAllProcessors, checkAffinity } from "./scheduler.ts";
 import { refuseChangesOfHost, refuseUnsupported } from "./supported.ts";
 import { addTerminal, terminalDescriptors } from "./terminal.ts";
 
@@ -103,6 +103,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   if (input.diesWithParent) addEarlyDeathSignal(builder);
   // First, so that everything that follows is counted and the cgroup namespace has the container's cgroup as its root.
   input.joinCgroup.forEach((step) => builder.add(step));
+  addAllProcessors(builder);
   const proc = hasLabels(process) ? openHostProc(builder) : undefined;
   const { namespaceAt } = facts;
   const namespaces = planNamespaces(linux.namespaces ?? [], { namespaceAt, userNamespace: input.userNamespace });

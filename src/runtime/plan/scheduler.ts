@@ -155,9 +155,24 @@ export function addInitialAffinity(builder: PlanBuilder, affinity: Affinity): vo
   addAffinity(builder, affinity?.initial, "initial");
 }
 
-/** The CPUs that an `exec` runs on from then on. @throws InvalidDocumentError */
+/** The CPUs that an `exec` runs on from then on: all that the cgroup has where it says nothing. @throws InvalidDocumentError */
 export function addFinalAffinity(builder: PlanBuilder, affinity: Affinity): void {
-  addAffinity(builder, affinity?.final, "final");
+  if (affinity === undefined) addAllProcessors(builder);
+  else addAffinity(builder, affinity.final, "final");
+}
+
+/**
+ * Lets the process run on all CPUs that its cgroup has, whichever the caller has kept gocker to. After it has joined: the
+ * kernel leaves out what the cgroup does not have. sched_setaffinity(2), cpuset(7)
+ */
+export function addAllProcessors(builder: PlanBuilder): void {
+  const mask = new Uint8Array(cpus.most / 8).fill(0xff);
+  builder.add({
+    label: "Run on all CPUs that the cgroup has",
+    group,
+    syscall: "sched_setaffinity",
+    args: [0, mask.length, mask],
+  });
 }
 
 /**

@@ -27,8 +27,9 @@ function plan(change: Partial<ExecPlanInput> = {}) {
 const labels = (change?: Partial<ExecPlanInput>) => plan(change).map(({ label }) => label);
 
 test("the process hides before it enters, and becomes another one in the pid namespace", () => {
-  expect(labels().slice(0, 7)).toEqual([
+  expect(labels().slice(0, 8)).toEqual([
     "Join the cgroup",
+    "Run on all CPUs that the cgroup has",
     "Let nobody look into this process",
     "Enter the container's namespaces",
     "Go to the container's root directory",
@@ -36,7 +37,7 @@ test("the process hides before it enters, and becomes another one in the pid nam
     "Make a child, which is in the container's pid namespace",
     "Begin a keyring of the container's own",
   ]);
-  expect(plan()[2]).toMatchObject({ syscall: "setns", args: [20, CLONE_NEWNS | CLONE_NEWPID] });
+  expect(plan()[3]).toMatchObject({ syscall: "setns", args: [20, CLONE_NEWNS | CLONE_NEWPID] });
 });
 
 test("it ends like every plan: user, then the filter, then the program", () => {

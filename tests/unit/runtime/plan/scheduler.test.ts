@@ -165,9 +165,10 @@ describe("process.execCPUAffinity", () => {
     const nothing = stepsOf((builder) => {
       addInitialAffinity(builder, { initial: "", final: "0" });
       addFinalAffinity(builder, { initial: "0" });
-      addFinalAffinity(builder, undefined);
     });
     expect(nothing).toEqual([]);
+    const all = stepsOf((builder) => addFinalAffinity(builder, undefined));
+    expect(all).toMatchObject([{ syscall: "sched_setaffinity", args: [0, 1024, new Uint8Array(1024).fill(255)] }]);
   });
 });
 
