@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import type { RuntimeSpec } from "../../src/oci/runtime-spec.ts";
@@ -82,6 +82,8 @@ export async function bareBundle(
   network: Network,
 ): Promise<string> {
   const bundle = ownDirectory(setting, `bundle-bare-${network}`);
+  // Another section has made it.
+  if (existsSync(join(bundle, "config.json"))) return bundle;
   const generator = ["crun", "runc"].find((name) => Bun.which(name) !== null);
   if (generator === undefined) throw new Error("neither crun nor runc is installed");
   await mustRun("sh", "-c", 'cd "$0" && exec "$1" spec', bundle, generator);
