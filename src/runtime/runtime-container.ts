@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmdirSync, unlinkSync } from "node:fs";
 import { FileLock } from "../linux/lock.ts";
 import { openPidfd, sendSignal } from "../linux/process.ts";
 import { OwnedFd } from "../linux/fd.ts";
@@ -57,7 +57,7 @@ export class ContainerStateError extends GockerError {
 export class RuntimeContainer implements Disposable {
   readonly directory: string;
   readonly id: string;
-  readonly #lock: FileLock | undefined;
+  #lock: FileLock | undefined;
   #state: ContainerState | undefined;
   #spec: RuntimeSpec | undefined;
 
@@ -178,22 +178,17 @@ export class RuntimeContainer implements Disposable {
    * finds the container from then on; the lock's file last: what others make after it is not touched.
    */
   forget(): void {
-    rmSync(`${this.directory}/state.json`, { force: true });
+    tolerating(["ENOENT"], () => unlinkSync(`${this.directory}/state.json`));
     this.clear();
     this.#lock?.removeAndRelease();
-    try {
-      rmdirSync(this.directory);
-    } catch (error) {
-      // Somebody has taken the ID already.
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== "ENOTEMPTY" && code !== "ENOENT") throw error;
-    }
+    // Somebody may have taken the ID already.
+    tolerating(["ENOTEMPTY", "ENOENT"], () => rmdirSync(this.directory));
   }
 
   /** Removes what a call that was killed may have left, all but the state and the lock, which must be held. */
   clear(): void {
     for (const name of readdirSync(this.directory)) {
-      if (name !== "state.json" && name !== "lock") rmSync(`${this.directory}/${name}`, { recursive: true });
+      if (name !== "state.json" && name !== "lock") unlinkSync(`${this.directory}/${name}`);
     }
   }
 
@@ -206,8 +201,33 @@ export class RuntimeContainer implements Disposable {
     this.#lock?.release();
   }
 
+  /**
+   * Takes the lock again, waiting until no other call changes the container.
+   * @returns false when this one has been deleted meanwhile, whether or not its ID is another's by now
+   */
+  async lockAgain(): Promise<boolean> {
+    const known = this.state;
+    try {
+      this.#lock = await FileLock.acquire(this.#lockPath, "exclusive", { file: "there" });
+      const { pid, pidStartTime } = this.readState();
+      if (pid === known.pid && pidStartTime === known.pidStartTime) return true;
+    } catch (error) {
+      if (!(error instanceof NotFoundError) && (error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+    this.unlock();
+    return false;
+  }
+
   [Symbol.dispose](): void {
     this.unlock();
+  }
+}
+
+function tolerating(codes: readonly string[], deed: () => void): void {
+  try {
+    deed();
+  } catch (error) {
+    if (!codes.includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
   }
 }
 

@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { unlinkSync } from "node:fs";
 import { AT_FDCWD, O_CLOEXEC, O_NONBLOCK, O_WRONLY, SIGKILL } from "../linux/constants.ts";
 import { systemCallError } from "../linux/errno.ts";
 import { OwnedFd, writeAll } from "../linux/fd.ts";
@@ -74,6 +74,6 @@ function release(container: RuntimeContainer): void {
   if (number < 0) throw systemCallError("open", { step: "let the container's program begin", path });
   using writer = new OwnedFd(number);
   // Without the file the container counts as running: before it does run, so that nobody finds it in between.
-  rmSync(path);
+  unlinkSync(path);
   writeAll(writer.number, new Uint8Array(1));
 }

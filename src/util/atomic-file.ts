@@ -17,7 +17,7 @@ let counter = 0;
  */
 export function writeFileAtomic(path: string, content: Uint8Array | string, options: AtomicWriteOptions = {}): void {
   const directory = dirname(path);
-  const temporary = `${directory}/.${process.pid}-${counter++}-${crypto.randomUUID().slice(0, 8)}.new`;
+  const temporary = `${directory}/.${process.pid}-${counter++}-${Math.random().toString(36).slice(2, 10)}.new`;
   try {
     const fd = openSync(
       temporary,

@@ -22,9 +22,11 @@ const group = "file system";
 export function orderOfMounts(mounts: readonly Mount[], facts: MountFacts): readonly Mount[] {
   const brought: string[] = [];
   const isAtRisk = mounts.some((mount) => {
+    const isVolume = isBind(mount, parseMountOptions(mount.options ?? []));
+    if (brought.length === 0 && !isVolume) return false;
     const place = `${facts.resolveTarget(mount.destination).replace(/\/+$/, "")}/`;
     const isWithin = brought.some((earlier) => place !== earlier && place.startsWith(earlier));
-    if (isBind(mount, parseMountOptions(mount.options ?? []))) brought.push(place);
+    if (isVolume) brought.push(place);
     return isWithin && !isInProc(mount);
   });
   return isAtRisk ? [...mounts.filter((mount) => !isInProc(mount)), ...mounts.filter(isInProc)] : mounts;

@@ -1,9 +1,7 @@
 import { createContainer } from "../../../runtime/create.ts";
 import { deleteContainer } from "../../../runtime/delete.ts";
 import { startContainer } from "../../../runtime/start.ts";
-import { ContainerStateError, type RuntimeContainer } from "../../../runtime/runtime-container.ts";
-import type { StateStore } from "../../../runtime/state-store.ts";
-import { NotFoundError } from "../../../util/errors.ts";
+import { ContainerStateError } from "../../../runtime/runtime-container.ts";
 import { openBundle } from "../bundle.ts";
 import { creationFlags, ociCommand, refuseNoPivot } from "../command.ts";
 import { ForegroundSignals, processStdio, waitFor } from "../foreground.ts";
@@ -66,23 +64,7 @@ export const runCommand = ociCommand({
     const code = await waitFor({ pid, pidfd });
     await stdio.drain();
     cleanup.move();
-    if (!flags.keep) await deleteEnded(store, container, warn);
+    if (!flags.keep && (await container.lockAgain())) await remove();
     return code;
   },
 });
-
-/** The container may have been deleted meanwhile, and its ID be another's. */
-async function deleteEnded(
-  store: StateStore,
-  { id, state }: RuntimeContainer,
-  warn: (message: string) => void,
-): Promise<void> {
-  try {
-    using ended = await store.lock(id);
-    if (ended.state.pid !== state.pid || ended.state.pidStartTime !== state.pidStartTime) return;
-    await deleteContainer(ended, { force: true, warn });
-  } catch (error) {
-    // Somebody else has deleted it.
-    if (!(error instanceof NotFoundError)) throw error;
-  }
-}
