@@ -105,6 +105,32 @@ describe.skipIf(!canRunBundles)("a user namespace", () => {
     expect(stderr).toContain("can't create /data/own: Read-only file system");
   });
 
+  test("what the host has locked stays locked: read-only mounts, and what lies under others", async () => {
+    const locked = join(sandbox.directory, "locked");
+    mkdirSync(join(locked, "below"), { recursive: true });
+    const script = [
+      'mount --make-rprivate / && mount -t tmpfs -o mode=777 none "$1" && mkdir "$1/below" && touch "$1/below/hidden"',
+      'mount -t tmpfs none "$1/below" && mount -o remount,bind,ro,nodev,nosuid,noexec "$1" && shift && exec "$@"',
+    ].join(" && ");
+    const inside = [
+      "mount -o remount,bind,rw,dev,suid,exec /data 2>/dev/null && echo remounted",
+      "umount /data/below 2>/dev/null && echo uncovered",
+      "echo x 2>/dev/null > /data/written; ls /data /data/below; mount -o remount,bind,ro /data && echo restricted",
+    ].join("; ");
+    const mounts: Mount[] = [
+      { destination: "/proc", type: "proc", source: "proc" },
+      { destination: "/data", type: "bind", source: locked, options: ["rbind"] },
+    ];
+    const sets = ["CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"];
+    const capabilities = { bounding: sets, effective: sets, permitted: sets };
+    const changes = change(["sh", "-c", `${inside} 2>&1`], { process: { capabilities }, spec: { mounts } });
+    const bundle = sandbox.bundle({ ...changes, spec: { ...changes.spec, root: { path: rootfs } } });
+    const by = ["unshare", "-m", "sh", "-ec", script, "sh", locked];
+    const { stdout, stderr, exitCode } = await sandbox.oci(["run", "--bundle", bundle, "mapped"], { by });
+    expect({ stdout, stderr }).toEqual({ stdout: "/data:\nbelow\n\n/data/below:\nrestricted\n", stderr: "" });
+    expect(exitCode).toBe(0);
+  });
+
   test("an idmapped mount shows the host's owners as the container's", async () => {
     const source = join(sandbox.directory, "idmapped");
     mkdirSync(source);

@@ -3,17 +3,23 @@ import {
   AT_FDCWD,
   AT_RECURSIVE,
   F_DUPFD_CLOEXEC,
+  CLONE_NEWNS,
   MOUNT_ATTR_IDMAP,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MS_REC,
   MS_SHARED,
   MS_SLAVE,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
+  S_IFREG,
 } from "../../linux/constants.ts";
 import type { Slot } from "../../linux/launch/plan.ts";
 import type { Device, Mount, RuntimeSpec } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { hasMappings, type MountOptions, parseMountOptions } from "../mount-options.ts";
-import type { PlanBuilder } from "./builder.ts";
+import type { PlanBuilder, TargetKind } from "./builder.ts";
 import { hostDevices } from "./devices.ts";
 import type { MountFacts } from "./mount-context.ts";
 
@@ -55,35 +61,129 @@ export function takeSharedTrees(
   return { binds, cgroups: new Map() };
 }
 
+/** Trees on their way into a user namespace's mounts. */
+export interface StagedTrees {
+  readonly trees: HostTrees;
+  /** Adds the steps that take them up again, for a process that is there. */
+  arrive(builder: PlanBuilder): void;
+}
+
 /**
  * Takes all that a container with a user namespace gets of the host: its root may not go where the host's root goes, and
- * can make no device. As the host's slaves from here on: whatever they are to share, the host has no part in it.
+ * can make no device.
+ *
+ * The trees are put into a mount namespace that the container's is a copy of, with that namespace's root in between. What
+ * is copied into a less privileged mount namespace stays as the host had it: read-only where it was, and nothing is
+ * uncovered. Trees that are carried over as descriptors would be its root's to change. mount_namespaces(7), "Restrictions"
+ * @param root the root directory: `take` adds the step that takes it
  */
-export function takeAllTrees(
+export function stageAllTrees(
   builder: PlanBuilder,
   { mounts = [], linux = {} }: RuntimeSpec,
   facts: MountFacts,
-): HostTrees {
+  root: { readonly path: string; take(): Slot },
+): StagedTrees {
+  const places: { readonly tree: Slot; readonly isDirectory: boolean; readonly path: string }[] = [];
+  const keep = (tree: Slot, path: string, kind: TargetKind = "directory"): Slot => {
+    places.push({ tree, isDirectory: kind === "directory", path });
+    return tree;
+  };
+  addOwnMounts(builder);
+  keep(root.take(), "the root directory");
   const binds = new Map<Mount, Slot>();
   const cgroups = new Map<Mount, ReadonlyMap<string, Slot>>();
-  const keep = (tree: Slot, path: string) => addSlave(builder, tree, path);
   for (const mount of mounts) {
     const options = parseMountOptions(mount.options ?? []);
     if (options.remount === true) continue;
     if (isBind(mount, options)) {
+      const kind = mount.source === undefined ? "any" : facts.sourceKind(mount.source);
       // What earlier mounts bring to the container's root directory is not there yet.
-      if (mount.source !== undefined && facts.sourceKind(mount.source) === undefined) continue;
-      const tree = takeSource(builder, mount, options, facts);
-      keep(tree, mount.destination);
-      binds.set(mount, tree);
+      if (kind !== undefined) {
+        binds.set(mount, keep(takeSource(builder, mount, options, facts), mount.source ?? "", kind));
+      }
     } else if (mount.type === "cgroup" || mount.type === "cgroup2") {
-      cgroups.set(mount, takeCgroups(builder, mount.destination, facts));
+      const taken = takeCgroups(builder, mount.destination, facts);
+      for (const [source, tree] of taken) keep(tree, source);
+      cgroups.set(mount, taken);
     }
   }
-  const devices = new Map<string, Slot>();
-  for (const device of hostDevices(linux.devices ?? [])) devices.set(device.path, takeNode(builder, device));
-  const needsCover = (linux.maskedPaths ?? []).length > 0;
-  return { binds, cgroups, devices, ...(needsCover && { cover: takeNode(builder, { path: "/dev/null" }) }) };
+  const node = (device: Pick<Device, "path">) => keep(takeNode(builder, device), device.path, "file");
+  const devices = new Map(hostDevices(linux.devices ?? []).map((device) => [device.path, node(device)]));
+  const cover = (linux.maskedPaths ?? []).length > 0 ? node({ path: "/dev/null" }) : undefined;
+  const staging = addStaging(builder, root.path);
+  places.forEach((place, index) => addToStaging(builder, staging, place, String(index)));
+  return {
+    trees: { binds, cgroups, devices, ...(cover !== undefined && { cover }) },
+    arrive: (later) => places.forEach(({ tree, path }, index) => takeUp(later, tree, path, String(index))),
+  };
+}
+
+function addOwnMounts(builder: PlanBuilder): void {
+  builder.add({ label: "Begin with mounts of its own", group, syscall: "unshare", args: [CLONE_NEWNS] });
+  builder.add({
+    label: "Keep them from showing on the host",
+    group,
+    syscall: "mount",
+    args: [0, "/", 0, MS_REC | MS_SLAVE, 0],
+    path: "/",
+  });
+}
+
+/** An empty directory, mounted where the container's root directory will be, over what has been taken by then. */
+function addStaging(builder: PlanBuilder, path: string): Slot {
+  const staging = builder.newFileSystem({
+    label: "A place for what is the host's",
+    group,
+    type: "tmpfs",
+    source: "tmpfs",
+    options: ["mode=755"],
+    attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+  });
+  builder.add({
+    label: `Mount it at ${path}`,
+    group,
+    syscall: "move_mount",
+    args: [staging, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH],
+    path,
+  });
+  // A copy of these mounts has the copy of this directory as its working directory.
+  builder.add({ label: "Go there", group, syscall: "fchdir", args: [staging] });
+  return staging;
+}
+
+function addToStaging(
+  builder: PlanBuilder,
+  staging: Slot,
+  { tree, isDirectory, path }: { readonly tree: Slot; readonly isDirectory: boolean; readonly path: string },
+  name: string,
+): void {
+  builder.add({
+    label: `Make a place for ${path}`,
+    group,
+    ...(isDirectory
+      ? { syscall: "mkdirat", args: [staging, name, 0o755] }
+      : { syscall: "mknodat", args: [staging, name, S_IFREG | 0o644, 0] }),
+    path,
+  });
+  builder.add({
+    label: `Put it there`,
+    group,
+    syscall: "move_mount",
+    args: [tree, "", staging, name, MOVE_MOUNT_F_EMPTY_PATH],
+    path,
+  });
+}
+
+/** By its name in the working directory: descriptors lead to the mounts that these are copies of. */
+function takeUp(builder: PlanBuilder, tree: Slot, path: string, name: string): void {
+  builder.add({
+    label: `Take ${path} up`,
+    group,
+    syscall: "open_tree",
+    args: [AT_FDCWD, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE],
+    result: tree,
+    path,
+  });
 }
 
 /** Whether a mount is a bind mount, by its type or its options. */
@@ -155,17 +255,6 @@ function takeCgroups(builder: PlanBuilder, destination: string, { cgroupView }: 
 /** `open_tree` follows the host's links only. */
 function takeNode(builder: PlanBuilder, { path }: Pick<Device, "path">): Slot {
   return takeTree(builder, path, `Take the host's ${path}`);
-}
-
-/** Mounts that are slaves get what the host mounts, and never the other way round. mount_namespaces(7) */
-export function addSlave(builder: PlanBuilder, tree: Slot, path: string): void {
-  builder.setMountAttributes({
-    label: `Keep mounts at ${path} from showing on the host`,
-    group,
-    mount: tree,
-    propagation: MS_SLAVE,
-    flags: AT_RECURSIVE,
-  });
 }
 
 /**

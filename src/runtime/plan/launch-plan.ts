@@ -1,4 +1,4 @@
-import { CLONE_NEWNET, MOUNT_ATTR_RDONLY } from "../../linux/constants.ts";
+import { CLONE_NEWNET, CLONE_NEWNS, MOUNT_ATTR_RDONLY } from "../../linux/constants.ts";
 import { pauseSteps, type Slot, type Step } from "../../linux/launch/plan.ts";
 import type { LsmSupport } from "../../linux/lsm.ts";
 import type { Process, RuntimeSpec } from "../../oci/runtime-spec.ts";
@@ -8,11 +8,11 @@ import type { DirectoryRoot, RootFileSystem } from "../root.ts";
 import { PlanBuilder } from "./builder.ts";
 import { addConsole, addDefaultDevices, addDevices, addNullStdio, directoryOfNull } from "./devices.ts";
 import { sealMounts } from "./file-systems.ts";
-import { addSlave, type HostTrees, takeAllTrees, takeSharedTrees } from "./host-trees.ts";
+import { stageAllTrees, type StagedTrees, takeSharedTrees } from "./host-trees.ts";
 import type { MadeMounts, MountContext, MountFacts } from "./mount-context.ts";
 import { addMounts, orderOfMounts } from "./mounts.ts";
 import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
-import { addNamespaces, type NamespaceOptions, planNamespaces } from "./namespaces.ts";
+import { addNamespaces, type NamespaceOptions, type PlannedNamespaces, planNamespaces } from "./namespaces.ts";
 import { addLoopback } from "./network.ts";
 import { type DeviceMove, planDeviceMoves } from "./network-devices.ts";
 import { addEarlyDeathSignal, addOomScore, addRaisedLimits, makeWorkingDirectory } from "./process.ts";
@@ -111,8 +111,9 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   const deviceMoves = planDeviceMoves(linux.netDevices, namespaces.own);
   const hasUsers = namespaces.own.has("user");
   if (process.oomScoreAdj !== undefined) addOomScore(builder, process.oomScoreAdj);
-  const taken = hasUsers ? takeFromHost(builder, input) : undefined;
+  const taken = hasUsers ? takeFromHost(builder, input, namespaces) : undefined;
   addNamespaces(builder, namespaces, linux.timeOffsets);
+  taken?.staged.arrive(builder);
   // Forgotten by who changes the user or is another process.
   if ((namespaces.tellsChild || hasUsers) && input.diesWithParent) addEarlyDeathSignal(builder);
   if ((namespaces.made & CLONE_NEWNET) !== 0) addLoopback(builder);
@@ -121,7 +122,8 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   // Device nodes and mount points get exactly the modes that are asked for.
   builder.add({ label: "Let modes be as given", group: "file system", syscall: "umask", args: [0] });
 
-  const trees = taken?.trees ?? takeSharedTrees(builder, spec.mounts ?? [], isCutOff(linux.rootfsPropagation), facts);
+  const trees =
+    taken?.staged.trees ?? takeSharedTrees(builder, spec.mounts ?? [], isCutOff(linux.rootfsPropagation), facts);
   addPropagationStep(builder, linux.rootfsPropagation);
   if (taken === undefined) addRootSteps(builder, input.root);
   else addTakenRoot(builder, taken.root);
@@ -177,14 +179,20 @@ const idle: Process = { cwd: "/", user: { uid: 0, gid: 0 } };
 function takeFromHost(
   builder: PlanBuilder,
   { spec, root, facts }: LaunchPlanInput,
-): { readonly root: DirectoryRoot; readonly trees: HostTrees } {
+  namespaces: PlannedNamespaces,
+): { readonly root: DirectoryRoot; readonly staged: StagedTrees } {
   if (root.kind !== "directory") {
     throw new InvalidDocumentError("linux.namespaces: a user namespace needs a root directory that is there already");
   }
+  if ((namespaces.made & CLONE_NEWNS) === 0) {
+    throw new InvalidDocumentError("linux.namespaces: with a user namespace the mount namespace must be a new one");
+  }
   addRaisedLimits(builder, spec.process?.rlimits ?? [], (resource) => facts.hardLimit(resource));
-  takeRoot(builder, root);
-  addSlave(builder, builder.root, "the root directory");
-  return { root, trees: takeAllTrees(builder, spec, facts) };
+  const take = () => {
+    takeRoot(builder, root);
+    return builder.root;
+  };
+  return { root, staged: stageAllTrees(builder, spec, facts, { path: root.path, take }) };
 }
 
 /** What later steps need of the container's file systems. */
