@@ -71,17 +71,19 @@ export function openAt(directory: number, name: ByteString, flags: number, mode 
 export function openInDirectory(directory: number, path: string, flags: number): OwnedFd | undefined {
   const how = new BigUint64Array([BigInt(flags), 0n, BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)]);
   const name = cString(path);
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     const openat2 = syscallNumber("openat2");
     const fd = Number(libc.syscall(openat2, directory, ptr(name), ptr(how), how.byteLength, 0, 0));
     if (fd >= 0) return new OwnedFd(fd);
     const number = errno();
-    // Something was renamed meanwhile, anywhere: ask again.
-    if (number === errnos.EAGAIN || number === errnos.EINTR) continue;
+    // Something was renamed meanwhile, anywhere: ask again. Not for ever: others may rename without end.
+    if ((number === errnos.EAGAIN || number === errnos.EINTR) && attempt < mostAttempts) continue;
     if (notThere.has(number)) return undefined;
     throw systemCallError("openat2", { path }, number);
   }
 }
+
+const mostAttempts = 1000;
 
 const notThere: ReadonlySet<number> = new Set([
   errnos.ENOENT,
@@ -100,9 +102,21 @@ export function openDirectory(path: string): OwnedFd {
 
 /** Opens for reading what an O_PATH descriptor of a regular file stands for. @throws SystemCallError */
 export function reopen(fd: number, flags: number): OwnedFd {
+  const opened = tryReopen(fd, flags);
+  if (opened === undefined) throw systemCallError("open", { path: `/proc/self/fd/${fd}` }, errnos.EAGAIN);
+  return opened;
+}
+
+/**
+ * As {@link reopen}.
+ * @returns undefined when opening would wait, with O_NONBLOCK: others have a lease on the file. fcntl(2), F_SETLEASE
+ */
+export function tryReopen(fd: number, flags: number): OwnedFd | undefined {
   const opened = libc.openat(AT_FDCWD, `/proc/self/fd/${fd}`, flags | O_CLOEXEC, 0);
-  if (opened < 0) throw systemCallError("open", { path: `/proc/self/fd/${fd}` });
-  return new OwnedFd(opened);
+  if (opened >= 0) return new OwnedFd(opened);
+  const number = errno();
+  if (number === errnos.EAGAIN) return undefined;
+  throw systemCallError("open", { path: `/proc/self/fd/${fd}` }, number);
 }
 
 /** The names in an open directory, in no order, without `.` and `..`. */

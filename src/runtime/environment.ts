@@ -1,6 +1,6 @@
 import { fstatSync, readSync } from "node:fs";
-import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDONLY } from "../linux/constants.ts";
-import { openInDirectory } from "../linux/at.ts";
+import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY } from "../linux/constants.ts";
+import { openInDirectory, tryReopen } from "../linux/at.ts";
 import type { Process } from "../oci/runtime-spec.ts";
 
 /** A larger file is no user database. */
@@ -38,13 +38,17 @@ function homeOf(root: number, uid: number): string {
   return home.startsWith("/") && !home.includes("\0") && Buffer.byteLength(home) < longestPath ? home : "/";
 }
 
-/** No link leads out of the container, and nothing but a regular file is read. */
+/**
+ * No link leads out of the container, and nothing but a regular file is opened: to open a device is to use it, and this
+ * process is not held by the container's rules for devices. What a process of the container keeps back is not waited for.
+ */
 function passwd(root: number): string {
-  const file = openInDirectory(root, "etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  if (file === undefined) return "";
-  using opened = file;
-  const stat = fstatSync(opened.number);
+  using place = openInDirectory(root, "etc/passwd", O_PATH | O_CLOEXEC);
+  if (place === undefined) return "";
+  const stat = fstatSync(place.number);
   if (!stat.isFile() || stat.size > largest) return "";
+  using file = tryReopen(place.number, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (file === undefined) return "";
   const bytes = Buffer.alloc(stat.size);
-  return bytes.toString("utf8", 0, readSync(opened.number, bytes, 0, bytes.length, 0));
+  return bytes.toString("utf8", 0, readSync(file.number, bytes, 0, bytes.length, 0));
 }
