@@ -79,10 +79,14 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   const container = options.store.reserve(options.id);
   cleanup.defer(() => container.forget());
   container.writeSpec(bundle.text, spec);
-  container.writeState(firstState(options.id, bundle, place));
-
+  const state = firstState(options.id, bundle, place);
+  // A unit is systemd's too: whoever finds its name here can end it.
+  if (place.unit !== undefined) container.writeState(state);
   using home = await makeContainerCgroup(place, spec, options.id);
   cleanup.defer(() => home.undo());
+  // Before there is a process: what is in this cgroup is the container's, whether or not this call comes to note it.
+  const { cgroup } = home;
+  container.writeState({ ...state, cgroupsPath: cgroup.path, cgroupIdentity: cgroup.identity() });
   for (const message of await home.limit()) options.warn(message);
   const made = new Made(container, home, bundle, options);
   try {
@@ -236,9 +240,7 @@ class Made {
 
   #noteProcess({ pid }: PlannedProcess): void {
     const pidStartTime = processState(pid)?.startTime ?? 0;
-    const { cgroup } = this.#home;
-    const real = { cgroupsPath: cgroup.path, cgroupIdentity: cgroup.identity() };
-    this.#container.writeState({ ...this.#container.state, ...real, pid, pidStartTime });
+    this.#container.writeState({ ...this.#container.state, pid, pidStartTime });
   }
 
   /** config.md: `prestart` and `createRuntime` in the runtime's namespaces, `createContainer` in the container's. */

@@ -1,5 +1,5 @@
 import { SIGKILL } from "../linux/constants.ts";
-import { processEnded, sendSignal } from "../linux/process.ts";
+import { processEnded } from "../linux/process.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { NotFoundError } from "../util/errors.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
@@ -32,14 +32,20 @@ export async function deleteContainer(
   container.forget();
 }
 
+/**
+ * Kills all processes of a container, without its lock: of a call that holds it, and waits for what is in the container,
+ * that is the end.
+ */
+export function killAtOnce(container: RuntimeContainer): void {
+  container.signal(SIGKILL);
+  using cgroup = container.ownCgroup();
+  cgroup?.kill();
+}
+
 async function end(container: RuntimeContainer): Promise<void> {
   using pidfd = container.openProcess();
   if (pidfd === undefined) return;
-  sendSignal(pidfd, SIGKILL);
-  {
-    using cgroup = container.ownCgroup();
-    cgroup?.kill();
-  }
+  killAtOnce(container);
   const tooLate = Promise.withResolvers<void>();
   const refuse = () => tooLate.reject(doesNotEnd(container));
   const timer = setTimeout(refuse, patience);

@@ -35,7 +35,7 @@ export interface ContainerState {
   readonly cgroupsPath: string;
   /** The unit of systemd's that the cgroup is of; absent where gocker has made it itself. */
   readonly systemdUnit?: string | undefined;
-  /** See `Cgroup.identity`; absent until there is a process in it. */
+  /** See `Cgroup.identity`; absent until it is there. */
   readonly cgroupIdentity?: string | undefined;
   /** The end of the first process ends all others. pid_namespaces(7) */
   readonly ownPidNamespace: boolean;

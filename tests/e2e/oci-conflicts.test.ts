@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { FileLock } from "../../src/linux/lock.ts";
 import { gockerBinary } from "../helpers/binary.ts";
 import { canRunBundles, OciSandbox } from "../helpers/bundle.ts";
 import { success } from "../helpers/runner.ts";
@@ -52,6 +53,10 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
         () => false,
       ),
     );
+    await until("it has let go of the lock", () => {
+      using lock = FileLock.tryAcquire(join(sandbox.stateRoot, "c/lock"), "exclusive", "there");
+      return lock !== undefined;
+    });
     // gocker stands still, so that it cannot be the first to take the lock.
     run.kill("SIGSTOP");
     expect(await sandbox.oci(["delete", "--force", "c"])).toEqual(success(""));
@@ -103,6 +108,52 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
     expect(await sandbox.oci(["kill", "early", "KILL"])).toMatchObject({ exitCode: 1 });
     expect(await sandbox.oci(["delete", "early"])).toEqual(success(""));
     expect(existsSync(directory)).toBe(false);
+  });
+
+  test("what a call was killed over, before it noted the process, goes with the container", async () => {
+    const pid = await sandbox.runDetached("unnoted");
+    const file = join(sandbox.stateRoot, "unnoted/state.json");
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), pid: 0, pidStartTime: 0 }));
+    expect(await sandbox.state("unnoted")).toMatchObject({ status: "stopped", pid: 0 });
+    expect(await sandbox.oci(["delete", "unnoted"])).toEqual(success(""));
+    expect(existsSync(`/proc/${pid}/root/bin`)).toBe(false);
+  });
+
+  test("of two that are made in one cgroup at once, neither harms the other", async () => {
+    const cgroupsPath = `/gocker-test/race-${process.pid}`;
+    const bundle = sandbox.bundle({ process: { args: ["sleep", "1000"] }, linux: { cgroupsPath } });
+    const output = Bun.file(join(sandbox.directory, "race"));
+    for (let round = 0; round < 8; round++) {
+      const ids = ["one", "other"];
+      const codes = await Promise.all(
+        ids.map((id) => {
+          const words = ["--root", sandbox.stateRoot, "run", "--detach", "--bundle", bundle, id];
+          return Bun.spawn([gockerBinary(), "oci", ...words], { stdio: ["ignore", output, output], env: {} }).exited;
+        }),
+      );
+      for (const [index, id] of ids.entries()) {
+        if (codes[index] === 0) expect(await sandbox.state(id)).toMatchObject({ status: "running" });
+        expect(await sandbox.oci(["delete", "--force", id])).toEqual(success(""));
+      }
+    }
+  });
+
+  test("delete --force does not wait for a hook in the container that does not end", async () => {
+    const begun = join(sandbox.directory, "endless");
+    const mounts = [{ destination: "/tmp", type: "bind", source: sandbox.directory, options: ["rbind"] }];
+    const hook = { path: "/bin/sh", args: ["sh", "-c", "touch /tmp/endless; exec sleep 1000"], env: ["PATH=/bin"] };
+    const bundle = sandbox.bundle({
+      process: { args: ["true"] },
+      spec: { hooks: { startContainer: [hook] }, mounts },
+    });
+    expect(await sandbox.oci(["create", "--bundle", bundle, "endless"])).toEqual(success(""));
+    const start = begin("start", "endless");
+    await until("the hook has begun", () => existsSync(begun));
+    expect(await sandbox.oci(["delete", "--force", "endless"])).toEqual(success(""));
+    expect(await outcomeOf(start)).toMatchObject({
+      stderr: expect.stringContaining("error running startContainer hook #0: /bin/sh ended with signal 9"),
+      exitCode: 1,
+    });
   });
 
   test("a container that was created can be paused, and is not started meanwhile", async () => {

@@ -18,6 +18,7 @@ export abstract class BaseCgroup implements Cgroup {
   abstract view(): CgroupView;
   abstract processes(): number[];
   abstract exists(): boolean;
+  abstract claim(): void;
   abstract identity(): string | undefined;
   abstract freeze(): void;
   abstract isFrozen(): boolean;

@@ -84,6 +84,12 @@ export interface Cgroup extends Disposable {
   view(): CgroupView;
 
   /**
+   * Keeps others from taking the cgroup, which was just made and is empty, for what somebody has left. Until disposal.
+   * @throws CgroupError somebody else has taken it: what is at the path now is not to be touched
+   */
+  claim(): void;
+
+  /**
    * Lets a user of the host make cgroups below it and move processes between them, where it is of version 2.
    * cgroup-v2.rst, "Model of Delegation"
    */

@@ -73,6 +73,10 @@ export class HybridCgroup extends BaseCgroup {
     return this.#v2.exists() || this.#v1.exists();
   }
 
+  claim(): void {
+    this.#v2.claim();
+  }
+
   identity(): string | undefined {
     return this.#v2.identity();
   }

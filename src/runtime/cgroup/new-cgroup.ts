@@ -35,6 +35,8 @@ export interface NewCgroup extends Disposable {
 export function makeNewCgroup(path: string, { resources, deviceRules }: CgroupLimits): NewCgroup {
   const cgroup = openCgroup(path);
   cgroup.create();
+  cgroup.claim();
+  const identity = cgroup.identity();
   return {
     cgroup,
     async limit() {
@@ -43,6 +45,8 @@ export function makeNewCgroup(path: string, { resources, deviceRules }: CgroupLi
     },
     settle: async () => [],
     async undo() {
+      // Somebody may have removed it, and made another.
+      if (cgroup.identity() !== identity) return;
       cgroup.kill();
       cgroup.remove();
     },

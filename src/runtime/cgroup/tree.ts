@@ -74,6 +74,8 @@ function removeMade(made: readonly string[]): void {
 export function makeFreshCgroup(mountPoint: string, path: string, made: string[]): void {
   if (makeCgroup(mountPoint, path, made)) return;
   const directory = mountPoint + path;
+  using left = openIfThere(directory);
+  if (left !== undefined) claimDirectory(left.number, directory);
   const pids = processesBelow(directory);
   if (pids.length > 0) {
     throw new CgroupError(
@@ -89,6 +91,30 @@ export function makeFreshCgroup(mountPoint: string, path: string, made: string[]
   }
   removeTree(directory, { deadline: performance.now(), wait: () => {} });
   makeCgroup(mountPoint, path, made);
+}
+
+function openIfThere(directory: string): OwnedFd | undefined {
+  try {
+    return openDirectory(directory);
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Takes an empty cgroup for the one that is about to fill it, until the descriptor is closed: else another one would
+ * take it for what somebody has left. flock(2)
+ * @throws CgroupError somebody else has taken it
+ */
+export function claimDirectory(fd: number, directory: string): void {
+  const exclusiveWithoutWaiting = 2 | 4;
+  if (libc.flock(fd, exclusiveWithoutWaiting) === 0) return;
+  const number = errno();
+  if (number !== errnos.EAGAIN) throw systemCallError("flock", { path: directory }, number);
+  throw new CgroupError("CGROUP_IN_USE", `the cgroup ${directory} is another container's, which is being made in it`, {
+    hint: "take another cgroup path",
+  });
 }
 
 /** See `Cgroup.identity`. Inode numbers are not used again, but begin anew when the machine does. */

@@ -9,6 +9,7 @@ import { CgroupError } from "./errors.ts";
 import { ControlFile, exists, readControl, writeControl } from "./files.ts";
 import { killListed } from "./kill.ts";
 import {
+  claimDirectory,
   identityOf,
   isGone,
   makeCgroup,
@@ -33,6 +34,7 @@ export class CgroupV1 extends BaseCgroup {
   readonly cloneInto = undefined;
   readonly #hierarchies: readonly V1Hierarchy[];
   #joins: ControlFile[] = [];
+  #claimed: ControlFile | undefined;
 
   /** @param path absolute, see {@link Cgroup.path} */
   constructor(hierarchies: readonly V1Hierarchy[], path: string) {
@@ -150,6 +152,14 @@ export class CgroupV1 extends BaseCgroup {
     return this.#hierarchies.some(({ mountPoint }) => exists(mountPoint + this.path));
   }
 
+  claim(): void {
+    const [first] = this.#hierarchies;
+    if (first === undefined) return;
+    const directory = first.mountPoint + this.path;
+    this.#claimed ??= ControlFile.directory(directory);
+    claimDirectory(this.#claimed.fd, directory);
+  }
+
   identity(): string | undefined {
     // All are made together; the first stands for them.
     const [first] = this.#hierarchies;
@@ -182,6 +192,8 @@ export class CgroupV1 extends BaseCgroup {
   [Symbol.dispose](): void {
     for (const file of this.#joins) file[Symbol.dispose]();
     this.#joins = [];
+    this.#claimed?.[Symbol.dispose]();
+    this.#claimed = undefined;
   }
 
   /** The cgroup's directory in the hierarchy of a controller; undefined when that is not mounted. */

@@ -12,6 +12,7 @@ import { CgroupError } from "./errors.ts";
 import { ControlFile, exists, readControl, writeControl } from "./files.ts";
 import { killListed } from "./kill.ts";
 import {
+  claimDirectory,
   identityOf,
   isGone,
   makeCgroup,
@@ -122,6 +123,10 @@ export class CgroupV2 extends BaseCgroup {
 
   exists(): boolean {
     return exists(this.#directory);
+  }
+
+  claim(): void {
+    claimDirectory(this.#fd(), this.#directory);
   }
 
   identity(): string | undefined {

@@ -1,4 +1,4 @@
-import { deleteContainer } from "../../../runtime/delete.ts";
+import { deleteContainer, killAtOnce } from "../../../runtime/delete.ts";
 import type { RuntimeContainer } from "../../../runtime/runtime-container.ts";
 import type { StateStore } from "../../../runtime/state-store.ts";
 import { NotFoundError } from "../../../util/errors.ts";
@@ -23,6 +23,7 @@ export const deleteCommand = ociCommand({
 
 async function find(store: StateStore, id: string, force: boolean): Promise<RuntimeContainer | undefined> {
   try {
+    if (force) killAtOnce(store.open(id));
     return await store.lock(id);
   } catch (error) {
     if (force && error instanceof NotFoundError) return undefined;
