@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, rmdirSync, rmSync, statfsSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -71,10 +71,15 @@ export function ownDirectory(setting: Setting, name: string): string {
   return path;
 }
 
-/** podman leaves the parent of its cgroups, in every hierarchy. */
+/** podman leaves the parent of its cgroups, in every hierarchy, and files where a hierarchy is not mounted. */
 function removeCgroups(parent: string): void {
   const root = "/sys/fs/cgroup";
-  for (const hierarchy of ["", ...readdirSync(root)]) removeEmptyTree(join(root, hierarchy, parent));
+  const tmpfs = 0x01021994;
+  for (const hierarchy of ["", ...readdirSync(root)]) {
+    const directory = join(root, hierarchy);
+    if (statfsSync(directory).type === tmpfs) rmSync(join(directory, parent), { recursive: true, force: true });
+    else removeEmptyTree(join(directory, parent));
+  }
 }
 
 function removeEmptyTree(path: string): void {
