@@ -1,4 +1,5 @@
 import { existsSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { bootId } from "../linux/boot-id.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
@@ -6,7 +7,6 @@ import { readEntries } from "./index-file.ts";
 import type { StorePaths } from "./paths.ts";
 import { readImage, readLayerRecord } from "./stored-image.ts";
 import { StoreDamagedError } from "./errors.ts";
-import { bootId } from "./settle.ts";
 
 /** Blobs and unpacked layers, by digest. */
 export interface ContentSet {

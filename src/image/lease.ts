@@ -1,9 +1,10 @@
 import { writeFileSync } from "node:fs";
+import { bootId } from "../linux/boot-id.ts";
 import { FileLock } from "../linux/lock.ts";
 import { type Digest, isDigest } from "../oci/digest.ts";
 import { type ContentSet, recordedContent } from "./content.ts";
 import type { StorePaths } from "./paths.ts";
-import { bootId, isCertain } from "./settle.ts";
+import { isCertain } from "./settle.ts";
 import type { ImageStore } from "./store.ts";
 import { readIfThere } from "../util/read-if-there.ts";
 

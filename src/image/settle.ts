@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { bootId } from "../linux/boot-id.ts";
 import { syncFileSystem } from "../linux/sync.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { annotation, annotations, readEntries, writeEntries } from "./index-file.ts";
@@ -13,11 +13,6 @@ import type { StorePaths } from "./paths.ts";
 
 /** After so many milliseconds the kernel has begun to write everything: dirty_expire_centisecs is 30 s. */
 const settlingTime = 60_000;
-
-/** Another value after each start of the kernel. random(4) */
-export function bootId(): string {
-  return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-}
 
 /** The value of the annotation `unsettled` for an image that is recorded now. */
 export function unsettledNow(): string {

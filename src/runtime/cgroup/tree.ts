@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { AT_REMOVEDIR, type ByteString, openDirectory, tryOpenAt, unlinkAt } from "../../linux/at.ts";
+import { bootId } from "../../linux/boot-id.ts";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
 import { errnos, systemCallError } from "../../linux/errno.ts";
 import type { OwnedFd } from "../../linux/fd.ts";
@@ -120,10 +121,8 @@ export function claimDirectory(fd: number, directory: string): void {
 /** See `Cgroup.identity`. Inode numbers are not used again, but begin anew when the machine does. */
 export function identityOf(directory: string): string | undefined {
   const found = statSync(directory, { bigint: true, throwIfNoEntry: false });
-  return found === undefined ? undefined : `${readFileSync(bootId, "utf8").trimEnd()}:${found.ino}`;
+  return found === undefined ? undefined : `${bootId()}:${found.ino}`;
 }
-
-const bootId = "/proc/sys/kernel/random/boot_id";
 
 /** Whether a cgroup of either version stands still. */
 function isFrozenDirectory(directory: string): boolean {
