@@ -1,9 +1,10 @@
-import { fstatSync, statfsSync, statSync } from "node:fs";
+import { fstatSync, readFileSync, statfsSync, statSync } from "node:fs";
 import { openDirectory, openInDirectory } from "../linux/at.ts";
 import { lastCapability } from "../linux/capabilities.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH, PROC_SUPER_MAGIC } from "../linux/constants.ts";
 import { hardLimit } from "../linux/limits.ts";
 import { lsmSupport } from "../linux/lsm.ts";
+import { isWithin, parseMountinfo } from "../linux/mountinfo.ts";
 import { namespaceAt } from "../linux/namespace.ts";
 import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
 import type { Step } from "../linux/launch/plan.ts";
@@ -41,6 +42,8 @@ export interface ContainerProcessOptions {
     readonly startFifo: number;
     readonly newKeyring: boolean;
     readonly preservedDescriptors: number;
+    /** The root is to be changed without pivot_root(2). */
+    readonly noPivot: boolean;
   };
 }
 
@@ -72,6 +75,7 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
     reaper: options.reaper,
     diesWithParent: options.diesWithParent,
     ...options.created,
+    kernelMounts: options.created?.noPivot === true ? kernelMounts(options.root) : undefined,
   });
 }
 
@@ -113,6 +117,15 @@ function kernelPath(path: string): "directory" | "file" | undefined {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) return undefined;
   return found.isDirectory() ? "directory" : "file";
+}
+
+/** Where gocker sees a procfs or sysfs of the host's, the last one mounted first. */
+function kernelMounts(root: RootFileSystem): string[] {
+  const isHosts = (path: string) => root.kind === "overlay" || !isWithin(path, root.path);
+  return parseMountinfo(readFileSync("/proc/self/mountinfo", "utf8"))
+    .filter(({ type, mountPoint }) => (type === "proc" || type === "sysfs") && isHosts(mountPoint))
+    .map(({ mountPoint }) => mountPoint)
+    .toReversed();
 }
 
 /** What an overlay shows is known when it is mounted. */

@@ -46,6 +46,8 @@ export interface CreateOptions {
   /** How many of the caller's descriptors after the standard ones the container gets. */
   readonly preservedDescriptors: number;
   readonly newKeyring: boolean;
+  /** Change the root without pivot_root(2). */
+  readonly noPivot: boolean;
   /** Have systemd make the cgroup, as a scope. */
   readonly systemdCgroup: boolean;
   /** Told of what does not keep the container from being made. */
@@ -166,7 +168,7 @@ class Made {
     const prepared = cleanup.use(await prepare(spec, rootfs, users));
     const uid = hostUser(spec, users);
     if (uid !== 0 && mayChangeCgroups(spec)) this.#home.cgroup.giveTo(uid);
-    const { stdio, terminalSocket, newKeyring, preservedDescriptors, signal } = this.#options;
+    const { stdio, terminalSocket, newKeyring, preservedDescriptors, noPivot, signal } = this.#options;
     if (spec.process?.terminal !== true) giveStdio(stdio, uid);
     const options = {
       id: this.#container.id,
@@ -180,7 +182,7 @@ class Made {
       stdio,
       reaper: false,
       diesWithParent: true,
-      created: { startFifo: fifo.number, release: release?.reader.number, newKeyring, preservedDescriptors },
+      created: { startFifo: fifo.number, release: release?.reader.number, newKeyring, preservedDescriptors, noPivot },
     } as const;
     const plan = planContainer(options);
     signal?.throwIfAborted();

@@ -25,7 +25,7 @@ export const canRunBundles = isRoot && busybox !== undefined;
 if (!canRunBundles) console.warn("the OCI runtime is not tested: that needs root and busybox-static");
 
 const applets =
-  "sh cat rm mkdir umount echo id env ps sleep test touch ls kill mount stat true false pwd hostname readlink tty grep wc cut uname";
+  "sh cat rm mkdir umount echo id env ps sleep test touch ls kill mount stat true false pwd hostname readlink tty grep wc cut uname unshare chroot";
 
 /** How a bundle differs from the one that `gocker oci spec` writes, which has no terminal here. */
 export interface BundleChange {

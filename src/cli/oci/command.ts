@@ -1,5 +1,4 @@
 import { type ArgsDef, type CommandDef, defineCommand } from "citty";
-import { UsageError } from "../../util/errors.ts";
 import type { StateStore } from "../../runtime/state-store.ts";
 import type { Operands } from "../command.ts";
 import type { FlagDefinitions, FlagValues } from "../flags.ts";
@@ -56,7 +55,10 @@ export const creationFlags = {
     description: "A unix socket that takes the terminal's master side",
   },
   "pid-file": { type: "string", valueHint: "FILE", description: "Write the number of the first process there" },
-  "no-pivot": { type: "boolean", description: "Not supported: see the hint of its error" },
+  "no-pivot": {
+    type: "boolean",
+    description: "Change the root as switch_root does, for hosts that run from their initial RAM disk",
+  },
   "no-new-keyring": { type: "boolean", description: "Leave the container the caller's keyring" },
   "preserve-fds": {
     type: "string",
@@ -64,14 +66,3 @@ export const creationFlags = {
     description: "Hand on so many descriptors after the standard ones",
   },
 } as const satisfies FlagDefinitions;
-
-/**
- * Without pivot_root(2) the host's root stays below the container's, with a whole procfs in it: a container with a user
- * namespace of its own could mount another, where nothing is masked. @throws UsageError
- */
-export function refuseNoPivot(given: boolean): void {
-  if (!given) return;
-  throw new UsageError("--no-pivot is not supported: a container could get at what is masked in /proc", {
-    hint: "where the root is the initial RAM disk, mount another file system over it first",
-  });
-}

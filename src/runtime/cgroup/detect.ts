@@ -1,5 +1,5 @@
 import { readFileSync, statfsSync } from "node:fs";
-import { type MountEntry, parseMountinfo, reachableMounts } from "./mountinfo.ts";
+import { type MountEntry, parseMountinfo, reachableMounts } from "../../linux/mountinfo.ts";
 
 /** A version 1 hierarchy of this host that is mounted. cgroups(7) */
 export interface V1Hierarchy {

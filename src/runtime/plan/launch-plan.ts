@@ -18,6 +18,7 @@ import { type DeviceMove, planDeviceMoves } from "./network-devices.ts";
 import { addEarlyDeathSignal, addOomScore, addRaisedLimits, makeWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
 import {
+  addMoveSteps,
   addPivotSteps,
   addPropagationStep,
   addRootPropagation,
@@ -80,6 +81,8 @@ export interface LaunchPlanInput {
   readonly newKeyring?: boolean;
   /** How many descriptors after the standard ones the program gets. */
   readonly preservedDescriptors?: number;
+  /** Where the host has procfs and sysfs, when the root is not to be changed by pivot_root(2): see `addMoveSteps`. */
+  readonly kernelMounts?: readonly string[] | undefined;
 }
 
 /** See {@link LaunchPlanInput.release}. */
@@ -138,7 +141,8 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     for (const step of pauseSteps("Let network devices come, and hooks do their part", beforePivot, input.release))
       builder.add(step);
   }
-  addPivotSteps(builder);
+  if (input.kernelMounts === undefined) addPivotSteps(builder);
+  else addMoveSteps(builder, input.kernelMounts);
   addRootPropagation(builder, linux.rootfsPropagation);
   addNames(builder, spec);
   // After hostname and before the read-only paths, which cover the settings.

@@ -2,6 +2,7 @@ import {
   AT_FDCWD,
   AT_RECURSIVE,
   MNT_DETACH,
+  MS_RDONLY,
   MOVE_MOUNT_F_EMPTY_PATH,
   MS_PRIVATE,
   MS_REC,
@@ -196,9 +197,53 @@ function addOverlayInOnePage(builder: PlanBuilder, root: OverlayRoot): void {
  * one and can be let go at once.
  */
 export function addPivotSteps(builder: PlanBuilder): void {
-  const { root } = builder;
-  builder.add({ label: "Go to the new root", group, syscall: "fchdir", args: [root] });
+  addEntrance(builder);
   builder.add({ label: "Make it the root of all paths", group, syscall: "pivot_root", args: [".", "."] });
   builder.add({ label: "Let go of the host's files", group, syscall: "umount2", args: [".", MNT_DETACH] });
   builder.add({ label: "Start at /", group, syscall: "chdir", args: ["/"] });
+}
+
+/**
+ * Moves the root directory over the root of all paths, as switch_root(8) does: for hosts that run from their initial RAM
+ * disk, which pivot_root(2) refuses to replace. What is below it can be reached by no path. The kernel still knows of it,
+ * and would let a user namespace in the container have a whole procfs for the one that it sees there: so none stays that
+ * is not covered (runc's `msMoveRoot`).
+ * @param kernelMounts where the host has procfs and sysfs, those that lie on others first
+ */
+export function addMoveSteps(builder: PlanBuilder, kernelMounts: readonly string[]): void {
+  addEntrance(builder);
+  for (const path of kernelMounts) {
+    builder.add({
+      label: `Let go of the host's ${path}`,
+      group,
+      syscall: "umount2",
+      args: [path, MNT_DETACH],
+      path,
+      // In a user namespace of its own the process may not uncover what is below.
+      onError: { tolerate: ["EINVAL", "EPERM"] },
+      onSuccess: { skip: 1 },
+    });
+    builder.add({
+      label: `Cover the host's ${path}`,
+      group,
+      syscall: "mount",
+      args: ["tmpfs", path, "tmpfs", MS_RDONLY, 0],
+      path,
+    });
+  }
+  builder.add({
+    label: "Move it over the root of all paths",
+    group,
+    syscall: "move_mount",
+    args: [builder.root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH],
+    path: "/",
+    // It is there already: see addTakenRoot.
+    onError: { tolerate: ["ELOOP"] },
+  });
+  builder.add({ label: "Make it the root of all paths", group, syscall: "chroot", args: ["."] });
+  builder.add({ label: "Start at /", group, syscall: "chdir", args: ["/"] });
+}
+
+function addEntrance(builder: PlanBuilder): void {
+  builder.add({ label: "Go to the new root", group, syscall: "fchdir", args: [builder.root] });
 }

@@ -2,7 +2,7 @@ import { connectUnix } from "../../../linux/unix-socket.ts";
 import { createContainer } from "../../../runtime/create.ts";
 import { deleteContainer } from "../../../runtime/delete.ts";
 import { openBundle } from "../bundle.ts";
-import { creationFlags, ociCommand, refuseNoPivot } from "../command.ts";
+import { creationFlags, ociCommand } from "../command.ts";
 import { writePidFile } from "../pid-file.ts";
 import { handedOn, withVariables } from "../preserved.ts";
 
@@ -15,7 +15,6 @@ export const createCommand = ociCommand({
   },
   flags: creationFlags,
   async run({ flags, operands, store, systemdCgroup, warn }) {
-    refuseNoPivot(flags["no-pivot"]);
     const [id = ""] = operands;
     using opened = openBundle(flags.bundle);
     const { resolveTarget } = opened;
@@ -32,6 +31,7 @@ export const createCommand = ociCommand({
       terminalSocket: socket?.number,
       preservedDescriptors,
       newKeyring: !flags["no-new-keyring"],
+      noPivot: flags["no-pivot"],
       systemdCgroup,
       warn,
     });

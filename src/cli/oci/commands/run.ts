@@ -3,7 +3,7 @@ import { deleteContainer } from "../../../runtime/delete.ts";
 import { startContainer } from "../../../runtime/start.ts";
 import { ContainerStateError } from "../../../runtime/runtime-container.ts";
 import { openBundle } from "../bundle.ts";
-import { creationFlags, ociCommand, refuseNoPivot } from "../command.ts";
+import { creationFlags, ociCommand } from "../command.ts";
 import { ForegroundSignals, processStdio, waitFor } from "../foreground.ts";
 import { writePidFile } from "../pid-file.ts";
 import { handedOn, withVariables } from "../preserved.ts";
@@ -21,7 +21,6 @@ export const runCommand = ociCommand({
     keep: { type: "boolean", description: "Do not delete the container when it has ended" },
   },
   async run({ flags, operands, store, systemdCgroup, warn }) {
-    refuseNoPivot(flags["no-pivot"]);
     using opened = openBundle(flags.bundle);
     const { resolveTarget } = opened;
     const { preservedDescriptors, variables } = handedOn(flags["preserve-fds"]);
@@ -41,6 +40,7 @@ export const runCommand = ociCommand({
       terminalSocket: stdio.terminalSocket,
       preservedDescriptors,
       newKeyring: !flags["no-new-keyring"],
+      noPivot: flags["no-pivot"],
       systemdCgroup,
       warn,
       signal: signals.aborted,

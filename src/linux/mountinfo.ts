@@ -1,4 +1,4 @@
-/** A line of /proc/self/mountinfo, as far as finding the cgroup file systems needs it. proc_pid_mountinfo(5) */
+/** A line of /proc/self/mountinfo, as far as anything needs it. proc_pid_mountinfo(5) */
 export interface MountEntry {
   readonly id: number;
   readonly parentId: number;
@@ -80,8 +80,8 @@ function covers(other: MountEntry, carriers: readonly MountEntry[]): boolean {
   return upper === undefined || isWithin(upper.mountPoint, other.mountPoint);
 }
 
-/** Whether `path` is `directory` or below it. */
-function isWithin(path: string, directory: string): boolean {
+/** Whether `path` is `directory` or below it. Both are absolute and without a slash at their end. */
+export function isWithin(path: string, directory: string): boolean {
   if (!path.startsWith(directory)) return false;
   return path.length === directory.length || directory === "/" || path[directory.length] === "/";
 }

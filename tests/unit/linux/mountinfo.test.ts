@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseMountinfo, reachableMounts } from "../../../../src/runtime/cgroup/mountinfo.ts";
+import { parseMountinfo, reachableMounts } from "../../../src/linux/mountinfo.ts";
 
 /** Which of these mounts, given as "id parent mount-point", can be reached. */
 function reachable(...mounts: string[]): number[] {
