@@ -186,7 +186,8 @@ function baseLayer(): Buffer {
   return base;
 }
 
-function compileSystemCalls(): Buffer {
+/** The program of system-calls.c, for containers and for the host. */
+export function compileSystemCalls(): Buffer {
   const directory = mkdtempSync(join(tmpdir(), "gocker-compile-"));
   try {
     const program = join(directory, "system-calls");

@@ -6,6 +6,7 @@ import {
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
+  MNT_DETACH,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
   O_CLOEXEC,
@@ -133,6 +134,16 @@ export class PlanBuilder {
       result: this.root,
       path,
     });
+  }
+
+  /**
+   * Takes a mount out of the tree that {@link attach} has put over a directory; what was copied of it stays. umount2(2),
+   * which takes paths only
+   */
+  detach(group: StepGroup, mount: Slot, what: string): void {
+    this.add({ label: `Go to ${what}`, group, syscall: "fchdir", args: [mount] });
+    this.add({ label: `Take ${what} out of the tree`, group, syscall: "umount2", args: [".", MNT_DETACH] });
+    this.add({ label: "Start at / again", group, syscall: "chdir", args: ["/"] });
   }
 
   /** Changes a mount's attributes; `struct mount_attr` is four 64-bit words. mount_setattr(2), Linux 5.12 */

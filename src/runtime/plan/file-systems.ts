@@ -2,8 +2,12 @@ import {
   AT_EMPTY_PATH,
   AT_RECURSIVE,
   F_DUPFD_CLOEXEC,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
   MOUNT_ATTR_RDONLY,
   MS_RDONLY,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
   O_DIRECTORY,
   STATX_MODE,
 } from "../../linux/constants.ts";
@@ -51,22 +55,11 @@ export function addFileSystem(
 ): void {
   const { type } = mount;
   if (type === undefined) throw new InvalidDocumentError(`mounts: the mount at ${destination} needs a type`);
-  if (type !== "tmpfs" && destination !== "/" && options.data.some(isLong)) {
-    addByOldCall(builder, { ...mount, type }, destination, options, context);
-    return;
-  }
   const label = `Mount ${type} at ${destination}`;
   const slot =
     type === "tmpfs"
       ? newTmpfs(builder, mount, destination, options, context)
-      : builder.newFileSystem({
-          label,
-          group,
-          type,
-          source: mount.source,
-          options: isReadOnly(options) ? [...options.data, "ro"] : options.data,
-          attributes: attributesOf(options),
-        });
+      : newOfType(builder, { ...mount, type }, destination, options, label);
   addPropagations(builder, destination, slot, options.propagations);
   const target = pinned.has(type)
     ? builder.openTarget(group, destination, "directory", { noSymlinks: true, hints: hintsOfPinned(type) })
@@ -80,31 +73,75 @@ function isLong(option: string): boolean {
   return Buffer.byteLength(option.slice(option.indexOf("=") + 1)) > 255;
 }
 
-/**
- * By mount(2), whose options have a page together: the directories of an overlay need more than fsconfig(2) takes. The
- * place is the working directory meanwhile, so that no path is resolved.
- */
-function addByOldCall(
+function newOfType(
   builder: PlanBuilder,
-  { type, source }: Mount & { readonly type: string },
+  mount: TypedMount,
   destination: string,
   options: MountOptions,
-  { facts, made }: MountContext,
-): void {
-  const target = openDirectoryTarget(builder, destination, facts, made);
-  builder.add({ label: `Go to ${destination}`, group, syscall: "fchdir", args: [target], path: destination });
+  label: string,
+): Slot {
+  if (options.data.some(isLong)) return newByOldCall(builder, mount, destination, options);
+  return builder.newFileSystem({
+    label,
+    group,
+    type: mount.type,
+    source: mount.source,
+    options: isReadOnly(options) ? [...options.data, "ro"] : options.data,
+    attributes: attributesOf(options),
+  });
+}
+
+type TypedMount = Mount & { readonly type: string };
+
+/**
+ * By mount(2), whose options have a page together: the directories of an overlay need more than fsconfig(2) takes. It
+ * takes a path, and what lies at a path of the container's may be another thing a moment later: so the path is one in a
+ * file system of the plan's own, over the root directory meanwhile, and what goes on from there is a copy that is nowhere.
+ */
+function newByOldCall(
+  builder: PlanBuilder,
+  { type, source }: TypedMount,
+  destination: string,
+  options: MountOptions,
+): Slot {
+  const path = destination;
+  const staging = builder.newFileSystem({
+    label: `A place to mount ${type} at`,
+    group,
+    type: "tmpfs",
+    source: "tmpfs",
+    options: ["mode=755", "nr_blocks=1", "nr_inodes=2"],
+    attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+  });
   builder.add({
-    label: `Mount ${type} at ${destination}`,
+    label: "Make a mount point in it",
+    group,
+    syscall: "mkdirat",
+    args: [staging, stagingName, 0o755],
+    path,
+  });
+  builder.attach("Mount the place where no path leads to it", group, staging, builder.root, path);
+  builder.add({ label: "Go there", group, syscall: "fchdir", args: [staging] });
+  builder.add({
+    label: `Mount ${type} there`,
     group,
     syscall: "mount",
-    args: [source ?? type, ".", type, isReadOnly(options) ? MS_RDONLY : 0, options.data.join(",")],
-    path: destination,
+    args: [source ?? type, stagingName, type, isReadOnly(options) ? MS_RDONLY : 0, options.data.join(",")],
+    path,
   });
-  builder.add({ label: "Go back to /", group, syscall: "chdir", args: ["/"] });
-  const mount = builder.openTarget(group, destination, "directory", { create: false });
+  const mount = builder.addFor(`${type} mount`, {
+    label: "Take it",
+    group,
+    syscall: "open_tree",
+    args: [staging, stagingName, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
+    path,
+  });
+  builder.detach(group, staging, "the place");
   addAttributes(builder, destination, mount, options);
-  addPropagations(builder, destination, mount, options.propagations);
+  return mount;
 }
+
+const stagingName = "mount";
 
 function isReadOnly(options: MountOptions): boolean {
   return (attributesOf(options) & MOUNT_ATTR_RDONLY) !== 0;

@@ -1,7 +1,6 @@
 import {
   AT_EMPTY_PATH,
   AT_RECURSIVE,
-  MNT_DETACH,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
   MOUNT_ATTR_RDONLY,
@@ -97,10 +96,7 @@ export function addMaskedPaths(
     if (kind !== "file") addMask(builder, path, { kind: "directory", source: directory, isCertain });
     if (kind !== "directory") addMask(builder, path, { kind: "file", source: device, isCertain });
   }
-  // umount2(2) takes paths only.
-  builder.add({ label: "Go to the covers", group, syscall: "fchdir", args: [mount] });
-  builder.add({ label: "Take their file system out of the tree", group, syscall: "umount2", args: [".", MNT_DETACH] });
-  builder.add({ label: "Start at / again", group, syscall: "chdir", args: ["/"] });
+  builder.detach(group, mount, "the covers");
 }
 
 /**

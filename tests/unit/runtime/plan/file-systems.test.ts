@@ -10,16 +10,29 @@ test("options that are longer than fsconfig takes are given to mount, at a place
     destination: "/o",
     type: "overlay",
     source: "o",
-    options: [option, "index=off", "nodev", "ro"],
+    options: [option, "index=off", "nodev", "ro", "shared"],
   };
   const calls = callsOf(withMounts([overlay]));
-  const from = calls.indexOf("fchdir(‹/o›)");
-  expect(calls.slice(from + 1, from + 5)).toEqual([
-    `mount("o", ".", "overlay", MS_RDONLY, "${option},index=off")`,
+  const from = calls.indexOf('mkdirat(‹tmpfs mount›, "mount", 0755)');
+  const find =
+    'openat2(‹root›, "o", {flags=O_PATH|O_DIRECTORY|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → /o';
+  expect(calls.slice(from + 1, from + 11)).toEqual([
+    'move_mount(‹tmpfs mount›, "", ‹root›, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)',
+    "fchdir(‹tmpfs mount›)",
+    `mount("o", "mount", "overlay", MS_RDONLY, "${option},index=off")`,
+    'open_tree(‹tmpfs mount›, "mount", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC) → overlay mount',
+    "fchdir(‹tmpfs mount›)",
+    'umount2(".", MNT_DETACH)',
     'chdir("/")',
-    'openat2(‹root›, "o", {flags=O_PATH|O_DIRECTORY|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → /o',
-    'mount_setattr(‹/o›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY|MOUNT_ATTR_NODEV}, 32)',
+    'mount_setattr(‹overlay mount›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY|MOUNT_ATTR_NODEV}, 32)',
+    'mount_setattr(‹overlay mount›, "", AT_EMPTY_PATH, {propagation=MS_SHARED}, 32)',
+    find,
   ]);
+  // What a link leads to may change from one step to the next: the place is looked for once, and once where it is made.
+  expect(calls.filter((call) => call.startsWith('openat2(‹root›, "o"'))).toHaveLength(2);
+  expect(calls.findLast((call) => call.startsWith("move_mount"))).toStartWith('move_mount(‹overlay mount›, "", ‹/o›');
+  const atRoot = callsOf(withMounts([{ ...overlay, destination: "/" }]));
+  expect(atRoot).toContain("fcntl(‹overlay mount›, F_DUPFD_CLOEXEC, 3) → root");
   const short = { ...overlay, options: [`lowerdir=${"l".repeat(255)}`] };
   expect(stepsFor(withMounts([short]), /^mount\("/)).toEqual([]);
 });
