@@ -74,6 +74,10 @@ describe.skipIf(!canAttack || !canRunBundles)("a mount in a volume that others c
   describe("makes no other mount writable", () => {
     const kinds: Record<string, (place: string) => Mount[]> = {
       "by the attributes of one with long options": (place) => [longOverlay(place, "rw")],
+      "by a remount": (place) => [
+        bind(place, "ro"),
+        { destination: place, source: place, options: ["remount", "bind", "rw"] },
+      ],
     };
     for (const [kind, mountsAt] of Object.entries(kinds)) {
       test(kind, async () => {

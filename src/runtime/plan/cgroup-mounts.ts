@@ -24,19 +24,27 @@ export function addCgroupMount(
   context: MountContext,
 ): void {
   const view = context.facts.cgroupView;
-  if (view === undefined) return;
+  if (view !== undefined) context.mounted.set(mount, addView(builder, mount, destination, options, context, view));
+}
+
+function addView(
+  builder: PlanBuilder,
+  mount: Mount,
+  destination: string,
+  options: MountOptions,
+  context: MountContext,
+  view: CgroupView,
+): Slot {
   const isOwn = context.own.has("cgroup");
   const trees = context.trees.cgroups.get(mount) ?? new Map();
   const take: TakeTree = (source, path) => trees.get(source) ?? takeCgroup(builder, source, path);
   if (view.type === "v1" && mount.type === "cgroup")
-    addHierarchies(builder, destination, options, view, { ...context, take });
-  else if (isOwn) addUnified(builder, destination, options, context);
-  else if (view.type === "v2") addHostsUnified(builder, destination, options, view.mountPoint, { ...context, take });
-  else {
-    throw new InvalidDocumentError(`mounts: the cgroup2 mount at ${destination} needs a cgroup namespace here`, {
-      hint: "a mount of the type cgroup shows the container's cgroups of all hierarchies",
-    });
-  }
+    return addHierarchies(builder, destination, options, view, { ...context, take });
+  if (isOwn) return addUnified(builder, destination, options, context);
+  if (view.type === "v2") return addHostsUnified(builder, destination, options, view.mountPoint, { ...context, take });
+  throw new InvalidDocumentError(`mounts: the cgroup2 mount at ${destination} needs a cgroup namespace here`, {
+    hint: "a mount of the type cgroup shows the container's cgroups of all hierarchies",
+  });
 }
 
 /** A directory of the host's cgroups: taken beforehand, or now. */
@@ -46,7 +54,7 @@ interface CgroupContext extends MountContext {
   readonly take: TakeTree;
 }
 
-function addUnified(builder: PlanBuilder, destination: string, options: MountOptions, context: MountContext): void {
+function addUnified(builder: PlanBuilder, destination: string, options: MountOptions, context: MountContext): Slot {
   const label = `Mount cgroup2 at ${destination}`;
   const target = openDirectoryTarget(builder, destination, context.facts, context.made);
   const mount = builder.newFileSystem({
@@ -59,6 +67,7 @@ function addUnified(builder: PlanBuilder, destination: string, options: MountOpt
   });
   addPropagations(builder, destination, mount, options.propagations);
   builder.attach(label, group, mount, target, destination);
+  return mount;
 }
 
 /** A new mount in the host's namespace would take the host's mount options, nsdelegate among them, away. cgroups(7) */
@@ -68,7 +77,7 @@ function addHostsUnified(
   options: MountOptions,
   mountPoint: string,
   context: CgroupContext,
-): void {
+): Slot {
   if (options.data.length > 0) {
     throw new InvalidDocumentError(
       `mounts: ${options.data.join(",")} at ${destination} would change the host's cgroups`,
@@ -81,6 +90,7 @@ function addHostsUnified(
   const tree = context.take(mountPoint, destination);
   addOptions(builder, tree, destination, options);
   builder.attach(`Mount the host's cgroups at ${destination}`, group, tree, target, destination);
+  return tree;
 }
 
 function addOptions(builder: PlanBuilder, tree: Slot, path: string, options: MountOptions): void {
@@ -103,7 +113,7 @@ function addHierarchies(
   options: MountOptions,
   view: CgroupView & { readonly type: "v1" },
   context: CgroupContext,
-): void {
+): Slot {
   const target = openDirectoryTarget(builder, destination, context.facts, context.made);
   const attributes = attributesOf(options);
   const base = builder.newFileSystem({
@@ -132,6 +142,7 @@ function addHierarchies(
     });
   }
   addPropagations(builder, destination, base, options.propagations);
-  if ((attributes & MOUNT_ATTR_RDONLY) === 0) return;
+  if ((attributes & MOUNT_ATTR_RDONLY) === 0) return base;
   builder.setMountAttributes({ label: `Make ${destination} read-only`, group, mount: base, set: MOUNT_ATTR_RDONLY });
+  return base;
 }

@@ -65,6 +65,7 @@ export function addFileSystem(
     ? builder.openTarget(group, destination, "directory", { noSymlinks: true, hints: hintsOfPinned(type) })
     : openDirectoryTarget(builder, destination, context.facts, context.made);
   builder.mount(label, group, slot, target, destination);
+  context.mounted.set(mount, slot);
   context.made.set(destination, { type, mount: slot, isFilled: options.copyUp === true });
 }
 

@@ -217,7 +217,7 @@ function addFileSystems(
   const made: MadeMounts = new Map();
   // Devices come right after /dev, so that a mount over one of them finds it.
   const devIndex = mounts.findLastIndex((mount) => mount.destination === "/dev");
-  const context: MountContext = { facts, made, trees, own, order: mounts, sealed: [] };
+  const context: MountContext = { facts, made, mounted: new Map(), trees, own, order: mounts, sealed: [] };
   addMounts(builder, mounts.slice(0, devIndex + 1), context);
   const dev = made.get("/dev")?.mount;
   if (dev !== undefined) addDefaultDevices(builder, dev, devices, trees.devices);

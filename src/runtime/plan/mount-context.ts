@@ -56,6 +56,8 @@ export interface MountContext {
   readonly facts: MountFacts;
   /** What is there already; the mounts made are added to it. */
   readonly made: MadeMounts;
+  /** Of each mount that was made, what is at its place. */
+  readonly mounted: Map<Mount, Slot>;
   readonly trees: HostTrees;
   /** The namespaces in which the container is not where gocker is. */
   readonly own: ReadonlySet<NamespaceType>;

@@ -51,7 +51,7 @@ export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], contex
     const destination = `/${splitPath(mount.destination).join("/")}`;
     const options = parseMountOptions(mount.options ?? []);
     if (options.remount === true) {
-      addRemount(builder, destination, options, context);
+      addRemount(builder, mount, destination, options, context);
       return;
     }
     forgetCovered(context.made, destination);
@@ -117,5 +117,6 @@ function addBind(builder: PlanBuilder, { mount, destination, options, context }:
       ? builder.openTargetFor(group, tree, destination, place)
       : builder.openTarget(group, destination, kind, place);
   builder.mount(`Mount ${source} at ${destination}`, group, tree, target, destination);
+  context.mounted.set(mount, tree);
   if (createAt !== destination) forgetCovered(context.made, createAt);
 }

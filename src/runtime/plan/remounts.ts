@@ -1,7 +1,10 @@
 import { FSCONFIG_CMD_RECONFIGURE, FSPICK_CLOEXEC, FSPICK_EMPTY_PATH } from "../../linux/constants.ts";
+import type { Slot } from "../../linux/launch/plan.ts";
+import type { Mount } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
+import { splitPath } from "../../util/path.ts";
 import type { MountOptions } from "../mount-options.ts";
-import type { PlanBuilder } from "./builder.ts";
+import { openInRoot, type PlanBuilder } from "./builder.ts";
 import { addAttributes, addPropagations } from "./file-systems.ts";
 import type { MountContext } from "./mount-context.ts";
 
@@ -16,16 +19,14 @@ const group = "file system";
  */
 export function addRemount(
   builder: PlanBuilder,
+  mount: Mount,
   destination: string,
   options: MountOptions,
-  { made }: MountContext,
+  context: MountContext,
 ): void {
-  const target = builder.openTarget(group, destination, "any", {
-    create: false,
-    hints: { ENOENT: "remount changes what an earlier mount has brought" },
-  });
-  const file = made.get(destination);
+  const target = findMount(builder, mount, destination, context);
   if (options.bind === undefined && options.data.length > 0) {
+    const file = [...context.made.values()].find((made) => made.mount === target);
     if (file === undefined) {
       throw new InvalidDocumentError(
         `mounts: ${options.data.join(",")} cannot be changed at ${destination}: no file system of the container's own is there`,
@@ -33,22 +34,74 @@ export function addRemount(
       );
     }
     const label = `Change ${file.type} at ${destination}`;
-    const context = builder.addFor(`${file.type} context`, {
+    const picked = builder.addFor(`${file.type} context`, {
       label: `${label}: take the file system`,
       group,
       syscall: "fspick",
       args: [file.mount, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH],
       path: destination,
     });
-    for (const option of options.data) builder.setFileSystemOption(label, group, context, option);
+    for (const option of options.data) builder.setFileSystemOption(label, group, picked, option);
     builder.add({
       label: `${label}: let that count`,
       group,
       syscall: "fsconfig",
-      args: [context, FSCONFIG_CMD_RECONFIGURE, 0, 0, 0],
+      args: [picked, FSCONFIG_CMD_RECONFIGURE, 0, 0, 0],
       path: destination,
     });
   }
   addAttributes(builder, destination, target, options);
   addPropagations(builder, destination, target, options.propagations);
+}
+
+/**
+ * The mount to change, as a descriptor. A link that has led an earlier mount to its place may lead to another one by now,
+ * whose restrictions would be lifted: what the plan has mounted it knows, and in what others may change no link is followed.
+ */
+function findMount(builder: PlanBuilder, mount: Mount, destination: string, context: MountContext): Slot {
+  const places = placesOf(context, mount);
+  const place = placeAmong(places, destination, context);
+  const [over, of] = [...places].findLast(([, each]) => isAtOrBelow(place, each)) ?? [undefined, "/"];
+  const within = over === undefined ? builder.root : context.mounted.get(over);
+  if (within === undefined) throw new RangeError(`nothing was mounted at ${of}`);
+  const rest = splitPath(place).slice(splitPath(of).length).join("/");
+  if (rest === "") return within;
+  return builder.addFor(destination, {
+    label: `Find the mount at ${destination}`,
+    group,
+    syscall: "openat2",
+    args: openInRoot(within, rest, 0, { noSymlinks: true }),
+    path: destination,
+    hints: {
+      ENOENT: "remount changes what an earlier mount has brought",
+      ELOOP: "remount follows no links of what is mounted, which others may change",
+    },
+  });
+}
+
+/** The places of what has been mounted before a mount, in that order. */
+function placesOf(context: MountContext, mount: Mount): Map<Mount, string> {
+  const places = new Map<Mount, string>();
+  for (const earlier of context.order.slice(0, context.order.indexOf(mount))) {
+    if (context.mounted.has(earlier)) places.set(earlier, placeAmong(places, earlier.destination, context));
+  }
+  return places;
+}
+
+/** By the links of the image, as far as none of these mounts covers them. */
+function placeAmong(places: ReadonlyMap<Mount, string>, path: string, { facts }: MountContext): string {
+  const mountPoints = [...places.values()];
+  let place = "/";
+  let walked = "";
+  for (const name of splitPath(path)) {
+    walked += `/${name}`;
+    const isCovered = mountPoints.some((each) => isAtOrBelow(place, each));
+    place = isCovered ? `/${[...splitPath(place), name].join("/")}` : facts.resolveTarget(walked);
+  }
+  return place;
+}
+
+function isAtOrBelow(path: string, directory: string): boolean {
+  const names = splitPath(path);
+  return splitPath(directory).every((name, index) => names[index] === name);
 }

@@ -149,24 +149,61 @@ describe("remount", () => {
     const last = calls.findLastIndex((call) => call.startsWith("move_mount"));
     return calls.slice(last + 1, calls.indexOf("fchdir(‹root›)") - 1);
   };
-  const find = 'openat2(‹root›, "t", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → /t';
 
-  test("changes the mount that is there", () => {
+  test("changes the very mount that the plan has made, wherever its path leads by then", () => {
     expect(after([bind("/t"), remount("bind", "ro", "rnosuid", "shared")])).toEqual([
-      find,
-      'mount_setattr(‹/t›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
-      'mount_setattr(‹/t›, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=MOUNT_ATTR_NOSUID}, 32)',
-      'mount_setattr(‹/t›, "", AT_EMPTY_PATH, {propagation=MS_SHARED}, 32)',
+      'mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
+      'mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=MOUNT_ATTR_NOSUID}, 32)',
+      'mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH, {propagation=MS_SHARED}, 32)',
     ]);
+  });
+
+  test("changes the uppermost mount at the place", () => {
+    const upper = { ...bind("/t"), source: "/srv/upper" };
+    expect(after([bind("/t"), upper, remount("bind", "ro")])).toEqual([
+      'mount_setattr(‹/srv/upper›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
+    ]);
+    const links = { "/link": "/t", "/t": "/t" } as Record<string, string>;
+    const input = { facts: { ...someFacts, resolveTarget: (path: string) => links[path] ?? path } };
+    const calls = callsOf(
+      withMounts([bind("/t"), { ...upper, destination: "/link" }, remount("bind", "ro")], { input }),
+    );
+    expect(calls.filter((call) => call.includes("MOUNT_ATTR_RDONLY"))).toEqual([
+      'mount_setattr(‹/srv/upper›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
+    ]);
+  });
+
+  test("finds what came with a mount in that one, without links", () => {
+    const below = (...mounts: Mount[]) =>
+      after([...mounts, { ...remount("bind", "rw"), destination: "/t/a/b" }]).filter((call) =>
+        call.startsWith("openat2"),
+      );
+    const how = "{flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS}, 24";
+    expect(below(bind("/t"))).toEqual([`openat2(‹/srv/data›, "a/b", ${how}) → /t/a/b`]);
+    expect(below(bind("/t/a/b"), { ...bind("/t"), source: "/srv/over" })).toEqual([
+      `openat2(‹/srv/over›, "a/b", ${how}) → /t/a/b`,
+    ]);
+    expect(below(bind("/other"))).toEqual([`openat2(‹root›, "t/a/b", ${how}) → /t/a/b`]);
+  });
+
+  test("is led astray by no link that the image has where a mount lies", () => {
+    const secret = { ...bind("/secret", "ro"), source: "/srv/secret" };
+    const change = { ...remount("bind", "rw"), destination: "/link/x" };
+    const links = { "/link": "/t", "/t/x": "/secret", "/link/x": "/secret" } as Record<string, string>;
+    const input = { facts: { ...someFacts, resolveTarget: (path: string) => links[path] ?? path } };
+    const calls = callsOf(withMounts([bind("/t"), secret, change], { input }));
+    expect(calls.find((call) => call.includes("clear=MOUNT_ATTR_RDONLY"))).toBe(
+      'mount_setattr(‹/link/x›, "", AT_EMPTY_PATH, {clear=MOUNT_ATTR_RDONLY}, 32)',
+    );
+    expect(calls).toContainEqual(expect.stringMatching(/^openat2\(‹\/srv\/data›, "x", .*NO_SYMLINKS.*→ \/link\/x$/));
   });
 
   test("changes a file system that the plan has made", () => {
     expect(after([tmpfs, remount("size=2m", "ro")])).toEqual([
-      find,
       'fspick(‹tmpfs mount›, "", FSPICK_CLOEXEC|FSPICK_EMPTY_PATH) → tmpfs context',
       'fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "size", "2m")',
       "fsconfig(‹tmpfs context›, FSCONFIG_CMD_RECONFIGURE)",
-      'mount_setattr(‹/t›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
+      'mount_setattr(‹tmpfs mount›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
     ]);
   });
 
