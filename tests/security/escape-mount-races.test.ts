@@ -96,6 +96,16 @@ describe.skipIf(!canAttack || !canRunBundles)("a mount in a volume that others c
     }
   });
 
+  test("puts nothing into /proc by a link that a file system has brought", async () => {
+    const base = box.directory();
+    for (const name of ["lower", "upper", "work"]) mkdirSync(join(base, name));
+    symlinkSync("/proc/sys/net", join(base, "lower/place"));
+    const options = ["lower", "upper", "work"].map((name) => `${name}dir=${join(base, name)}`);
+    const overlay = { destination: "/v", type: "overlay", source: "overlay", options };
+    const { stdout } = await box.run("ls /proc/sys/net/ipv4; echo end", [overlay, tmpfs("/v/place/ipv4")]);
+    expect(stdout).not.toBe("end\n");
+  });
+
   describe("never leads out of the container", () => {
     const mappings = [{ containerID: 0, hostID: 5000, size: 1 }];
     const kinds: Record<string, { readonly mounts: () => Mount[]; readonly linux?: Linux; readonly cwd?: string }> = {

@@ -14,22 +14,32 @@ import { forgetCovered, type MountContext, type MountFacts } from "./mount-conte
 const group = "file system";
 
 /**
- * The order in which mounts are made: the specification's. But where one has its place in what a bind mount has brought,
- * whose links others may change meanwhile, those at /proc come last: what a link leads to /proc ends up below it and is
- * hidden, instead of putting its own files in the place of the kernel's (CVE-2025-52881). Of links that are the image's own
- * it is known beforehand where they lead.
+ * The order in which mounts are made: the specification's. But where one has its place in what another has brought, whose
+ * links others may change meanwhile, those at /proc come last: what a link leads to /proc ends up below it and is hidden,
+ * instead of putting its own files in the place of the kernel's (CVE-2025-52881). Of links that are the image's own it is
+ * known beforehand where they lead.
  */
 export function orderOfMounts(mounts: readonly Mount[], facts: MountFacts): readonly Mount[] {
   const brought: string[] = [];
   const isAtRisk = mounts.some((mount) => {
-    const isVolume = isBind(mount, parseMountOptions(mount.options ?? []));
-    if (brought.length === 0 && !isVolume) return false;
+    const brings = isFromOutside(mount);
+    if (brought.length === 0 && !brings) return false;
     const place = `${facts.resolveTarget(mount.destination).replace(/\/+$/, "")}/`;
     const isWithin = brought.some((earlier) => place !== earlier && place.startsWith(earlier));
-    if (isVolume) brought.push(place);
+    if (brings) brought.push(place);
     return isWithin && !isInProc(mount);
   });
   return isAtRisk ? [...mounts.filter((mount) => !isInProc(mount)), ...mounts.filter(isInProc)] : mounts;
+}
+
+/** File systems that are empty, or the kernel's, when they are new: nobody has put a link there. */
+const withoutLinks = new Set(["tmpfs", "proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2"]);
+
+/** Whether there may be links in a mount that neither the image nor the kernel has made. */
+function isFromOutside(mount: Mount): boolean {
+  const options = parseMountOptions(mount.options ?? []);
+  if (options.remount === true) return false;
+  return isBind(mount, options) || options.copyUp === true || !withoutLinks.has(mount.type ?? "");
 }
 
 /** Whether a mount is the one at /proc or, by its name, in there. */

@@ -2,8 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { defaultReadonlyPaths, defaultMaskedPaths, defaultMounts } from "../../../../src/container/linux-defaults.ts";
 import { defaultCapabilities } from "../../../../src/linux/capabilities.ts";
 import { encodePlan } from "../../../../src/linux/launch/encode.ts";
-import type { Namespace, Process, RuntimeSpec } from "../../../../src/oci/runtime-spec.ts";
+import type { Mount, Namespace, Process, RuntimeSpec } from "../../../../src/oci/runtime-spec.ts";
 import type { LaunchPlan, LaunchPlanInput } from "../../../../src/runtime/plan/launch-plan.ts";
+import { orderOfMounts } from "../../../../src/runtime/plan/mounts.ts";
 import {
   allCapabilitySets,
   callsOf,
@@ -205,6 +206,22 @@ describe("the order of runc's init", () => {
       const atRisk = planOf(minimalSpec({ mounts: [...mounts, nested] }));
       expect(firstIndex(atRisk, /^fsopen\("proc"/)).toBeGreaterThan(lastIndex(atRisk, /^move_mount\(.*‹\/data\/[bt]/));
     }
+  });
+
+  test.each<[string, boolean, Mount]>([
+    ["an overlay", true, { destination: "/v", type: "overlay", source: "o", options: ["lowerdir=/a:/b"] }],
+    ["a disk", true, { destination: "/v", type: "ext4", source: "/dev/sdz" }],
+    ["a bind mount by its options", true, { destination: "/v", type: "proc", source: "/srv", options: ["bind"] }],
+    ["a copy of the image's", true, { destination: "/v", type: "tmpfs", source: "t", options: ["tmpcopyup"] }],
+    ["an empty tmpfs", false, { destination: "/v", type: "tmpfs", source: "t" }],
+    ["a queue", false, { destination: "/v", type: "mqueue", source: "m" }],
+    ["a cgroup", false, { destination: "/v", type: "cgroup", source: "c" }],
+    ["a remount", false, { destination: "/v", source: "/v", options: ["bind", "remount", "ro"] }],
+  ])("%s brings links that others may change: %p", (_, brings, mount) => {
+    const proc = { destination: "/proc", type: "proc", source: "proc" };
+    const nested = { destination: "/v/t", type: "tmpfs", source: "tmpfs" };
+    const order = orderOfMounts([proc, mount, nested], someFacts);
+    expect(order).toEqual(brings ? [mount, nested, proc] : [proc, mount, nested]);
   });
 
   test("devices are there before mounts over them", () => {
