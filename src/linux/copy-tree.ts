@@ -1,5 +1,15 @@
 import type { BigIntStats } from "node:fs";
-import { type ByteString, linkAt, makeDirectoryAt, makeNodeAt, makeSymlinkAt, openAt, readLink, reopen } from "./at.ts";
+import {
+  type ByteString,
+  linkAt,
+  makeDirectoryAt,
+  makeNodeAt,
+  makeSymlinkAt,
+  openAt,
+  readLink,
+  reopen,
+  tryOpenAt,
+} from "./at.ts";
 import {
   O_CREAT,
   O_DIRECTORY,
@@ -55,16 +65,84 @@ export function copyTree(source: TreeDirectory, target: OwnedFd): void {
   copier.copyDirectory(source, target);
 }
 
-/** As {@link copyTree}, for a target that keeps attributes of its own. @throws SystemCallError */
-export function copyContents(source: TreeDirectory, target: OwnedFd): void {
-  using copier = new TreeCopier();
+/**
+ * As {@link copyTree}, for a target that keeps attributes of its own.
+ * @param isOutlined see {@link outlineContents}
+ * @throws SystemCallError
+ */
+export function copyContents(source: TreeDirectory, target: OwnedFd, isOutlined = false): void {
+  using copier = new TreeCopier(isOutlined);
   copier.copyContents(source, target);
+}
+
+/** A piece of a file that has content. */
+export interface Extent {
+  /** Below the directory that is copied to. */
+  readonly path: ByteString;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/**
+ * Makes the directories and the files, still empty, that {@link copyContents} will write to: so that somebody else can
+ * allocate what they will hold, whose memory or quota it is then.
+ * @throws SystemCallError
+ */
+export function outlineContents(source: TreeDirectory, target: OwnedFd): Extent[] {
+  const extents: Extent[] = [];
+  const linked = new Set<string>();
+  const outline = (from: TreeDirectory, to: OwnedFd, prefix: ByteString): void => {
+    for (const name of from.names()) {
+      using entry = from.lookup(name);
+      if (entry === undefined) continue;
+      if (entry.kind === "directory") {
+        makeDirectoryAt(to.number, name, 0o700);
+        using made = openAt(to.number, name, O_RDONLY | O_DIRECTORY);
+        outline(entry, made, `${prefix}${name}/`);
+      } else if (isType(entry.stat, S_IFREG) && !linked.has(keyOf(entry))) {
+        linked.add(keyOf(entry));
+        openAt(to.number, name, O_WRONLY | O_CREAT | O_EXCL, 0o600).close();
+        using content = openContent(entry);
+        for (const extent of extentsOf(content, entry)) extents.push({ path: `${prefix}${name}`, ...extent });
+      }
+    }
+  };
+  outline(source, target, "");
+  return extents;
+}
+
+/** The same for all names of a file. */
+function keyOf({ stat }: TreeFile): string {
+  return `${stat.dev}:${stat.ino}`;
+}
+
+function openContent({ fd }: TreeFile): OwnedFd {
+  return reopen(fd.number, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+}
+
+/** Where a file has content, and no holes. lseek(2) */
+function* extentsOf(
+  content: OwnedFd,
+  { stat }: TreeFile,
+): Generator<{ readonly offset: number; readonly length: number }> {
+  const size = Number(stat.size);
+  for (let end = 0; end < size;) {
+    const offset = seek(content.number, end, seekData);
+    if (offset === undefined) return;
+    end = seek(content.number, offset, seekHole) ?? size;
+    yield { offset, length: end - offset };
+  }
 }
 
 class TreeCopier implements Disposable {
   /** The copies of files that have more names than were met so far, by device and inode of the model. */
   readonly #linked = new Map<string, { readonly copy: OwnedFd; missing: bigint }>();
   readonly #buffer = new Uint8Array(256 * 1024);
+  readonly #isOutlined: boolean;
+
+  constructor(isOutlined = false) {
+    this.#isOutlined = isOutlined;
+  }
 
   copyDirectory(source: TreeDirectory, target: OwnedFd): void {
     this.copyContents(source, target);
@@ -76,8 +154,7 @@ class TreeCopier implements Disposable {
       using entry = source.lookup(name);
       if (entry === undefined) continue;
       if (entry.kind === "directory") {
-        makeDirectoryAt(target.number, name, 0o700);
-        using made = openAt(target.number, name, O_RDONLY | O_DIRECTORY);
+        using made = this.#directoryAt(target, name);
         this.copyDirectory(entry, made);
       } else {
         this.#copyFile(entry, target, name);
@@ -85,8 +162,16 @@ class TreeCopier implements Disposable {
     }
   }
 
+  #directoryAt(target: OwnedFd, name: ByteString): OwnedFd {
+    const flags = O_RDONLY | O_DIRECTORY;
+    const outlined = this.#isOutlined ? tryOpenAt(target.number, name, flags) : undefined;
+    if (outlined !== undefined) return outlined;
+    makeDirectoryAt(target.number, name, 0o700);
+    return openAt(target.number, name, flags);
+  }
+
   #copyFile(entry: TreeFile, target: OwnedFd, name: ByteString): void {
-    const key = `${entry.stat.dev}:${entry.stat.ino}`;
+    const key = keyOf(entry);
     const linked = this.#linked.get(key);
     if (linked !== undefined) {
       linkAt(linked.copy.number, target.number, name);
@@ -110,19 +195,15 @@ class TreeCopier implements Disposable {
   }
 
   #copyContent(entry: TreeFile, target: OwnedFd, name: ByteString): void {
-    using from = reopen(entry.fd.number, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    using to = openAt(target.number, name, O_WRONLY | O_CREAT | O_EXCL | O_NOCTTY, 0o600);
-    const size = Number(entry.stat.size);
-    for (let offset = 0; offset < size;) {
-      const data = seek(from.number, offset, seekData);
-      if (data === undefined) break;
-      const end = seek(from.number, data, seekHole) ?? size;
-      seek(from.number, data, seekSet);
-      seek(to.number, data, seekSet);
-      this.#copyRange(from, to, end - data);
-      offset = end;
+    using from = openContent(entry);
+    const isNew = this.#isOutlined ? 0 : O_EXCL;
+    using to = openAt(target.number, name, O_WRONLY | O_CREAT | isNew | O_NOCTTY, 0o600);
+    for (const { offset, length } of extentsOf(from, entry)) {
+      seek(from.number, offset, seekSet);
+      seek(to.number, offset, seekSet);
+      this.#copyRange(from, to, length);
     }
-    if (fileCalls.ftruncate(to.number, size) < 0) throw systemCallError("ftruncate");
+    if (fileCalls.ftruncate(to.number, Number(entry.stat.size)) < 0) throw systemCallError("ftruncate");
   }
 
   /** Inside the kernel, which may share the blocks; by hand where file systems cannot. copy_file_range(2) */

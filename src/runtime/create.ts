@@ -11,6 +11,7 @@ import { hostIdOf } from "../linux/user-namespace.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { InvalidDocumentError, UsageError } from "../util/errors.ts";
 import type { Bundle } from "./bundle.ts";
+import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { NewCgroup } from "./cgroup/new-cgroup.ts";
 import { type CgroupPlace, cgroupPlaceOf, makeContainerCgroup } from "./container-cgroup.ts";
 import { launchContainer, planContainer } from "./container-process.ts";
@@ -165,7 +166,7 @@ class Made {
     const pauses = listener !== undefined || hasEarlyHooks(spec) || hasNetDevices(spec);
     const release = pauses ? cleanup.use(createPipe()) : undefined;
     const users = cleanup.use(await usersOf(spec));
-    const prepared = cleanup.use(await prepare(spec, rootfs, users));
+    const prepared = cleanup.use(await prepare(spec, rootfs, { users, cgroup: this.#home.cgroup }));
     const uid = hostUser(spec, users);
     if (uid !== 0 && mayChangeCgroups(spec)) this.#home.cgroup.giveTo(uid);
     const { stdio, terminalSocket, newKeyring, preservedDescriptors, noPivot, signal } = this.#options;
@@ -272,11 +273,11 @@ function onAbort(signal: AbortSignal | undefined, act: () => void): Disposable {
 async function prepare(
   { mounts = [] }: RuntimeSpec,
   rootfs: string,
-  users: ContainerUsers | undefined,
+  of: { readonly users: ContainerUsers | undefined; readonly cgroup: Cgroup },
 ): Promise<PreparedMounts | undefined> {
   if (!mounts.some(needsPreparation)) return undefined;
   const { prepareMounts } = await import("./prepared-mounts.ts");
-  return prepareMounts(mounts, rootfs, users);
+  return await prepareMounts(mounts, rootfs, of);
 }
 
 /** The user namespace, of the few containers that have one. */

@@ -1,13 +1,16 @@
 import { openDirectory, openInDirectory } from "../linux/at.ts";
 import { MOUNT_ATTR_RDONLY, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../linux/constants.ts";
-import { copyContents } from "../linux/copy-tree.ts";
+import { copyContents, outlineContents } from "../linux/copy-tree.ts";
 import { mountDetached } from "../linux/detached-mount.ts";
 import { PlainDirectory } from "../linux/directory-tree.ts";
 import type { OwnedFd } from "../linux/fd.ts";
+import type { Allocator } from "../linux/launch/allocate.ts";
 import { makeMappedNamespace } from "../linux/launch/mapped-namespace.ts";
 import { checkIdMappings, hostIdOf, type IdMappings } from "../linux/user-namespace.ts";
 import type { Mount } from "../oci/runtime-spec.ts";
 import { GockerError, InvalidDocumentError } from "../util/errors.ts";
+import type { Cgroup } from "./cgroup/cgroup.ts";
+import { joinedDescriptors } from "./container-process.ts";
 import type { ContainerUsers } from "./users.ts";
 import { attributesOf, type MountOptions, parseMountOptions } from "./mount-options.ts";
 
@@ -36,15 +39,16 @@ export class PreparedMounts implements Disposable {
 /**
  * Makes what these mounts take.
  * @param root the container's root directory, by a path of the host
- * @param users the container's user namespace: its mappings stand for those that a mount does not have
+ * @param of `users`: the container's user namespace, whose mappings stand for those that a mount does not have; `cgroup`:
+ *   the container's, to which counts what is copied
  * @throws InvalidDocumentError mappings that contradict themselves, or are not those of a bind mount
  * @throws SystemCallError
  */
-export function prepareMounts(
+export async function prepareMounts(
   mounts: readonly Mount[],
   root: string,
-  users: ContainerUsers | undefined,
-): PreparedMounts {
+  { users, cgroup }: { readonly users: ContainerUsers | undefined; readonly cgroup: Cgroup },
+): Promise<PreparedMounts> {
   using cleanup = new DisposableStack();
   const prepared = cleanup.use(new PreparedMounts());
   const made = new Map<string, number>();
@@ -61,7 +65,10 @@ export function prepareMounts(
       made.set(key, namespace);
       prepared.userNamespaces.set(mount, namespace);
     }
-    if (options.copyUp === true) prepared.filled.set(mount, prepared.own(filledTmpfs(mount, options, root, users)));
+    if (options.copyUp === true) {
+      const tmpfs = await filledTmpfs(mount, options, { root, users, cgroup });
+      prepared.filled.set(mount, prepared.own(tmpfs));
+    }
   }
   cleanup.move();
   return prepared;
@@ -71,7 +78,15 @@ export function prepareMounts(
  * A tmpfs with a copy of what the root directory has at its place; an empty one where there is no directory. Itself it has
  * what its options say, and the directory's mode where they do not, as in runc.
  */
-function filledTmpfs(mount: Mount, options: MountOptions, root: string, users: ContainerUsers | undefined): OwnedFd {
+async function filledTmpfs(
+  mount: Mount,
+  options: MountOptions,
+  {
+    root,
+    users,
+    cgroup,
+  }: { readonly root: string; readonly users: ContainerUsers | undefined; readonly cgroup: Cgroup },
+): Promise<OwnedFd> {
   using directory = openDirectory(root);
   const found = openInDirectory(directory.number, mount.destination, O_PATH | O_DIRECTORY | O_CLOEXEC);
   using source = found === undefined ? undefined : new PlainDirectory(found);
@@ -82,7 +97,7 @@ function filledTmpfs(mount: Mount, options: MountOptions, root: string, users: C
   if (users !== undefined) data.push(...ownerOptions(users, data));
   using cleanup = new DisposableStack();
   const tmpfs = cleanup.use(mountDetached("tmpfs", data, attributesOf(options) & ~MOUNT_ATTR_RDONLY));
-  if (source !== undefined) fill(tmpfs, source, mount.destination);
+  if (source !== undefined) await fill(tmpfs, source, mount.destination, cgroup);
   cleanup.move();
   return tmpfs;
 }
@@ -95,9 +110,15 @@ function ownerOptions({ mappings }: ContainerUsers, given: readonly string[]): s
     .map(([name, id]) => `${name}=${id}`);
 }
 
-function fill(tmpfs: OwnedFd, source: PlainDirectory, destination: string): void {
+/** What it takes is the container's: otherwise it could have more memory than its limit, at its maker's expense. */
+async function fill(tmpfs: OwnedFd, source: PlainDirectory, destination: string, cgroup: Cgroup): Promise<void> {
   try {
-    copyContents(source, tmpfs);
+    const extents = outlineContents(source, tmpfs);
+    if (extents.length > 0) {
+      const { allocate } = await import("../linux/launch/allocate.ts");
+      await allocate(tmpfs, extents, allocatorOf(cgroup));
+    }
+    copyContents(source, tmpfs, true);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new GockerError("COPY_FAILED", `mounts: tmpcopyup cannot copy what is at ${destination}: ${reason}`, {
@@ -105,6 +126,11 @@ function fill(tmpfs: OwnedFd, source: PlainDirectory, destination: string): void
       cause,
     });
   }
+}
+
+function allocatorOf(cgroup: Cgroup): Allocator {
+  const join = cgroup.joinSteps();
+  return { join, descriptors: joinedDescriptors(join), intoCgroup: cgroup.cloneInto };
 }
 
 /** A mount's own mappings, checked. OCI runtime specification 1.2, config.md, "Mounts" */

@@ -3,21 +3,26 @@ import {
   existsSync,
   chmodSync,
   chownSync,
+  closeSync,
   linkSync,
+  openSync,
   mkdirSync,
   readFileSync,
   readdirSync,
   statSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { AT_FDCWD, S_IFCHR, S_IFIFO } from "../../src/linux/constants.ts";
 import { makeDevice } from "../../src/linux/device-number.ts";
+import { defaultRuntimeSpec } from "../../src/oci/default-runtime-spec.ts";
 import { isAtLeast, kernelVersion } from "../../src/linux/kernel.ts";
 import { libc } from "../../src/linux/libc.ts";
 import type { Mount } from "../../src/oci/runtime-spec.ts";
 import { canRunBundles } from "../helpers/bundle.ts";
+import { has } from "../helpers/cgroups.ts";
 import { MountSandbox } from "../helpers/mounts.ts";
 
 /** Mounts that take what is made before the launch: see `prepared-mounts.ts`. */
@@ -189,6 +194,37 @@ describe.skipIf(!canRunBundles)("oci mounts with what was made before", () => {
       expect(stderr).toContain("mounts: tmpcopyup cannot copy what is at /large: ");
       expect(stderr).toContain("no space left on device");
       expect(exitCode).not.toBe(0);
+    });
+
+    test.skipIf(!has("memory"))("is the container's memory, and not its maker's", async () => {
+      const mebibyte = 1024 * 1024;
+      const content = Buffer.alloc(12 * mebibyte, "content");
+      mkdirSync(join(box.rootfs, "counted/deep"), { recursive: true });
+      writeFileSync(join(box.rootfs, "counted/deep/file"), content);
+      linkSync(join(box.rootfs, "counted/deep/file"), join(box.rootfs, "counted/again"));
+      writeFileSync(join(box.rootfs, "counted/with\nlines"), "odd\n");
+      const sparse = openSync(join(box.rootfs, "counted/sparse"), "w");
+      writeSync(sparse, "end", 64 * mebibyte);
+      closeSync(sparse);
+      const limited = (limit: number) => ({
+        spec: { root: { path: box.rootfs, readonly: false }, mounts: [...usual, tmpfs("/counted")] },
+        linux: { resources: { memory: { limit } } },
+      });
+      const usual = defaultRuntimeSpec({ cgroupNamespace: false }).mounts ?? [];
+      const { stderr, exitCode } = await box.run("echo started", [], limited(8 * mebibyte));
+      expect(stderr).toContain(
+        "tmpcopyup cannot copy what is at /counted: the container's limit of memory is too small",
+      );
+      expect(exitCode).not.toBe(0);
+      await box.oci.runDetached("counted", limited(48 * mebibyte));
+      const { stdout } = await box.oci.oci(["events", "--stats", "counted"]);
+      const { data } = JSON.parse(stdout) as { data: { memory: { usage: { usage: number } } } };
+      expect(data.memory.usage.usage).toBeGreaterThan(12 * mebibyte);
+      const script =
+        "cd /counted; cmp deep/file /image/deep/file; cmp again deep/file; cmp sparse /image/sparse; cat with*";
+      const image = { destination: "/image", source: join(box.rootfs, "counted"), options: ["bind"] };
+      expect(await box.output(script, [tmpfs("/counted"), image])).toBe("odd\n");
+      await box.oci.oci(["delete", "--force", "counted"]);
     });
 
     test("leaves no descriptor in the container", async () => {

@@ -24,8 +24,10 @@ const busybox = ["/bin/busybox", "/usr/bin/busybox"].find((path) => existsSync(p
 export const canRunBundles = isRoot && busybox !== undefined;
 if (!canRunBundles) console.warn("the OCI runtime is not tested: that needs root and busybox-static");
 
-const applets =
-  "sh cat rm mkdir umount echo id env ps sleep test touch ls kill mount stat true false pwd hostname readlink tty grep wc cut uname unshare chroot";
+const applets = [
+  "sh cat rm mkdir umount echo id env ps sleep test touch ls kill mount stat true false pwd hostname readlink tty grep",
+  "wc cut uname unshare chroot cmp",
+];
 
 /** How a bundle differs from the one that `gocker oci spec` writes, which has no terminal here. */
 export interface BundleChange {
@@ -45,7 +47,7 @@ export class OciSandbox implements AsyncDisposable {
     mkdirSync(join(this.#rootfs, "bin"), { recursive: true });
     mkdirSync(join(this.#rootfs, "etc"));
     copyFileSync(busybox as string, join(this.#rootfs, "bin/busybox"));
-    for (const name of applets.split(" ")) symlinkSync("busybox", join(this.#rootfs, "bin", name));
+    for (const name of applets.join(" ").split(" ")) symlinkSync("busybox", join(this.#rootfs, "bin", name));
     writeFileSync(
       join(this.#rootfs, "etc/passwd"),
       "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n",

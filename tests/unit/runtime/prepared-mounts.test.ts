@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { IdMapping, Mount } from "../../../src/oci/runtime-spec.ts";
+import type { Cgroup } from "../../../src/runtime/cgroup/cgroup.ts";
 import { prepareMounts } from "../../../src/runtime/prepared-mounts.ts";
 
 function range(containerID: number, hostID: number, size: number): IdMapping {
@@ -10,8 +11,11 @@ function mount(change: Partial<Mount>): Mount {
   return { destination: "/x", type: "bind", source: "/srv", ...change };
 }
 
-test("nothing is made for mounts that take nothing", () => {
-  using prepared = prepareMounts([mount({}), mount({ uidMappings: [], gidMappings: [] })], "/", undefined);
+/** Mounts that are not copied into take none. */
+const of = { users: undefined, cgroup: {} as Cgroup };
+
+test("nothing is made for mounts that take nothing", async () => {
+  using prepared = await prepareMounts([mount({}), mount({ uidMappings: [], gidMappings: [] })], "/", of);
   expect(prepared.descriptors).toEqual([]);
 });
 
@@ -26,7 +30,7 @@ describe("refused before anything is made", () => {
       { uidMappings: one, gidMappings: [range(0, 0, 5), range(4, 9, 1)] },
       "mounts[1].gidMappings[1].containerID: overlaps with mounts[1].gidMappings[0]",
     ],
-  ])("%s", (_, change, message) => {
-    expect(() => prepareMounts([mount({}), mount(change)], "/", undefined)).toThrow(message);
+  ])("%s", async (_, change, message) => {
+    await expect(prepareMounts([mount({}), mount(change)], "/", of)).rejects.toThrow(message);
   });
 });

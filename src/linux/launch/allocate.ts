@@ -1,0 +1,68 @@
+import { O_CLOEXEC, O_NOFOLLOW, O_WRONLY, PR_SET_PDEATHSIG, SIGKILL } from "../constants.ts";
+import { fromByteString } from "../at.ts";
+import type { Extent } from "../copy-tree.ts";
+import { systemCallError } from "../errno.ts";
+import type { OwnedFd } from "../fd.ts";
+import { processEnded, reap } from "../process.ts";
+import { GockerError } from "../../util/errors.ts";
+import { launch } from "./launch.ts";
+import { slot, type Step } from "./plan.ts";
+
+/** In whose cgroup something is allocated. */
+export interface Allocator {
+  /** How a process joins it, and the descriptors that this takes. */
+  readonly join: readonly Step[];
+  readonly descriptors: readonly number[];
+  /** See `LaunchRequest.intoCgroup`. */
+  readonly intoCgroup: number | undefined;
+}
+
+/** So that the steps of large trees need not all be in memory at once. */
+const extentsAtOnce = 4096;
+
+/**
+ * Allocates room for pieces of files, as a process of a cgroup: memory belongs to who allocates it, whoever writes to it
+ * later. fallocate(2); cgroup-v2.rst, "Memory Ownership"
+ * @param directory that of the paths, in which nobody else works
+ * @throws SystemCallError; GockerError when the cgroup may not have so much
+ */
+export async function allocate(directory: OwnedFd, extents: readonly Extent[], by: Allocator): Promise<void> {
+  for (let from = 0; from < extents.length; from += extentsAtOnce) {
+    await allocateSome(directory, extents.slice(from, from + extentsAtOnce), by);
+  }
+}
+
+async function allocateSome(directory: OwnedFd, extents: readonly Extent[], by: Allocator): Promise<void> {
+  const group = "file system";
+  const steps: Step[] = [
+    { label: "Die with gocker", group: "process", syscall: "prctl", args: [PR_SET_PDEATHSIG, SIGKILL] },
+    ...by.join,
+  ];
+  const file = slot("file");
+  for (const { path, offset, length } of extents) {
+    const about = fromByteString(path);
+    const name = Buffer.from(`${path}\0`, "latin1");
+    const flags = O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
+    steps.push(
+      {
+        label: "Open a file",
+        group,
+        syscall: "openat",
+        args: [directory.number, name, flags],
+        result: file,
+        path: about,
+      },
+      { label: "Allocate its content", group, syscall: "fallocate", args: [file, 0, offset, length], path: about },
+      { label: "Close it", group, syscall: "close", args: [file] },
+    );
+  }
+  steps.push({ label: "End", group: "process", syscall: "exit_group", args: [0] });
+  const descriptors = [directory.number, ...by.descriptors];
+  using started = launch({ namespaces: 0, intoCgroup: by.intoCgroup, steps, stdio: [0, 1, 2], descriptors });
+  const { fatal } = await started.status.outcome();
+  await processEnded(started.pidfd);
+  const ended = reap(started.pid);
+  if (fatal !== undefined) throw systemCallError(fatal.step.syscall, { path: fatal.step.path }, fatal.errno);
+  if (!("signal" in ended)) return;
+  throw new GockerError("ALLOCATION_FAILED", "the container's limit of memory is too small for it");
+}
