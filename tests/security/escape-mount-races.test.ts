@@ -5,6 +5,7 @@ import { defaultRuntimeSpec } from "../../src/oci/default-runtime-spec.ts";
 import type { Linux, Mount } from "../../src/oci/runtime-spec.ts";
 import { canAttack, Canary, compileSystemCalls } from "../helpers/attack.ts";
 import { canRunBundles } from "../helpers/bundle.ts";
+import { patience } from "../helpers/patience.ts";
 import { MountSandbox } from "../helpers/mounts.ts";
 
 // CVE-2021-30465 by a bundle, for every kind of mount: somebody exchanges a directory of a volume for a link while the
@@ -28,15 +29,19 @@ describe.skipIf(!canAttack || !canRunBundles)("a mount in a volume that others c
     const path = box.directory();
     mkdirSync(join(path, "place/sub"), { recursive: true });
     symlinkSync(target, join(path, "trap"));
-    const words = [program, "swap", join(path, "place"), join(path, "trap")];
-    const child = Bun.spawn(words, { stdin: "ignore", stdout: "ignore", stderr: "inherit" });
+    const running = swapper(path);
     const kinds = new Set<boolean>();
     for (const deadline = performance.now() + 10_000; kinds.size < 2; await Bun.sleep(0)) {
       kinds.add(lstatSync(join(path, "place")).isSymbolicLink());
       if (performance.now() > deadline) throw new Error("nothing is exchanged");
     }
+    return { path, ...running };
+  }
+
+  function swapper(path: string): AsyncDisposable {
+    const words = [program, "swap", join(path, "place"), join(path, "trap")];
+    const child = Bun.spawn(words, { stdin: "ignore", stdout: "ignore", stderr: "inherit" });
     return {
-      path,
       async [Symbol.asyncDispose]() {
         child.kill("SIGKILL");
         await child.exited;
@@ -104,6 +109,25 @@ describe.skipIf(!canAttack || !canRunBundles)("a mount in a volume that others c
     const overlay = { destination: "/v", type: "overlay", source: "overlay", options };
     const { stdout } = await box.run("ls /proc/sys/net/ipv4; echo end", [overlay, tmpfs("/v/place/ipv4")]);
     expect(stdout).not.toBe("end\n");
+  });
+
+  test("waits for nobody at a pipe that comes to the place of a file", async () => {
+    const source = join(box.directory(), "file");
+    writeFileSync(source, "mine\n");
+    let started = 0;
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const path = box.directory();
+      for (const name of ["place", "trap"]) mkdirSync(join(path, name));
+      expect(Bun.spawnSync(["mkfifo", join(path, "trap/file")]).exitCode).toBe(0);
+      await using _swapper = swapper(path);
+      const shared = { destination: "/v", source: path, options: ["bind"] };
+      const before = performance.now();
+      const file = { destination: "/v/place/file", source, options: ["bind", "ro"] };
+      const { exitCode } = await box.run("true", [shared, file]);
+      expect(performance.now() - before).toBeLessThan(patience(5000));
+      if (exitCode === 0) started++;
+    }
+    expect(started).toBeGreaterThan(0);
   });
 
   describe("never leads out of the container", () => {

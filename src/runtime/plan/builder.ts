@@ -12,13 +12,16 @@ import {
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
+  O_NOCTTY,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_PATH,
   O_WRONLY,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
+  S_IFREG,
 } from "../../linux/constants.ts";
 import { slot, type Slot, type Step, type StepGroup } from "../../linux/launch/plan.ts";
 import { splitPath } from "../../util/path.ts";
@@ -271,31 +274,52 @@ export class PlanBuilder {
       );
     });
     if (kind === "directory") return steps;
+    steps.push(...this.#fileSteps(group, parts, target));
+    return steps;
+  }
+
+  /**
+   * By mknodat, which neither follows a link nor opens what is there: a pipe that somebody else has put there would keep
+   * the plan waiting. A dangling link that a mount has brought is followed as far as the root goes.
+   */
+  #fileSteps(group: StepGroup, parts: readonly string[], target: Slot): Step[] {
     const path = `/${parts.join("/")}`;
-    // By openat2 too: a dangling link in the last place must not lead this out of the root.
-    const how = openHow(O_WRONLY | O_CREAT | O_CLOEXEC, 0o644, resolveInRoot);
+    const below = parts.join("/");
+    const open: Step = {
+      label: `Open ${path}`,
+      group,
+      syscall: "openat2",
+      args: openInRoot(this.root, below, 0),
+      result: target,
+      path,
+    };
+    const how = openHow(O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0o644, resolveInRoot);
     const made = slot(`new ${path}`);
-    steps.push(
+    const byLink: Step[] = [
       {
-        label: `Make the file ${path}`,
+        label: `Make the file that the link ${path} leads to`,
         group,
         syscall: "openat2",
-        args: [this.root, parts.join("/"), how, openHowSize],
+        args: [this.root, below, how, openHowSize],
         result: made,
         path,
       },
       // A file that is open for writing keeps its file system from becoming read-only.
       { label: `Close ${path}`, group, syscall: "close", args: [made], path },
+      open,
+    ];
+    return [
       {
-        label: `Open ${path}`,
+        label: `Make the file ${path}`,
         group,
-        syscall: "openat2",
-        args: openInRoot(this.root, parts.join("/"), 0),
-        result: target,
+        syscall: "mknodat",
+        args: [parts.length === 1 ? this.root : target, parts.at(-1) ?? "", S_IFREG | 0o644, 0],
+        onError: { tolerate: ["EEXIST"] },
         path,
       },
-    );
-    return steps;
+      { ...open, onError: { tolerate: ["ENOENT"] }, onSuccess: { skip: byLink.length } },
+      ...byLink,
+    ];
   }
 
   /** Makes a directory in one that the plan itself mounted, and opens it. */

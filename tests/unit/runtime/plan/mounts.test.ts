@@ -78,11 +78,24 @@ describe("bind mounts", () => {
         "# Find /etc/app/config in the container",
         'openat2(‹root›, "etc/app/config", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → /etc/app/config',
         "  tolerates ENOENT",
-        "  skips 7 on success",
+        "  skips 9 on success",
         "# Make the directory /etc",
         'mkdirat(‹root›, "etc", 0755)',
       ].join("\n"),
     );
+    expect(text).toContain(
+      [
+        "# Make the file /etc/app/config",
+        'mknodat(‹/etc/app/config›, "config", S_IFREG|0644, 0:0)',
+        "  tolerates EEXIST",
+        "# Open /etc/app/config",
+        'openat2(‹root›, "etc/app/config", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → /etc/app/config',
+        "  tolerates ENOENT",
+        "  skips 3 on success",
+      ].join("\n"),
+    );
+    // What somebody else puts there is not waited for.
+    expect(text).toContain("{flags=O_WRONLY|O_CREAT|O_NOCTTY|O_NONBLOCK|O_CLOEXEC, mode=0644, resolve=RESOLVE_IN_ROOT");
     // A file that stayed open for writing would keep its file system from becoming read-only.
     expect(text).toContain("# Close /etc/app/config\nclose(‹new /etc/app/config›)");
   });
@@ -102,11 +115,11 @@ describe("bind mounts", () => {
       [
         "# It is one",
         "close(‹directory to mount›)",
-        "  skips 4 on success",
+        "  skips 6 on success",
         "# Find /b in the container",
         'openat2(‹root›, "b", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → /b',
         "  tolerates ENOENT",
-        "  skips 3 on success",
+        "  skips 5 on success",
         "# Make the file /b",
       ].join("\n"),
     );
