@@ -10,6 +10,7 @@ import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
 import type { Step } from "../linux/launch/plan.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { NotFoundError } from "../util/errors.ts";
+import { splitPath } from "../util/path.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { TargetKind } from "./plan/builder.ts";
 import { buildLaunchPlan, type LaunchPlan } from "./plan/launch-plan.ts";
@@ -56,7 +57,8 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
     root: options.root,
     joinCgroup: options.cgroup.joinSteps(),
     facts: {
-      sourceKind: (source) => (isInRoot(options.root, source) ? undefined : sourceKind(source)),
+      sourceKind,
+      placeInRoot: (source) => placeInRoot(options.root, source),
       kernelPath,
       isProcfs,
       modeAt: (path) => modeAt(options.root, path),
@@ -141,8 +143,10 @@ function isProcfs(source: string): boolean {
 }
 
 /** By its words, as the root directory of a bundle is known by its path without links. */
-function isInRoot(root: RootFileSystem, source: string): boolean {
-  return root.kind === "directory" && source.startsWith(`${root.path}/`);
+function placeInRoot(root: RootFileSystem, source: string): string | undefined {
+  if (root.kind !== "directory") return undefined;
+  const path = `/${splitPath(source).join("/")}`;
+  return path.startsWith(`${root.path}/`) ? path.slice(root.path.length) : undefined;
 }
 
 function sourceKind(source: string): TargetKind {

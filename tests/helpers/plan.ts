@@ -38,9 +38,10 @@ export function allCapabilitySets(): Capabilities {
   return { bounding: own, effective: own, permitted: own };
 }
 
-/** A host where every source is a directory unless its name ends in `.file`, and images have no links. */
+/** A host where every source is a directory outside, or a file when its name ends in `.file`, and images have no links. */
 export const someFacts: LaunchPlanInput["facts"] = {
   sourceKind: (source) => (source.endsWith(".file") ? "file" : "directory"),
+  placeInRoot: () => undefined,
   modeAt: () => undefined,
   isProcfs: (source) => source === "/proc",
   resolveTarget: (path) => path,

@@ -111,6 +111,32 @@ describe.skipIf(!canAttack || !canRunBundles)("a mount in a volume that others c
     expect(stdout).not.toBe("end\n");
   });
 
+  test("of a source in the container's root directory brings nothing of the host's", async () => {
+    const outside = box.directory();
+    mkdirSync(join(outside, "sub"));
+    const canary = new Canary(join(outside, "sub"), "canary");
+    symlinkSync(outside, join(box.rootfs, "leading-out"));
+    const inside = (path: string, ...options: string[]) => ({
+      destination: "/mnt",
+      source: join(box.rootfs, path),
+      options: ["rbind", ...options],
+    });
+    for (const mount of [inside("leading-out/sub"), inside("leading-out/sub", "rshared")]) {
+      const { stdout, exitCode } = await box.run("cat /mnt/canary /mnt/sub/canary", [mount]);
+      expect(stdout).toBe("");
+      expect(exitCode).not.toBe(0);
+    }
+    await using volume = await swapped(outside);
+    const shared = { destination: "/v", source: volume.path, options: ["bind"] };
+    let started = 0;
+    for (let attempt = 0; attempt < attempts * 2; attempt++) {
+      const { stdout } = await box.run("cat /mnt/canary 2>/dev/null; echo end", [shared, inside("v/place/sub")]);
+      if (stdout !== "") started++;
+      expect(stdout).not.toContain(canary.secret);
+    }
+    expect(started).toBeGreaterThan(0);
+  });
+
   test("waits for nobody at a pipe that comes to the place of a file", async () => {
     const source = join(box.directory(), "file");
     writeFileSync(source, "mine\n");

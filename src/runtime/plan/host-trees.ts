@@ -11,6 +11,9 @@ import {
   MS_REC,
   MS_SHARED,
   MS_SLAVE,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
   S_IFREG,
@@ -19,7 +22,8 @@ import type { Slot } from "../../linux/launch/plan.ts";
 import type { Device, Mount, RuntimeSpec } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { hasMappings, type MountOptions, parseMountOptions } from "../mount-options.ts";
-import type { PlanBuilder, TargetKind } from "./builder.ts";
+import type { RootFileSystem } from "../root.ts";
+import { openInRoot, type PlanBuilder, type TargetKind } from "./builder.ts";
 import { hostDevices } from "./devices.ts";
 import type { MountFacts } from "./mount-context.ts";
 
@@ -42,23 +46,36 @@ export interface HostTrees {
 /**
  * Takes the sources of those bind mounts that are to have to do with the host's mounts, before the container's are cut
  * off from them: copies share what their originals share. mount_namespaces(7)
- * @param isCutOff nothing that the host mounts later comes to the container either
+ * @param of `isCutOff`: nothing that the host mounts later comes to the container either; `root`: which will be its root
  */
 export function takeSharedTrees(
   builder: PlanBuilder,
   mounts: readonly Mount[],
-  isCutOff: boolean,
   facts: MountFacts,
+  { isCutOff, root }: { readonly isCutOff: boolean; readonly root: RootFileSystem },
 ): HostTrees {
+  let opened: Slot | undefined;
+  const rootDirectory = () => (opened ??= openRoot(builder, root));
   const binds = new Map<Mount, Slot>();
   for (const mount of mounts) {
     const options = parseMountOptions(mount.options ?? []);
     if (options.remount === true || !isBind(mount, options)) continue;
     if (options.propagations.some(({ type }) => type === MS_SHARED || (isCutOff && type === MS_SLAVE))) {
-      binds.set(mount, takeSource(builder, mount, options, facts));
+      binds.set(mount, takeSource(builder, mount, options, facts, rootDirectory));
     }
   }
   return { binds, cgroups: new Map() };
+}
+
+function openRoot(builder: PlanBuilder, root: RootFileSystem): Slot {
+  const path = root.kind === "directory" ? root.path : root.target;
+  return builder.addFor("root directory", {
+    label: "Open the root directory, for what is taken of it",
+    group,
+    syscall: "openat",
+    args: [AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC],
+    path,
+  });
 }
 
 /** Trees on their way into a user namespace's mounts. */
@@ -96,11 +113,11 @@ export function stageAllTrees(
     const options = parseMountOptions(mount.options ?? []);
     if (options.remount === true) continue;
     if (isBind(mount, options)) {
-      const kind = mount.source === undefined ? "any" : facts.sourceKind(mount.source);
+      const { source = "" } = mount;
       // What earlier mounts bring to the container's root directory is not there yet.
-      if (kind !== undefined) {
-        binds.set(mount, keep(takeSource(builder, mount, options, facts), mount.source ?? "", kind));
-      }
+      if (facts.placeInRoot(source) !== undefined) continue;
+      const tree = takeSource(builder, mount, options, facts, () => builder.root);
+      binds.set(mount, keep(tree, source, facts.sourceKind(source)));
     } else if (mount.type === "cgroup" || mount.type === "cgroup2") {
       const taken = takeCgroups(builder, mount.destination, facts);
       for (const [source, tree] of taken) keep(tree, source);
@@ -191,14 +208,28 @@ export function isBind({ type }: Mount, { bind }: MountOptions): boolean {
   return bind !== undefined || type === "bind";
 }
 
-/** The source of a bind mount as a mount of its own, with the owners of files that the mount is to have. open_tree(2) */
-export function takeSource(builder: PlanBuilder, mount: Mount, options: MountOptions, facts: MountFacts): Slot {
+/**
+ * The source of a bind mount as a mount of its own, with the owners of files that the mount is to have. open_tree(2)
+ * @param rootDirectory the container's, in which a source is looked for that lies there: its links are not the host's
+ */
+export function takeSource(
+  builder: PlanBuilder,
+  mount: Mount,
+  options: MountOptions,
+  facts: MountFacts,
+  rootDirectory: () => Slot,
+): Slot {
   const { source, destination } = mount;
   if (source === undefined || !source.startsWith("/")) {
     throw new InvalidDocumentError(`mounts: the bind mount at ${destination} needs a source that is an absolute path`);
   }
   const recursive = options.bind === "rbind" ? AT_RECURSIVE : 0;
-  const tree = takeTree(builder, source, `Take ${source} for ${destination}`, recursive);
+  const label = `Take ${source} for ${destination}`;
+  const place = facts.placeInRoot(source);
+  const tree =
+    place === undefined
+      ? takeTree(builder, source, label, recursive)
+      : takeOfRoot(builder, { root: rootDirectory(), place, source, label, flags: recursive });
   addIdMap(builder, mount, tree, options, facts);
   return tree;
 }
@@ -236,6 +267,33 @@ function takeTree(builder: PlanBuilder, source: string, label: string, flags = 0
     syscall: "open_tree",
     args: [AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags],
     path: source,
+  });
+}
+
+function takeOfRoot(
+  builder: PlanBuilder,
+  of: {
+    readonly root: Slot;
+    readonly place: string;
+    readonly source: string;
+    readonly label: string;
+    readonly flags: number;
+  },
+): Slot {
+  const { source: path, label, flags } = of;
+  const found = builder.addFor(`place of ${path}`, {
+    label: `Find ${path} in the root directory`,
+    group,
+    syscall: "openat2",
+    args: openInRoot(of.root, of.place.slice(1), 0),
+    path,
+  });
+  return builder.addFor(path, {
+    label,
+    group,
+    syscall: "open_tree",
+    args: [found, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags],
+    path,
   });
 }
 

@@ -126,7 +126,11 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   builder.add({ label: "Let modes be as given", group: "file system", syscall: "umask", args: [0] });
 
   const trees =
-    taken?.staged.trees ?? takeSharedTrees(builder, spec.mounts ?? [], isCutOff(linux.rootfsPropagation), facts);
+    taken?.staged.trees ??
+    takeSharedTrees(builder, spec.mounts ?? [], facts, {
+      isCutOff: isCutOff(linux.rootfsPropagation),
+      root: input.root,
+    });
   addPropagationStep(builder, linux.rootfsPropagation);
   if (taken === undefined) addRootSteps(builder, input.root);
   else addTakenRoot(builder, taken.root);

@@ -7,11 +7,13 @@ import type { TargetKind } from "./builder.ts";
 
 /** What the plan's builder must know of the host, gathered before. */
 export interface MountFacts {
+  /** What a bind mount's source outside of the container's root directory is: its target is made to fit. */
+  sourceKind(source: string): TargetKind;
   /**
-   * What a bind mount's source is: its target is made to fit. Undefined for one in the container's root directory, where
-   * earlier mounts may have brought it.
+   * The path in the container's root directory that a path of the host's names, by its words; undefined when it is
+   * elsewhere. Earlier mounts may bring what is there, and links there are not the host's.
    */
-  sourceKind(source: string): TargetKind | undefined;
+  placeInRoot(source: string): string | undefined;
   /** Where a path of the container leads by the links of its image, whether anything is there or not. */
   resolveTarget(path: string): string;
   /** What a path below /proc or /sys is, in a procfs or sysfs of this kernel; undefined when there is nothing. */

@@ -82,11 +82,16 @@ export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], contex
 function refuseInProc(mount: Mount, destination: string, isOfHost: boolean, facts: MountFacts): void {
   if (destination === "/proc") {
     if (!isOfHost && mount.type === "proc") return;
-    if (isOfHost && mount.source !== undefined && facts.isProcfs(mount.source)) return;
+    if (isOfHost && isProcfsOfHost(mount, facts)) return;
   } else if (isOfHost && replaceableInProc.has(destination)) return;
   throw new InvalidDocumentError(`mounts: cannot mount at ${destination}: what /proc says is the kernel's to say`, {
     hint: destination === "/proc" ? "only a procfs can be mounted there" : hintOfProc,
   });
+}
+
+/** What lies in the container's root directory may be another thing when its turn comes. */
+function isProcfsOfHost({ source }: Mount, facts: MountFacts): boolean {
+  return source !== undefined && facts.placeInRoot(source) === undefined && facts.isProcfs(source);
 }
 
 /** Refuses options that would have no effect. */
@@ -113,7 +118,9 @@ function addBind(builder: PlanBuilder, { mount, destination, options, context }:
   const { facts, trees } = context;
   const taken = trees.binds.get(mount);
   const tree =
-    taken === undefined ? takeSource(builder, mount, options, facts) : retake(builder, taken, mount, options);
+    taken === undefined
+      ? takeSource(builder, mount, options, facts, () => builder.root)
+      : retake(builder, taken, mount, options);
   const source = mount.source as string;
   const isolated = [{ type: MS_PRIVATE, recursive: true }];
   addPropagations(builder, destination, tree, options.propagations.length === 0 ? isolated : options.propagations);
@@ -121,11 +128,10 @@ function addBind(builder: PlanBuilder, { mount, destination, options, context }:
   addAttributes(builder, destination, tree, options);
   const createAt = isInProc(mount) ? destination : placeOfTarget(destination, facts);
   const place = isInProc(mount) ? { noSymlinks: true } : { createAt };
-  const kind = facts.sourceKind(source);
   const target =
-    kind === undefined
-      ? builder.openTargetFor(group, tree, destination, place)
-      : builder.openTarget(group, destination, kind, place);
+    facts.placeInRoot(source) === undefined
+      ? builder.openTarget(group, destination, facts.sourceKind(source), place)
+      : builder.openTargetFor(group, tree, destination, place);
   builder.mount(`Mount ${source} at ${destination}`, group, tree, target, destination);
   context.mounted.set(mount, tree);
   if (createAt !== destination) forgetCovered(context.made, createAt);

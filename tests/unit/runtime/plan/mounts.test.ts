@@ -101,7 +101,7 @@ describe("bind mounts", () => {
   });
 
   test("of what earlier mounts may have brought have a place that fits what it is", () => {
-    const facts = { ...someFacts, sourceKind: () => undefined };
+    const facts = { ...someFacts, placeInRoot: () => "/inner" };
     const text = planText(withMounts([bind("/b")], { input: { facts } }));
     expect(text).toContain(
       [
@@ -128,6 +128,31 @@ describe("bind mounts", () => {
       const options = { architecture: "x86_64", base: 0x2000_0000, statusFd: 3, timed: true } as const;
       expect(() => encodePlan(steps, options)).not.toThrow();
     }
+  });
+
+  test("of what is in the root directory follow its links there, and not on the host", () => {
+    const facts = {
+      ...someFacts,
+      placeInRoot: (source: string) => (source.startsWith("/bundle/rootfs/") ? source.slice(14) : undefined),
+      isProcfs: () => true,
+    };
+    const inner = { ...bind("/b"), source: "/bundle/rootfs/a/link" };
+    const taken = (...options: string[]) =>
+      callsOf(withMounts([{ ...inner, options: ["rbind", ...options] }], { input: { facts } }))
+        .filter((call) => /a\/link|place of|root directory/.test(call))
+        .slice(0, 3);
+    const found = '"a/link", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → place of';
+    const copied =
+      'open_tree(‹place of /bundle/rootfs/a/link›, "", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH|AT_RECURSIVE)';
+    expect(taken()[0]).toStartWith(`openat2(‹root›, ${found}`);
+    expect(taken()[1]).toStartWith(copied);
+    const shared = taken("rshared");
+    expect(shared[0]).toBe('openat(AT_FDCWD, "/bundle/rootfs", O_PATH|O_DIRECTORY|O_CLOEXEC) → root directory');
+    expect(shared[1]).toStartWith(`openat2(‹root directory›, ${found}`);
+    expect(shared[2]).toStartWith(copied);
+    expect(() => withMounts([{ ...inner, destination: "/proc" }], { input: { facts } })).toThrow(
+      "cannot mount at /proc",
+    );
   });
 
   test("change the owners of files while they are nowhere yet", () => {
