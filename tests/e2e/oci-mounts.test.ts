@@ -200,6 +200,16 @@ describe.skipIf(!canRunBundles)("oci mounts", () => {
       expect(found.get("/b")?.options).toContain("size=2048k");
     });
 
+    test("makes read-only, also /dev, and writable again", async () => {
+      const mounts = [
+        { destination: "/dev", options: ["remount", "ro"] },
+        { destination: "/b", type: "tmpfs", source: "tmpfs", options: ["ro"] },
+        { destination: "/b", options: ["remount", "rw"] },
+      ];
+      const script = "touch /b/new; touch /dev/new 2>&1; echo lost > /dev/null && test -c /dev/null && ls /b";
+      expect(await box.output(script, mounts)).toBe("touch: /dev/new: Read-only file system\nnew\n");
+    });
+
     test("needs a mount", async () => {
       const { stderr, exitCode } = await box.run("echo started", [
         { destination: "/etc", options: ["remount", "bind", "ro"] },

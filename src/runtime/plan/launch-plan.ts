@@ -219,8 +219,10 @@ function addFileSystems(
   const devices = spec.linux?.devices ?? [];
   const mounts = orderOfMounts(spec.mounts ?? [], facts);
   const made: MadeMounts = new Map();
-  // Devices come right after /dev, so that a mount over one of them finds it.
-  const devIndex = mounts.findLastIndex((mount) => mount.destination === "/dev");
+  // Devices come right after /dev, so that a mount over one of them finds it, and before it becomes read-only.
+  const devIndex = mounts.findLastIndex(({ destination, options = [] }) => {
+    return destination === "/dev" && !options.includes("remount");
+  });
   const context: MountContext = { facts, made, mounted: new Map(), trees, own, order: mounts, sealed: [] };
   addMounts(builder, mounts.slice(0, devIndex + 1), context);
   const dev = made.get("/dev")?.mount;

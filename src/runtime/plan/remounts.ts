@@ -1,4 +1,9 @@
-import { FSCONFIG_CMD_RECONFIGURE, FSPICK_CLOEXEC, FSPICK_EMPTY_PATH } from "../../linux/constants.ts";
+import {
+  FSCONFIG_CMD_RECONFIGURE,
+  FSPICK_CLOEXEC,
+  FSPICK_EMPTY_PATH,
+  MOUNT_ATTR_RDONLY,
+} from "../../linux/constants.ts";
 import type { Slot } from "../../linux/launch/plan.ts";
 import type { Mount } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
@@ -50,8 +55,23 @@ export function addRemount(
       path: destination,
     });
   }
-  addAttributes(builder, destination, target, options);
+  addAttributes(builder, destination, target, withoutSeal(target, destination, options, context));
   addPropagations(builder, destination, target, options.propagations);
+}
+
+/** As a tmpfs that is read-only from the beginning, one becomes so at last: see {@link MountContext.sealed}. */
+function withoutSeal(
+  target: Slot,
+  destination: string,
+  options: MountOptions,
+  { made, sealed }: MountContext,
+): MountOptions {
+  const index = sealed.findIndex(({ mount }) => mount === target);
+  if (index >= 0 && ((options.clear | options.recursiveClear) & MOUNT_ATTR_RDONLY) !== 0) sealed.splice(index, 1);
+  const isTmpfs = [...made.values()].some(({ mount, type }) => mount === target && type === "tmpfs");
+  if (!isTmpfs || (options.set & MOUNT_ATTR_RDONLY) === 0) return options;
+  if (index < 0) sealed.push({ destination, mount: target });
+  return { ...options, set: options.set & ~MOUNT_ATTR_RDONLY };
 }
 
 /**

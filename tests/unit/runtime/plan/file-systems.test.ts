@@ -199,12 +199,33 @@ describe("remount", () => {
   });
 
   test("changes a file system that the plan has made", () => {
-    expect(after([tmpfs, remount("size=2m", "ro")])).toEqual([
+    const calls = callsOf(withMounts([tmpfs, remount("size=2m", "ro")]));
+    const from = calls.findLastIndex((call) => call.startsWith("move_mount"));
+    expect(calls.slice(from + 1, from + 6)).toEqual([
       'fspick(‹tmpfs mount›, "", FSPICK_CLOEXEC|FSPICK_EMPTY_PATH) → tmpfs context',
       'fsconfig(‹tmpfs context›, FSCONFIG_SET_STRING, "size", "2m")',
       "fsconfig(‹tmpfs context›, FSCONFIG_CMD_RECONFIGURE)",
+      'openat(‹root›, ".", O_PATH|O_CLOEXEC) → /',
       'mount_setattr(‹tmpfs mount›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)',
     ]);
+  });
+
+  test("lets a tmpfs stay writable that was to become read-only", () => {
+    expect(after([{ ...tmpfs, options: ["mode=755", "ro"] }, remount("rw")])).toEqual([
+      'mount_setattr(‹tmpfs mount›, "", AT_EMPTY_PATH, {clear=MOUNT_ATTR_RDONLY}, 32)',
+    ]);
+  });
+
+  test("makes a tmpfs read-only when all is in it: mounts, devices, the console", () => {
+    const dev = { ...tmpfs, destination: "/dev" };
+    const mounts = [dev, { ...remount("ro", "nosuid"), destination: "/dev" }, bind("/dev/data")];
+    const process = { terminal: true };
+    const calls = callsOf(withMounts(mounts, { process, input: { terminalSocket: 9 } }));
+    const last = calls.findLastIndex((call) => call.startsWith("mount_setattr"));
+    expect(calls[last]).toBe('mount_setattr(‹tmpfs mount›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)');
+    for (const earlier of [/^symlinkat/, /"console"/, /"data"/, /set=MOUNT_ATTR_NOSUID/]) {
+      expect(calls.findLastIndex((call) => earlier.test(call))).toBeLessThan(last);
+    }
   });
 
   test("never changes a file system of the host's", () => {
