@@ -7,12 +7,12 @@ import { lsmSupport } from "../linux/lsm.ts";
 import { isWithin, parseMountinfo } from "../linux/mountinfo.ts";
 import { namespaceAt } from "../linux/namespace.ts";
 import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
-import type { Step } from "../linux/launch/plan.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { NotFoundError } from "../util/errors.ts";
 import { splitPath } from "../util/path.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { TargetKind } from "./plan/builder.ts";
+import { joinedDescriptors } from "./plan/cgroup-join.ts";
 import { buildLaunchPlan, type LaunchPlan } from "./plan/launch-plan.ts";
 import type { PreparedMounts } from "./prepared-mounts.ts";
 import type { RootFileSystem } from "./root.ts";
@@ -100,12 +100,6 @@ export function launchContainer(
     descriptors: [...new Set(descriptors)],
     timed: process.timed,
   });
-}
-
-/** The descriptors by which steps join a cgroup. */
-export function joinedDescriptors(steps: readonly Step[]): number[] {
-  const joined = steps.flatMap((step) => (step.group === "cgroup" ? step.args.slice(0, 1) : []));
-  return joined.filter((argument) => typeof argument === "number");
 }
 
 function descriptorsOf(created: NonNullable<ContainerProcessOptions["created"]>): number[] {

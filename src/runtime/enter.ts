@@ -8,7 +8,7 @@ import { reap, sendSignal } from "../linux/process.ts";
 import type { Process } from "../oci/runtime-spec.ts";
 import { openCgroup } from "./cgroup/open.ts";
 import { ociState } from "./oci-state.ts";
-import { joinedDescriptors } from "./container-process.ts";
+import { joinedDescriptors } from "./plan/cgroup-join.ts";
 import { buildExecPlan } from "./plan/exec-plan.ts";
 import type { JoinTarget } from "./plan/join.ts";
 import { filterInForce } from "./plan/seccomp-listener.ts";

@@ -10,9 +10,9 @@ import { checkIdMappings, hostIdOf, type IdMappings } from "../linux/user-namesp
 import type { Mount } from "../oci/runtime-spec.ts";
 import { GockerError, InvalidDocumentError } from "../util/errors.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
-import { joinedDescriptors } from "./container-process.ts";
 import type { ContainerUsers } from "./users.ts";
 import { attributesOf, type MountOptions, parseMountOptions } from "./mount-options.ts";
+import { joinedDescriptors } from "./plan/cgroup-join.ts";
 
 /** What mounts take that a launch plan cannot make. Open until disposal, when the process has been launched. */
 export class PreparedMounts implements Disposable {

@@ -5,6 +5,7 @@ import type { Linux, Process } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { SeccompFilter } from "../seccomp/compile.ts";
 import { PlanBuilder } from "./builder.ts";
+import { addCgroupJoin } from "./cgroup-join.ts";
 import { addNullStdio, directoryOfNull } from "./devices.ts";
 import { addJoin, type JoinTarget } from "./join.ts";
 import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
@@ -55,7 +56,7 @@ export function buildExecPlan(input: ExecPlanInput): Step[] {
   const builder = new PlanBuilder();
   // First, while the process can still do that: in the container its files may not be there.
   addInitialAffinity(builder, process.execCPUAffinity);
-  input.joinCgroup.forEach((step) => builder.add(step));
+  addCgroupJoin(builder, input.joinCgroup);
   addFinalAffinity(builder, process.execCPUAffinity);
   if (process.oomScoreAdj !== undefined) addOomScore(builder, process.oomScoreAdj);
   const labels = hasLabels(process) ? { proc: openHostProc(builder), lsm: input.lsm() } : undefined;

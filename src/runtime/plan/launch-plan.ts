@@ -6,6 +6,7 @@ import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
 import type { DirectoryRoot, RootFileSystem } from "../root.ts";
 import { PlanBuilder } from "./builder.ts";
+import { addCgroupJoin } from "./cgroup-join.ts";
 import { addConsole, addDefaultDevices, addDevices, addNullStdio, directoryOfNull } from "./devices.ts";
 import { sealMounts } from "./file-systems.ts";
 import { stageAllTrees, type StagedTrees, takeSharedTrees } from "./host-trees.ts";
@@ -105,7 +106,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
 
   if (input.diesWithParent) addEarlyDeathSignal(builder);
   // First, so that everything that follows is counted and the cgroup namespace has the container's cgroup as its root.
-  input.joinCgroup.forEach((step) => builder.add(step));
+  addCgroupJoin(builder, input.joinCgroup);
   addAllProcessors(builder);
   const proc = hasLabels(process) ? openHostProc(builder) : undefined;
   const { namespaceAt } = facts;

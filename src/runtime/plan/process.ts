@@ -81,6 +81,7 @@ export function addOomScore(builder: PlanBuilder, score: number): void {
   });
   const bytes = Buffer.from(String(score));
   builder.add({ label: `Set it to ${score}`, group, syscall: "write", args: [file, bytes, bytes.length], path });
+  builder.add({ label: "Close its file", group, syscall: "close", args: [file] });
 }
 
 /** `process.rlimits`. prlimit(2) @throws InvalidDocumentError for an unknown or repeated limit */

@@ -27,8 +27,9 @@ function plan(change: Partial<ExecPlanInput> = {}) {
 const labels = (change?: Partial<ExecPlanInput>) => plan(change).map(({ label }) => label);
 
 test("the process hides before it enters, and becomes another one in the pid namespace", () => {
-  expect(labels().slice(0, 8)).toEqual([
+  expect(labels().slice(0, 9)).toEqual([
     "Join the cgroup",
+    "Close the cgroup's files",
     "Run on all CPUs that the cgroup has",
     "Let nobody look into this process",
     "Enter the container's namespaces",
@@ -37,7 +38,30 @@ test("the process hides before it enters, and becomes another one in the pid nam
     "Make a child, which is in the container's pid namespace",
     "Begin a keyring of the container's own",
   ]);
-  expect(plan()[3]).toMatchObject({ syscall: "setns", args: [20, CLONE_NEWNS | CLONE_NEWPID] });
+  expect(plan()[4]).toMatchObject({ syscall: "setns", args: [20, CLONE_NEWNS | CLONE_NEWPID] });
+});
+
+test("files of the host's are closed before another process of the container's could take them", () => {
+  const steps = plan({
+    process: { ...process, oomScoreAdj: 5 },
+    joinCgroup: [12, 9, 10].map((fd) => ({
+      label: "Join the cgroup",
+      group: "cgroup",
+      syscall: "write",
+      args: [fd, "0", 1],
+    })),
+  });
+  const before = steps.slice(
+    0,
+    steps.findIndex(({ syscall }) => syscall === "setns"),
+  );
+  const closed = before.filter(({ syscall }) => syscall === "close_range").map(({ args }) => args);
+  expect(closed).toEqual([
+    [9, 10, 0],
+    [12, 12, 0],
+  ]);
+  const score = before.find(({ path, result }) => path === "/proc/self/oom_score_adj" && result !== undefined)?.result;
+  expect(before.some(({ syscall, args }) => syscall === "close" && args[0] === score)).toBe(true);
 });
 
 test("it ends like every plan: user, then the filter, then the program", () => {
@@ -68,7 +92,7 @@ test("a terminal needs somebody who takes it", () => {
 
 test("descriptors that the caller hands on are left open", () => {
   const closing = (preservedDescriptors: number) =>
-    plan({ preservedDescriptors }).find(({ syscall }) => syscall === "close_range");
+    plan({ preservedDescriptors }).findLast(({ syscall }) => syscall === "close_range");
   expect(closing(0)?.args[0]).toBe(3);
   expect(closing(2)?.args[0]).toBe(5);
 });
