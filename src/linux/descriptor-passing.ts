@@ -1,5 +1,5 @@
 import { ptr } from "bun:ffi";
-import { OwnedFd, writeAll } from "./fd.ts";
+import { OwnedFd, pollWritable } from "./fd.ts";
 import { errnos, systemCallError } from "./errno.ts";
 import { words, type Words } from "./launch/plan.ts";
 import { errno, libc } from "./libc.ts";
@@ -27,23 +27,47 @@ export function messageWithDescriptor(descriptor: number): Words {
   return words(0, 0, words(new Uint8Array(1), 1), 1, controlMessage(descriptor), controlSpace, 0);
 }
 
+/** Milliseconds in which everything is to be taken. */
+const patience = 10_000;
+
 /**
  * Sends bytes, and one descriptor with the first of them, over a connected unix socket. sendmsg(2), unix(7) SCM_RIGHTS
  * @param step what it is for, in words
- * @throws SystemCallError
+ * @param timeout in milliseconds: whoever takes nothing must not keep gocker from being stopped
+ * @throws SystemCallError also when the other end has not taken all of it by then: ETIMEDOUT
  */
-export function sendWithDescriptor(socket: number, bytes: Uint8Array, descriptor: number, step: string): void {
-  // EPIPE instead of a signal when the other end is closed.
-  const noSignal = 0x4000;
-  const control = controlMessage(descriptor);
-  const iov = new BigUint64Array([BigInt(ptr(bytes)), BigInt(bytes.length)]);
-  const space = BigInt(controlSpace);
-  const message = new BigUint64Array([0n, 0n, BigInt(ptr(iov)), 1n, BigInt(ptr(control)), space, 0n]);
-  for (;;) {
-    const count = Number(libc.syscall(syscallNumber("sendmsg"), socket, ptr(message), noSignal, 0, 0, 0));
-    if (count >= 0) return writeAll(socket, bytes.subarray(count));
-    if (errno() !== errnos.EINTR) throw systemCallError("sendmsg", { step });
+export function sendWithDescriptor(
+  socket: number,
+  bytes: Uint8Array,
+  descriptor: number,
+  step: string,
+  timeout = patience,
+): void {
+  const deadline = performance.now() + timeout;
+  for (let sent = 0; sent < bytes.length;) {
+    const count = send(socket, bytes.subarray(sent), sent === 0 ? controlMessage(descriptor) : undefined);
+    if (count >= 0) {
+      sent += count;
+      continue;
+    }
+    const number = errno();
+    if (number === errnos.EINTR) continue;
+    if (number !== errnos.EAGAIN) throw systemCallError("sendmsg", { step }, number);
+    const left = Math.ceil(deadline - performance.now());
+    if (left > 0 && pollWritable(socket, left)) continue;
+    const hint = `whoever listens there did not read the message within ${timeout} ms`;
+    if (performance.now() >= deadline) throw systemCallError("sendmsg", { step, hint }, errnos.ETIMEDOUT);
   }
+}
+
+/** @returns how many bytes were sent, without waiting; -1 with its reason in {@link errno} */
+function send(socket: number, bytes: Uint8Array, control: Uint8Array | undefined): number {
+  // EPIPE instead of a signal when the other end is closed.
+  const [noSignal, dontWait] = [0x4000, 0x40];
+  const iov = new BigUint64Array([BigInt(ptr(bytes)), BigInt(bytes.length)]);
+  const [address, space] = control === undefined ? [0n, 0n] : [BigInt(ptr(control)), BigInt(controlSpace)];
+  const message = new BigUint64Array([0n, 0n, BigInt(ptr(iov)), 1n, address, space, 0n]);
+  return Number(libc.syscall(syscallNumber("sendmsg"), socket, ptr(message), noSignal | dontWait, 0, 0, 0));
 }
 
 /**

@@ -164,7 +164,7 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
     }
     const number = errno();
     // A terminal that somebody else has made non-blocking: the flag belongs to the open file, not to gocker.
-    if (number === errnos.EAGAIN) poll(fd, pollEvents.write, -1);
+    if (number === errnos.EAGAIN) pollWritable(fd, -1);
     else if (number !== errnos.EINTR) throw systemCallError("write", {}, number);
   }
 }
@@ -178,7 +178,7 @@ const atOnce = 4096;
  * @throws SystemCallError
  */
 function writeSome(fd: number, bytes: Uint8Array): number {
-  if (!poll(fd, pollEvents.write, 0)) return 0;
+  if (!pollWritable(fd, 0)) return 0;
   const count = Number(libc.write(fd, bytes, Math.min(bytes.length, atOnce)));
   if (count >= 0) return count;
   const number = errno();
@@ -262,6 +262,11 @@ function poll(fd: number, events: number, milliseconds: number): boolean {
 /** Whether there is something to read (or the other end is gone) within `milliseconds`; -1 waits for ever. poll(2) */
 function pollReadable(fd: number, milliseconds: number): boolean {
   return poll(fd, pollEvents.read, milliseconds);
+}
+
+/** Whether a descriptor takes something (or the other end is gone) within `milliseconds`. poll(2) */
+export function pollWritable(fd: number, milliseconds: number): boolean {
+  return poll(fd, pollEvents.write, milliseconds);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { ptr } from "bun:ffi";
-import { systemCallError } from "./errno.ts";
+import { errnos, systemCallError } from "./errno.ts";
 import { OwnedFd } from "./fd.ts";
-import { libc } from "./libc.ts";
+import { errno, libc } from "./libc.ts";
 import { syscallNumber } from "./syscalls.ts";
 import { UsageError } from "../util/errors.ts";
 
@@ -10,14 +10,17 @@ const stream = 1;
 const closeOnExec = 0o2000000;
 /** `sun_path` has 108 bytes, the NUL among them. unix(7) */
 const longestPath = 107;
+/** Milliseconds. */
+const longestWait = 10_000;
 
 /**
  * A connection to a unix socket with a path. connect(2), unix(7)
  * @param patience how many milliseconds to wait for whoever listens there, for the connection and whenever something is
- *   sent, which fails with EAGAIN then; for ever, unless told. socket(7), SO_SNDTIMEO
+ *   sent, by whoever has the socket, which fails with EAGAIN then: an agent or a manager of terminals that is stuck must not
+ *   keep gocker from being stopped. socket(7), SO_SNDTIMEO
  * @throws UsageError the path is too long; SystemCallError
  */
-export function connectUnix(path: string, patience?: number): OwnedFd {
+export function connectUnix(path: string, patience = longestWait): OwnedFd {
   const name = Buffer.from(path);
   if (name.length > longestPath) {
     throw new UsageError(`the path of the socket is longer than ${longestPath} bytes: ${path}`, {
@@ -28,12 +31,14 @@ export function connectUnix(path: string, patience?: number): OwnedFd {
   if (number < 0) throw systemCallError("socket");
   const socket = new OwnedFd(number);
   try {
-    if (patience !== undefined) setSendTimeout(number, patience);
+    setSendTimeout(number, patience);
     const address = Buffer.alloc(2 + longestPath + 1);
     address.writeUInt16LE(addressFamilyUnix, 0);
     name.copy(address, 2);
     if (Number(libc.syscall(syscallNumber("connect"), number, ptr(address), address.length, 0, 0, 0)) < 0) {
-      throw systemCallError("connect", { path });
+      const reason = errno();
+      const hint = reason === errnos.EAGAIN ? "whoever listens there takes no connections" : undefined;
+      throw systemCallError("connect", { path, hint }, reason);
     }
     return socket;
   } catch (error) {
@@ -42,7 +47,8 @@ export function connectUnix(path: string, patience?: number): OwnedFd {
   }
 }
 
-function setSendTimeout(socket: number, milliseconds: number): void {
+/** Lets nobody wait longer to send something: it fails with EAGAIN then. socket(7), SO_SNDTIMEO @throws SystemCallError */
+export function setSendTimeout(socket: number, milliseconds: number): void {
   const [solSocket, sendTimeout] = [1, 21];
   const time = new BigUint64Array([BigInt(Math.floor(milliseconds / 1000)), BigInt((milliseconds % 1000) * 1000)]);
   const { byteLength } = time;

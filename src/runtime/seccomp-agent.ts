@@ -49,12 +49,9 @@ export function handListenerOver(listener: SeccompListener, process: FilteredPro
   sendWithDescriptor(socket.number, bytes, descriptor.number, `hand the filter's listener to ${listener.path}`);
 }
 
-/** Milliseconds. An agent that takes no connections would keep gocker from being stopped, and the container from ending. */
-const patience = 10_000;
-
 function connect(path: string): OwnedFd {
   try {
-    return connectUnix(path, patience);
+    return connectUnix(path);
   } catch (error) {
     if (!(error instanceof GockerError)) throw error;
     const message = `linux.seccomp.listenerPath: failed to connect with seccomp agent: ${error.message}`;

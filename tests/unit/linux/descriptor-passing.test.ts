@@ -5,7 +5,9 @@ import { receiveDescriptor, sendWithDescriptor } from "../../../src/linux/descri
 import { createPipe, createSocketPair, readSome, writeAll } from "../../../src/linux/fd.ts";
 import { libc } from "../../../src/linux/libc.ts";
 import { syscallNumber } from "../../../src/linux/syscalls.ts";
+import { setSendTimeout } from "../../../src/linux/unix-socket.ts";
 import { InvalidDocumentError } from "../../../src/util/errors.ts";
+import { patience } from "../../helpers/patience.ts";
 
 /** Sends descriptors as the plan does. sendmsg(2), cmsg(3) */
 function send(socket: number, descriptors: number[]): void {
@@ -43,6 +45,26 @@ test("bytes are sent whole, with a descriptor beside the first", () => {
   expect(fstatSync(received?.number ?? -1).ino).toBe(fstatSync(pipe.reader.number).ino);
   // The first byte has come with the descriptor.
   expect(Buffer.from(readSome(sockets.reader.number, new Uint8Array(64))).toString()).toBe(" message");
+});
+
+test("a message that is longer than what the socket holds is sent whole, as it is read", async () => {
+  using sockets = createSocketPair();
+  using pipe = createPipe();
+  const reader = Bun.spawn(["wc", "-c"], { stdin: sockets.reader.number, stdout: "pipe" });
+  sendWithDescriptor(sockets.writer.number, Buffer.alloc(1 << 20), pipe.reader.number, "send it", patience(10_000));
+  sockets.writer.close();
+  expect((await reader.stdout.text()).trim()).toBe(String(1 << 20));
+});
+
+test.each(["a socket that waits", "one that gives up by itself"])("%s for a reader that never comes", (kind) => {
+  using sockets = createSocketPair();
+  using pipe = createPipe();
+  if (kind.startsWith("one")) setSendTimeout(sockets.writer.number, 10);
+  const before = performance.now();
+  expect(() =>
+    sendWithDescriptor(sockets.writer.number, Buffer.alloc(1 << 20), pipe.reader.number, "send it", 50),
+  ).toThrow("send it: sendmsg: connection timed out (ETIMEDOUT)");
+  expect(performance.now() - before).toBeWithin(49, patience(5_000));
 });
 
 test("what nobody takes is an error and no signal", () => {
