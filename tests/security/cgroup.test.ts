@@ -1,5 +1,16 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { ptr } from "bun:ffi";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultDeviceRules } from "../../src/container/linux-defaults.ts";
@@ -7,7 +18,9 @@ import { CLOSE_RANGE_CLOEXEC, PR_SET_PDEATHSIG, SIGKILL } from "../../src/linux/
 import { createPipe, readSome } from "../../src/linux/fd.ts";
 import { launch, type LaunchedProcess } from "../../src/linux/launch/launch.ts";
 import { words } from "../../src/linux/launch/plan.ts";
+import { libc } from "../../src/linux/libc.ts";
 import { type ExitStatus, exitCodeOf, reap } from "../../src/linux/process.ts";
+import { syscallNumber } from "../../src/linux/syscalls.ts";
 import type { DeviceCgroupRule } from "../../src/oci/runtime-spec.ts";
 import type { Cgroup } from "../../src/runtime/cgroup/cgroup.ts";
 import { type CgroupHost, detectCgroups, parseProcCgroup } from "../../src/runtime/cgroup/detect.ts";
@@ -43,6 +56,29 @@ afterAll(() => {
 /** The directories of a cgroup that exist, in all hierarchies. */
 function directoriesOf(path: string): string[] {
   return mountPoints.map((mountPoint) => mountPoint + path).filter((directory) => existsSync(directory));
+}
+
+/** Gives a cpuset and those above it what the one at a path has, without which no process can be in it. */
+function inherit(directory: string, path: string, file: string): void {
+  const from = directory.slice(0, directory.indexOf(path) + path.length);
+  if (!existsSync(`${from}/${file}`)) return;
+  const names = directory.slice(from.length + 1).split("/");
+  const value = readFileSync(`${from}/${file}`, "utf8");
+  if (value.trim() === "") return;
+  names.forEach((_, index) => writeFileSync(`${from}/${names.slice(0, index + 1).join("/")}/${file}`, value));
+}
+
+/** Lets this process open so many files more, until the end of the scope. getrlimit(2) */
+function fewDescriptors(count: number): Disposable {
+  const [nofile, prlimit] = [7, syscallNumber("prlimit64")];
+  const before = new BigUint64Array(2);
+  const open = new Set(readdirSync("/proc/self/fd").map(Number));
+  let most = 0;
+  for (let free = 0; free < count; most++) if (!open.has(most)) free++;
+  expect(Number(libc.syscall(prlimit, 0, nofile, 0, ptr(before), 0, 0))).toBe(0);
+  const limit = new BigUint64Array([BigInt(most), before[1] ?? 0n]);
+  expect(Number(libc.syscall(prlimit, 0, nofile, ptr(limit), 0, 0, 0))).toBe(0);
+  return { [Symbol.dispose]: () => void libc.syscall(prlimit, 0, nofile, ptr(before), 0, 0, 0) };
 }
 
 let count = 0;
@@ -301,6 +337,30 @@ describe.skipIf(!usable).each(hosts)("%s", (_, host) => {
       mkdirSync(`${directory}/empty`);
     }
     cgroup.remove();
+    expect(directoriesOf(cgroup.path)).toEqual([]);
+  });
+
+  test("cgroups however deep are listed and removed by a few descriptors", async () => {
+    const cgroup = newCgroup(host);
+    using _clean = cleanUp(cgroup);
+    cgroup.create();
+    for (const directory of directoriesOf(cgroup.path)) {
+      mkdirSync(`${directory}${"/x".repeat(40)}`, { recursive: true });
+      mkdirSync(`${directory}/x/x/beside`);
+    }
+    const child = await startIn(cgroup, "exec sleep 20");
+    const deepest = `${cgroup.path}${"/x".repeat(40)}`;
+    for (const directory of directoriesOf(deepest)) {
+      for (const file of ["cpuset.cpus", "cpuset.mems"]) inherit(directory, cgroup.path, file);
+      writeFileSync(`${directory}/cgroup.procs`, String(child.pid));
+    }
+    {
+      using _few = fewDescriptors(12);
+      expect(cgroup.processes()).toEqual([child.pid]);
+      cgroup.kill();
+      child.reap();
+      cgroup.remove();
+    }
     expect(directoriesOf(cgroup.path)).toEqual([]);
   });
 

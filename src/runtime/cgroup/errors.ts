@@ -46,3 +46,14 @@ export function hintFor(errno: number): string | undefined {
       return undefined;
   }
 }
+
+/** Whether an error means that the cgroup is not, or no longer, there. */
+export function isGone(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "ENOENT" || code === "ENODEV";
+}
+
+/** The name of a system call's error number. */
+export function codeOf(error: unknown): string | undefined {
+  return (error as { code?: string } | undefined)?.code;
+}

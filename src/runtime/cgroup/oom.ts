@@ -6,9 +6,8 @@ import { OwnedFd } from "../../linux/fd.ts";
 import { cString, libc } from "../../linux/libc.ts";
 import { syscallNumber } from "../../linux/syscalls.ts";
 import type { Cgroup, OomWatch } from "./cgroup.ts";
-import { CgroupError } from "./errors.ts";
+import { CgroupError, isGone } from "./errors.ts";
 import { ControlFile, exists, readControl, writeControl } from "./files.ts";
-import { isGone } from "./tree.ts";
 
 /** O_CLOEXEC, as EFD_CLOEXEC and IN_CLOEXEC. */
 const closeOnExec = 0o2000000;

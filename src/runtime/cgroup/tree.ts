@@ -1,17 +1,13 @@
-import { readdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { AT_REMOVEDIR, type ByteString, openDirectory, tryOpenAt, unlinkAt } from "../../linux/at.ts";
 import { bootId } from "../../linux/boot-id.ts";
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY } from "../../linux/constants.ts";
+import { AT_FDCWD, O_RDONLY } from "../../linux/constants.ts";
 import { errnos, systemCallError } from "../../linux/errno.ts";
 import type { OwnedFd } from "../../linux/fd.ts";
 import { errno, libc } from "../../linux/libc.ts";
-import { CgroupError, hintFor } from "./errors.ts";
+import { CgroupError, codeOf, hintFor, isGone } from "./errors.ts";
 import { readControl, readText } from "./files.ts";
-
-/*
- * A container that may write to its cgroup makes others below it, as deep and by such names as it likes. Those are
- * only reached from open directories, by names of bytes.
- */
+import { walkBelow } from "./walk.ts";
 
 /** {@link makeCgroup} or {@link makeFreshCgroup}. */
 export type MakeCgroup = (mountPoint: string, path: string, made: string[]) => unknown;
@@ -145,28 +141,24 @@ export function processesBelow(directory: string): number[] {
   const found = new Set<number>();
   try {
     using opened = openDirectory(directory);
-    collectProcesses(opened, found);
+    const collect = (fd: number) => {
+      for (const pid of processesOf(fd)) found.add(pid);
+    };
+    collect(opened.number);
+    walkBelow(opened, { enter: collect });
   } catch (error) {
     if (!isGone(error)) throw error;
   }
   return [...found];
 }
 
-function collectProcesses(directory: OwnedFd, found: Set<number>): void {
-  for (const pid of processesOf(directory)) found.add(pid);
-  for (const name of childNames(directory)) {
-    using child = tryOpenAt(directory.number, name, O_RDONLY | O_DIRECTORY);
-    if (child !== undefined) collectProcesses(child, found);
-  }
-}
-
 /**
  * The processes of this very cgroup. A threaded one (version 2) refuses to tell with EOPNOTSUPP: its processes stand
  * in the list of its domain, above it.
  */
-function processesOf(directory: OwnedFd): number[] {
+function processesOf(directory: number): number[] {
   try {
-    using file = tryOpenAt(directory.number, "cgroup.procs", O_RDONLY);
+    using file = tryOpenAt(directory, "cgroup.procs", O_RDONLY);
     const text = file === undefined ? "" : readText(file.number, "cgroup.procs").trimEnd();
     // 0 stands for a process outside of this process's own pid namespace: it cannot be addressed.
     return text === ""
@@ -179,13 +171,6 @@ function processesOf(directory: OwnedFd): number[] {
     if (isGone(error) || codeOf(error) === "EOPNOTSUPP") return [];
     throw error;
   }
-}
-
-/** The names of the cgroups directly below one. */
-function childNames(directory: OwnedFd): ByteString[] {
-  return readdirSync(`/proc/self/fd/${directory.number}`, { withFileTypes: true, encoding: "latin1" })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name);
 }
 
 /** How to wait for a cgroup that cannot be removed yet. */
@@ -227,16 +212,14 @@ function removeChildren(directory: string): boolean {
 
 function removeBelow(directory: OwnedFd): boolean {
   let removed = false;
-  for (const name of childNames(directory)) {
-    let number = unlinkAt(directory.number, name, AT_REMOVEDIR);
-    if (number === errnos.EBUSY) {
-      using child = tryOpenAt(directory.number, name, O_RDONLY | O_DIRECTORY);
-      if (child !== undefined && removeBelow(child)) removed = true;
-      number = unlinkAt(directory.number, name, AT_REMOVEDIR);
-    }
-    if (number === 0) removed = true;
-    else if (number !== errnos.EBUSY) throw systemCallError("rmdir", { hint: hintFor(number) }, number);
-  }
+  const isRemoved = (parent: number, name: ByteString) => {
+    const number = unlinkAt(parent, name, AT_REMOVEDIR);
+    if (number === errnos.EBUSY) return false;
+    if (number !== 0) throw systemCallError("rmdir", { hint: hintFor(number) }, number);
+    removed = true;
+    return true;
+  };
+  walkBelow(directory, { skip: isRemoved, leave: isRemoved });
   return removed;
 }
 
@@ -251,14 +234,4 @@ function stillInUse(directory: string): CgroupError {
 function listPids(pids: readonly number[]): string {
   const most = 8;
   return pids.slice(0, most).join(", ") + (pids.length > most ? ", …" : "");
-}
-
-/** Whether an error means that the cgroup is not, or no longer, there. */
-export function isGone(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === "ENOENT" || code === "ENODEV";
-}
-
-function codeOf(error: unknown): string | undefined {
-  return (error as { code?: string } | undefined)?.code;
 }

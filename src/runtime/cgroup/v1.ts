@@ -5,13 +5,12 @@ import type { CgroupView, ControllerPlace, HierarchyView, ViewLink } from "./cgr
 import type { V1Hierarchy } from "./detect.ts";
 import { normaliseDeviceRules } from "./devices/rules.ts";
 import { deviceWrites } from "./devices/v1.ts";
-import { CgroupError } from "./errors.ts";
+import { CgroupError, isGone } from "./errors.ts";
 import { ControlFile, exists, readControl, writeControl } from "./files.ts";
 import { killListed } from "./kill.ts";
 import {
   claimDirectory,
   identityOf,
-  isGone,
   makeCgroup,
   type MakeCgroup,
   makeFreshCgroup,

@@ -8,13 +8,12 @@ import type { CgroupView, ControllerPlace } from "./cgroup.ts";
 import { delegateDefaults } from "./delegation.ts";
 import { normaliseDeviceRules } from "./devices/rules.ts";
 import { allowsEverything, deviceProgram } from "./devices/v2.ts";
-import { CgroupError } from "./errors.ts";
+import { CgroupError, isGone } from "./errors.ts";
 import { ControlFile, exists, readControl, writeControl } from "./files.ts";
 import { killListed } from "./kill.ts";
 import {
   claimDirectory,
   identityOf,
-  isGone,
   makeCgroup,
   type MakeCgroup,
   makeFreshCgroup,
