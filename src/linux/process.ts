@@ -1,3 +1,5 @@
+import { capabilityNumber } from "./capabilities.ts";
+import { PR_CAPBSET_READ } from "./constants.ts";
 import { errnos, systemCallError } from "./errno.ts";
 import { duplicate, type OwnedFd } from "./fd.ts";
 import { errno, libc } from "./libc.ts";
@@ -49,4 +51,9 @@ export function sendSignal(pidfd: OwnedFd, signal: number): boolean {
   if (libc.syscall(syscallNumber("pidfd_send_signal"), pidfd.number, signal, 0, 0, 0, 0) >= 0) return true;
   if (errno() === errnos.ESRCH) return false;
   throw systemCallError("pidfd_send_signal");
+}
+
+/** Whether this process, which is root, may look into those that are hidden from others. ptrace(2), prctl(2) */
+export function mayTrace(): boolean {
+  return libc.prctl(PR_CAPBSET_READ, capabilityNumber("CAP_SYS_PTRACE") as number, 0, 0, 0) === 1;
 }

@@ -7,6 +7,7 @@ import { lsmSupport } from "../linux/lsm.ts";
 import { isWithin, parseMountinfo } from "../linux/mountinfo.ts";
 import { namespaceAt } from "../linux/namespace.ts";
 import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
+import { mayTrace } from "../linux/process.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { NotFoundError } from "../util/errors.ts";
 import { splitPath } from "../util/path.ts";
@@ -69,6 +70,7 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
       hardLimit,
       lsm: lsmSupport,
       namespaceAt,
+      mayTrace,
     },
     seccomp: spec.linux?.seccomp === undefined ? undefined : compileSeccomp(spec.linux.seccomp),
     userNamespace: options.userNamespace,

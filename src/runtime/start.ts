@@ -1,8 +1,8 @@
 import { unlinkSync } from "node:fs";
 import { AT_FDCWD, O_CLOEXEC, O_NONBLOCK, O_WRONLY, SIGKILL } from "../linux/constants.ts";
-import { systemCallError } from "../linux/errno.ts";
-import { OwnedFd, writeAll } from "../linux/fd.ts";
-import { libc } from "../linux/libc.ts";
+import { errnos, systemCallError } from "../linux/errno.ts";
+import { OwnedFd } from "../linux/fd.ts";
+import { errno, libc } from "../linux/libc.ts";
 import type { Hook } from "../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../util/errors.ts";
 import { enterContainer } from "./enter.ts";
@@ -67,13 +67,23 @@ async function startInContainer(
   });
 }
 
-/** A writer that comes is what the container waits for. Without a reader, opening for writing fails with ENXIO. fifo(7) */
+/**
+ * A writer that comes is what the container waits for. Without a reader, opening for writing fails with ENXIO. fifo(7)
+ * @throws ContainerStateError a process of the container's that may trace others has let the program begin
+ */
 function release(container: RuntimeContainer): void {
   const path = container.startFifo;
+  const step = "let the container's program begin";
   const number = libc.openat(AT_FDCWD, path, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
-  if (number < 0) throw systemCallError("open", { step: "let the container's program begin", path });
-  using writer = new OwnedFd(number);
+  if (number < 0 && errno() === errnos.ENXIO) {
+    throw new ContainerStateError(container.id, container.status(), "its first process does not wait to be started");
+  }
+  if (number < 0) throw systemCallError("open", { step, path });
+  using _writer = new OwnedFd(number);
   // Without the file the container counts as running: before it does run, so that nobody finds it in between.
   unlinkSync(path);
-  writeAll(writer.number, new Uint8Array(1));
+  // What is full has something in it to wake the reader, whoever has written that.
+  if (Number(libc.write(number, new Uint8Array(1), 1)) < 0 && errno() !== errnos.EAGAIN) {
+    throw systemCallError("write", { step, path });
+  }
 }

@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Linux, Namespace } from "../../src/oci/runtime-spec.ts";
 import { gockerBinary } from "../helpers/binary.ts";
@@ -19,6 +28,8 @@ describe.skipIf(!canRunBundles)("exec", () => {
     await sandbox?.[Symbol.asyncDispose]();
   });
 
+  const statePid = (id: string) =>
+    (JSON.parse(readFileSync(join(sandbox.stateRoot, id, "state.json"), "utf8")) as { pid: number }).pid;
   const exec = (...words: string[]) => sandbox.oci(["exec", ...words]);
 
   test("runs a program in the container's namespaces, root and cgroup", async () => {
@@ -182,6 +193,51 @@ describe.skipIf(!canRunBundles)("exec", () => {
       const stderr = child.stderr.toString().split("\n")[0];
       expect({ stderr, exitCode: child.exitCode }).toEqual({ stderr: `gocker: ${message}`, exitCode });
     }
+  });
+
+  test("a container that is created is not started from inside: what it waits for is hidden", async () => {
+    const args = ["sh", "-c", "echo begun; exec sleep 1000"];
+    for (const [id, user] of [
+      ["waits", { uid: 0, gid: 0 }],
+      ["waits-as-user", { uid: 1000, gid: 1000 }],
+    ] as const) {
+      const bundle = sandbox.bundle({ process: { args, user } });
+      expect(await sandbox.oci(["create", "--bundle", bundle, id])).toMatchObject({ stderr: "", exitCode: 0 });
+      const script =
+        "for n in 0 1 2 3 4 5 6 7 8 9; do readlink /proc/1/fd/$n; echo x > /proc/1/fd/$n; done; readlink /proc/1/exe";
+      const { stdout } = await exec("--user", `${user.uid}:${user.gid}`, id, "sh", "-c", script);
+      expect(stdout).toBe("");
+      expect((await sandbox.state(id)).status).toBe("created");
+      expect(await sandbox.oci(["start", id])).toEqual(success(""));
+      await until("it has begun", () => readFileSync(`/proc/${statePid(id)}/cmdline`, "utf8").startsWith("sleep"));
+      // What is hidden is what waits, and not the program.
+      expect((await exec("--user", `${user.uid}:${user.gid}`, id, "readlink", "/proc/1/exe")).stdout).toBe(
+        "/bin/busybox\n",
+      );
+      await sandbox.oci(["delete", "--force", id]);
+    }
+  });
+
+  test("one that was started from inside all the same is told as such, and one whose FIFO is full is started", async () => {
+    const bundle = sandbox.bundle({ process: { args: ["sleep", "1000"] } });
+    for (const id of ["begun", "full"]) await sandbox.oci(["create", "--bundle", bundle, id]);
+    const fifo = (id: string) => join(sandbox.stateRoot, id, "exec.fifo");
+    writeFileSync(fifo("begun"), "x");
+    await until("it has begun", () => readFileSync(`/proc/${statePid("begun")}/cmdline`, "utf8").startsWith("sleep"));
+    expect(await sandbox.oci(["start", "begun"])).toEqual({
+      stdout: "",
+      stderr: "gocker: the container begun is created: its first process does not wait to be started\n",
+      exitCode: 1,
+    });
+    // Held still, so that it cannot read what fills the FIFO.
+    process.kill(statePid("full"), "SIGSTOP");
+    const writer = openSync(fifo("full"), constants.O_RDWR | constants.O_NONBLOCK);
+    expect(() => {
+      for (;;) writeSync(writer, new Uint8Array(4096));
+    }).toThrow("EAGAIN");
+    expect(await sandbox.oci(["start", "full"])).toEqual(success(""));
+    closeSync(writer);
+    for (const id of ["begun", "full"]) await sandbox.oci(["delete", "--force", id]);
   });
 
   test("a container without a pid namespace of its own", async () => {

@@ -51,6 +51,7 @@ export const someFacts: LaunchPlanInput["facts"] = {
   hardLimit: () => 1_048_576n,
   lsm: () => ({ apparmor: true, selinux: true }),
   namespaceAt: undefined,
+  mayTrace: () => true,
 };
 
 /** A plan on the host of {@link someFacts}. */

@@ -1,6 +1,7 @@
-import { CLONE_NEWUSER, PR_SET_DUMPABLE } from "../../linux/constants.ts";
+import { CLONE_NEWUSER } from "../../linux/constants.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { addRootOfNamespace } from "./namespaces.ts";
+import { addHiding } from "./process.ts";
 
 /** A container that a process enters: descriptors of gocker's, open in the new process under the same numbers. */
 export interface JoinTarget {
@@ -19,13 +20,8 @@ const group = "namespaces";
  * namespace, only its children will be in the container's. setns(2) with a pidfd, Linux 5.8
  */
 export function addJoin(builder: PlanBuilder, { pidfd, root, namespaces }: JoinTarget): void {
-  // Processes of the container see this one as soon as it is there: it must not be theirs to look into (CVE-2016-9962).
-  builder.add({
-    label: "Let nobody look into this process",
-    group: "security",
-    syscall: "prctl",
-    args: [PR_SET_DUMPABLE, 0, 0, 0, 0],
-  });
+  // Processes of the container see this one as soon as it is there.
+  addHiding(builder);
   if (namespaces !== 0) {
     builder.add({ label: "Enter the container's namespaces", group, syscall: "setns", args: [pidfd, namespaces] });
   }

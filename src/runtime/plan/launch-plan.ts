@@ -59,6 +59,8 @@ export interface LaunchPlanInput {
     hardLimit(resource: number): bigint;
     lsm(): LsmSupport;
     namespaceAt: NamespaceOptions["namespaceAt"];
+    /** Whether gocker itself can look into a process that is hidden: see `addHiding`. */
+    mayTrace(): boolean;
   };
   readonly seccomp: SeccompFilter | undefined;
   /** See {@link NamespaceOptions.userNamespace}. */
@@ -172,6 +174,8 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     diesWithParent: input.diesWithParent,
     reaper: input.reaper,
     startFifo: input.startFifo,
+    // `exec` and hooks look into it while it waits, and so do those who make its network.
+    hidden: input.startFifo !== undefined && facts.mayTrace(),
     release: input.release,
     preservedDescriptors: input.preservedDescriptors ?? 0,
     personality: linux.personality,

@@ -8,6 +8,7 @@ import {
   PR_CAP_AMBIENT,
   PR_CAP_AMBIENT_CLEAR_ALL,
   PR_CAP_AMBIENT_RAISE,
+  PR_SET_DUMPABLE,
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
   PR_SET_PDEATHSIG,
@@ -54,6 +55,20 @@ export function addEarlyDeathSignal(builder: PlanBuilder): void {
     group: "process",
     syscall: "prctl",
     args: [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0],
+  });
+}
+
+/**
+ * What is in the process, and what it has open, is for the host's root alone from here until it executes anything: other
+ * processes of the container can neither trace it nor open its descriptors by /proc (CVE-2016-9962). Those that have
+ * CAP_SYS_PTRACE can, unless that is of another user namespace than gocker's. prctl(2), ptrace(2)
+ */
+export function addHiding(builder: PlanBuilder): void {
+  builder.add({
+    label: "Let nobody look into this process",
+    group: "security",
+    syscall: "prctl",
+    args: [PR_SET_DUMPABLE, 0, 0, 0, 0],
   });
 }
 

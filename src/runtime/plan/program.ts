@@ -11,6 +11,7 @@ import { addPersonality } from "./personality.ts";
 import {
   addCloseOnExec,
   addExecution,
+  addHiding,
   addIdentity,
   addReaper,
   addRlimits,
@@ -36,6 +37,8 @@ export interface ProgramInput {
   readonly diesWithParent: boolean;
   /** Process 1 is a reaper, and the program its child. */
   readonly reaper: boolean;
+  /** Others of the container's cannot look into the process before its program begins: see `addHiding`. */
+  readonly hidden?: boolean;
   /** See `addWaitForStart`; absent: the program is executed at once. */
   readonly startFifo?: number | undefined;
   /** The reading end of a pipe, for a filter that notifies: see `addListenerHandover`. */
@@ -71,6 +74,9 @@ export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
   addCloseOnExec(builder, input.preservedDescriptors);
   // Before the user changes, who may not write it.
   if (input.labels !== undefined) addExecLabel(builder, { process, ...input.labels });
+  // Before it has no more rights than others in there: until then only CAP_SYS_PTRACE is enough to look into it. A FIFO
+  // that is opened by /proc would start the program, or take away what starts it.
+  if (input.hidden === true) addHiding(builder);
   // After all that opens a file, which a low limit would forbid, and before the user changes, who may not raise any.
   addRlimits(builder, process.rlimits ?? []);
   addIdentity(builder, {

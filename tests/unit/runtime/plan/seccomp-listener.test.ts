@@ -3,7 +3,7 @@ import { CLONE_NEWNS, CLONE_NEWPID } from "../../../../src/linux/constants.ts";
 import type { Step } from "../../../../src/linux/launch/plan.ts";
 import type { Process } from "../../../../src/oci/runtime-spec.ts";
 import { buildExecPlan } from "../../../../src/runtime/plan/exec-plan.ts";
-import { callsOf, minimalSpec, planOf } from "../../../helpers/plan.ts";
+import { callsOf, minimalSpec, planOf, someFacts } from "../../../helpers/plan.ts";
 
 /** Two instructions, and NEW_LISTENER. */
 const notifying = { program: new Uint8Array(16), flags: 8 };
@@ -62,6 +62,19 @@ describe("a container that is created", () => {
       "close_range(31, 39, 0)",
       "close_range(41, ‹below status›, 0)",
     ]);
+  });
+
+  test("hides what waits before it gives up its rights, where gocker itself can still look into it", () => {
+    const dumpable = "prctl(PR_SET_DUMPABLE, 0)";
+    for (const seccomp of [undefined, notifying]) {
+      const change = { seccomp, release, startFifo };
+      const calls = callsOf(planOf(minimalSpec(), change));
+      expect(calls).toContain(dumpable);
+      expect(calls.indexOf(dumpable)).toBeLessThan(calls.findIndex((call) => call.startsWith("setresuid(")));
+      const facts = { ...someFacts, mayTrace: () => false };
+      expect(callsOf(planOf(minimalSpec(), { ...change, facts }))).not.toContain(dumpable);
+    }
+    expect(callsOf(planOf(minimalSpec()))).not.toContain(dumpable);
   });
 
   test("waits before a filter that does not notify, as ever", () => {
