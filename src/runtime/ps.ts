@@ -13,16 +13,20 @@ export interface ListedProcess {
   readonly terminal: string;
   /** Processor time, in seconds. */
   readonly time: number;
-  /** Its words, or its name in brackets when it has none. */
+  /** Its words, or its name in brackets when it has none: whatever the process wants them to be. */
   readonly command: string;
 }
 
 /** USER_HZ, in which the kernel tells times to programs, on every architecture of gocker's. time(7) */
 const ticksPerSecond = 100;
 
-/** The processes of a container by their numbers. Those that end meanwhile are left out. proc_pid_stat(5) */
+/**
+ * The processes of a container by their numbers; none when its cgroup is gone, whoever has one at its path now. Those that
+ * end meanwhile are left out. proc_pid_stat(5)
+ */
 export function listProcesses(container: RuntimeContainer): ListedProcess[] {
-  using cgroup = container.cgroup();
+  using cgroup = container.ownCgroup();
+  if (cgroup === undefined) return [];
   const boot = Number(/^btime (\d+)$/m.exec(readFileSync("/proc/stat", "utf8"))?.[1] ?? 0) * 1000;
   return cgroup
     .processes()

@@ -36,6 +36,7 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
     process.kill(first, "SIGKILL");
     await until("the first has ended", async () => (await sandbox.state("first")).status === "stopped");
     const second = await sandbox.runDetached("second", { linux });
+    expect(await sandbox.oci(["ps", "--format", "json", "first"])).toEqual(success("[]\n"));
     expect(await sandbox.oci(["kill", "--all", "first", "KILL"])).toEqual(success(""));
     expect(await sandbox.oci(["kill", "first", "KILL"])).toEqual(success(""));
     expect(await sandbox.oci(["delete", "first"])).toEqual(success(""));

@@ -1,4 +1,5 @@
 import { type ListedProcess, listProcesses } from "../../../runtime/ps.ts";
+import { harmless } from "../../output/style.ts";
 import { formatTable } from "../../output/table.ts";
 import { writeOutput } from "../../output/write.ts";
 import { ociCommand } from "../command.ts";
@@ -37,5 +38,14 @@ function row({ uid, pid, parent, started, terminal, time, command }: ListedProce
   const two = (number: number) => String(number).padStart(2, "0");
   const clock = [Math.floor(time / 3600), Math.floor(time / 60) % 60, time % 60].map(two).join(":");
   const since = `${two(started.getHours())}:${two(started.getMinutes())}`;
-  return [uid === 0 ? "root" : String(uid), String(pid), String(parent), "0", since, terminal, clock, command];
+  return [
+    uid === 0 ? "root" : String(uid),
+    String(pid),
+    String(parent),
+    "0",
+    since,
+    terminal,
+    clock,
+    harmless(command),
+  ];
 }
