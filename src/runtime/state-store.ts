@@ -42,8 +42,7 @@ export class StateStore {
     mkdirSync(this.root, { recursive: true, mode: 0o711 });
     for (;;) {
       const isNew = makeDirectory(directory);
-      // Without a state it belongs to nobody: whoever made it was killed, or is about to remove it.
-      if (!isNew && existsSync(`${directory}/state.json`)) throw exists(id, directory);
+      if (!isNew && !isAbandoned(directory)) throw exists(id, directory);
       const lock = tryLock(directory);
       if (lock === "gone") continue;
       if (lock === undefined) throw new ConflictError(`the container ${id} is being changed by another process`);
@@ -54,6 +53,20 @@ export class StateStore {
       }
       container[Symbol.dispose]();
     }
+  }
+
+  /**
+   * Removes what a call that was killed has left of an ID: a directory that has no state, so that no container is found
+   * there. Another call that is at work in it, or makes a container meanwhile, is left alone.
+   * @throws UsageError it is no ID
+   */
+  sweep(id: string): void {
+    const directory = `${this.root}/${parseContainerId(id)}`;
+    if (!existsSync(directory) || !isAbandoned(directory)) return;
+    const lock = tryLock(directory);
+    if (lock === undefined || lock === "gone") return;
+    using container = new RuntimeContainer(directory, id, lock);
+    if (isAbandoned(directory)) container.forget();
   }
 
   /**
@@ -98,6 +111,22 @@ function makeDirectory(path: string): boolean {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     return false;
+  }
+}
+
+/** What there may be besides a state: `writeFileAtomic` begins with files of the last form. */
+const withoutState = /^(?:lock|config\.json|exec\.fifo|\..+\.new)$/;
+
+/**
+ * Whether a directory belongs to nobody: there is no state in it, as whoever made it was killed or is about to remove it,
+ * and nothing that is not gocker's, whose root directory may be another runtime's too.
+ */
+function isAbandoned(directory: string): boolean {
+  try {
+    return readdirSync(directory).every((name) => withoutState.test(name));
+  } catch (error) {
+    if (isMissing(error)) return true;
+    throw error;
   }
 }
 

@@ -109,6 +109,18 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
     expect(await sandbox.oci(["kill", "early", "KILL"])).toMatchObject({ exitCode: 1 });
     expect(await sandbox.oci(["delete", "early"])).toEqual(success(""));
     expect(existsSync(directory)).toBe(false);
+    // A directory alone, which nobody lists.
+    for (const file of [undefined, "lock", "config.json"]) {
+      mkdirSync(directory);
+      if (file !== undefined) writeFileSync(join(directory, file), "");
+      expect(await sandbox.oci(["list"])).toMatchObject({ stderr: "", exitCode: 0 });
+      expect(await sandbox.oci(["delete", "early"])).toMatchObject({
+        stderr: "gocker: the container early does not exist\n",
+        exitCode: 1,
+      });
+      expect(await sandbox.oci(["delete", "--force", "early"])).toEqual(success(""));
+      expect(existsSync(directory)).toBe(false);
+    }
   });
 
   test("what a call was killed over, before it noted the process, goes with the container", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { processState } from "../../../src/linux/process-state.ts";
 import { ociState } from "../../../src/runtime/oci-state.ts";
 import type { ContainerState } from "../../../src/runtime/runtime-container.ts";
@@ -46,6 +46,35 @@ test("an ID is one container's, until that is forgotten", async () => {
   expect(() => store.open("one")).toThrow("the container one does not exist");
   expect(store.lock("one")).rejects.toThrow(NotFoundError);
   store.reserve("one").forget();
+});
+
+test("what has no state is swept, unless somebody is at work on it or it is not gocker's", () => {
+  using directory = new TemporaryDirectory("state");
+  const store = new StateStore(directory.path);
+  store.sweep("nosuch");
+  mkdirSync(`${directory.path}/empty`);
+  store.sweep("empty");
+  const own = `${directory.path}/own`;
+  mkdirSync(own);
+  for (const name of ["lock", "config.json", "exec.fifo", ".1-0-abcdef01.new"]) writeFileSync(`${own}/${name}`, "");
+  store.sweep("own");
+  expect(readdirSync(directory.path)).toEqual([]);
+
+  const atWork = store.reserve("one");
+  store.sweep("one");
+  expect(readdirSync(`${directory.path}/one`)).toEqual(["lock"]);
+  atWork.writeState(stateOf("one"));
+  atWork.unlock();
+  store.sweep("one");
+  expect(store.ids()).toEqual(["one"]);
+
+  // As crun keeps it.
+  mkdirSync(`${directory.path}/foreign`);
+  for (const name of ["status", "config.json"]) writeFileSync(`${directory.path}/foreign/${name}`, "");
+  store.sweep("foreign");
+  expect(readdirSync(`${directory.path}/foreign`).toSorted()).toEqual(["config.json", "status"]);
+  expect(() => store.reserve("foreign")).toThrow(ConflictError);
+  expect(readdirSync(`${directory.path}/foreign`)).toHaveLength(2);
 });
 
 test("a state that cannot be read is told as that", () => {

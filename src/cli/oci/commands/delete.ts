@@ -26,7 +26,8 @@ async function find(store: StateStore, id: string, force: boolean): Promise<Runt
     if (force) killAtOnce(store.open(id));
     return await store.lock(id);
   } catch (error) {
-    if (force && error instanceof NotFoundError) return undefined;
-    throw error;
+    if (!force || !(error instanceof NotFoundError)) throw error;
+    store.sweep(id);
+    return undefined;
   }
 }
