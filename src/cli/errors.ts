@@ -1,5 +1,6 @@
 import { errorMessage, GockerError } from "../util/errors.ts";
 import { harmless, type Style, style } from "./output/style.ts";
+import { hintForRefusal, ownRights, type Rights } from "./rights.ts";
 import { OutputClosedError } from "./output/write.ts";
 
 /** What an error comes to at the command line. */
@@ -22,8 +23,6 @@ const readerGone = 141;
 
 /** What to do about errors of the operating system, where the error itself does not say it. */
 const systemHints: ReadonlyMap<unknown, string> = new Map([
-  ["EACCES", "gocker must run as root: try sudo"],
-  ["EPERM", "gocker must run as root: try sudo"],
   [
     "ENOSYS",
     "gocker needs Linux 5.12 or later; inside of another container, its seccomp filter may be what refuses this",
@@ -41,12 +40,17 @@ const systemHints: ReadonlyMap<unknown, string> = new Map([
  */
 export function reportError(
   error: unknown,
-  options: { readonly debug: boolean; readonly colour: boolean },
+  options: {
+    readonly debug: boolean;
+    readonly colour: boolean;
+    /** gocker's own, unless told. */
+    readonly rights?: () => Rights;
+  },
 ): ErrorReport {
   if (error instanceof OutputClosedError) return { text: "", exitCode: readerGone };
   const dress = style(options.colour);
   const { main, besides } = unpack(error);
-  const lines = [describe(main, dress)];
+  const lines = [describe(main, dress, options.rights ?? ownRights)];
   for (const other of besides) lines.push(`${dress.red("also:")} ${messageOf(other)}`);
   if (options.debug) lines.push(...trace(main, dress), ...besides.flatMap((other) => trace(other, dress)));
   return { text: `${lines.join("\n")}\n`, exitCode: exitCodeOf(main) };
@@ -61,9 +65,9 @@ function exitCodeOf(error: unknown): number {
   return (error instanceof GockerError ? exitCodes.get(error.code) : undefined) ?? failed;
 }
 
-function describe(error: unknown, dress: Style): string {
+function describe(error: unknown, dress: Style, rights: () => Rights): string {
   const head = dress.red("gocker:");
-  const hint = hintOf(error);
+  const hint = hintOf(error, rights);
   const advice = hint === undefined ? "" : `\n  ${dress.cyan("hint:")} ${hint}`;
   if (isExpected(error)) return `${head} ${messageOf(error)}${advice}`;
   return (
@@ -116,9 +120,11 @@ function messageOf(error: unknown): string {
   return harmless(`${what}: ${reason} (${error.code})`, "\n");
 }
 
-function hintOf(error: unknown): string | undefined {
+function hintOf(error: unknown, rights: () => Rights): string | undefined {
   if (error instanceof GockerError && error.hint !== undefined) return harmless(error.hint, "\n");
-  return error instanceof Error ? systemHints.get((error as Partial<SystemError>).code) : undefined;
+  if (!(error instanceof Error)) return undefined;
+  const { code } = error as Partial<SystemError>;
+  return code === "EPERM" || code === "EACCES" ? hintForRefusal(rights()) : systemHints.get(code);
 }
 
 /** The error with everything that caused it, and the stack of each. */

@@ -39,7 +39,9 @@ export function hintFor(errno: number): string | undefined {
       return "the cgroup file systems are mounted read-only, as inside most containers; run gocker on the host or in a --privileged container";
     case errnos.EACCES:
     case errnos.EPERM:
-      return "cgroups are changed by root only: run gocker with sudo, and inside a container with --privileged";
+      return process.getuid?.() === 0
+        ? "inside of another container, gocker can change cgroups only if that one is --privileged"
+        : "cgroups are changed by root only: run gocker with sudo";
     case errnos.ENOSPC:
       return "the cgroup limit of the host is reached (cgroup.max.descendants, cgroup.max.depth), or a cpuset has no CPUs or memory nodes";
     default:

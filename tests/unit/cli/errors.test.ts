@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { reportError } from "../../../src/cli/errors.ts";
+import { ownRights, type Rights } from "../../../src/cli/rights.ts";
 import { OutputClosedError } from "../../../src/cli/output/write.ts";
-import { systemCallError } from "../../../src/linux/errno.ts";
+import { errnos, systemCallError } from "../../../src/linux/errno.ts";
 import { GockerError, NotFoundError, UsageError } from "../../../src/util/errors.ts";
 
 const report = (error: unknown, debug = false) => reportError(error, { debug, colour: false });
@@ -44,12 +45,50 @@ test("errors of the operating system are no bugs, and some have a remedy", () =>
     "gocker: write: no space left on device (ENOSPC)\n" +
       "  hint: free some space, or keep gocker's things elsewhere with --root\n",
   );
-  expect(report(systemCallError("mount", { step: "mount proc" }, 1)).text).toBe(
-    "gocker: mount proc: mount: operation not permitted (EPERM)\n  hint: gocker must run as root: try sudo\n",
-  );
   expect(report(systemCallError("mount_setattr", {}, 38)).text).toContain(
     "\n  hint: gocker needs Linux 5.12 or later;",
   );
+});
+
+const allRights: Rights = { isRoot: true, isInUserNamespace: false, missing: [] };
+const refusals: [whose: string, rights: Rights, hint: string | undefined][] = [
+  ["a user", { ...allRights, isRoot: false, missing: ["CAP_CHOWN"] }, "gocker must run as root: try sudo"],
+  ["root who may do everything", allRights, undefined],
+  [
+    "root of a container",
+    { ...allRights, missing: ["CAP_SYS_ADMIN"] },
+    "gocker runs as root without CAP_SYS_ADMIN, which",
+  ],
+  [
+    "root of a narrow one",
+    { ...allRights, missing: ["A", "B", "C", "D"] },
+    "gocker runs as root without 4 capabilities,",
+  ],
+  [
+    "root of a user namespace",
+    { ...allRights, isInUserNamespace: true },
+    "gocker runs as root of a user namespace only",
+  ],
+];
+test.each(refusals)("what is refused to %s", (_, rights, hint) => {
+  for (const number of [errnos.EPERM, errnos.EACCES]) {
+    const error = systemCallError("mount", { step: "mount proc" }, number);
+    const [sentence, advice, ...more] = reportError(error, { debug: false, colour: false, rights: () => rights })
+      .text.trimEnd()
+      .split("\n");
+    expect(sentence).toStartWith("gocker: mount proc: mount: ");
+    if (hint === undefined) expect(advice).toBeUndefined();
+    else expect(advice).toStartWith(`  hint: ${hint}`);
+    expect(more).toEqual([]);
+  }
+});
+
+test("gocker knows its own rights", () => {
+  const { isRoot, missing } = ownRights();
+  expect(isRoot).toBe(process.getuid?.() === 0);
+  const effective = /^CapEff:\s*(\w+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  const isMissing = (BigInt(`0x${effective}`) & 1n) === 0n;
+  expect(missing.includes("CAP_CHOWN")).toBe(isMissing);
 });
 
 describe("anything else is a bug and says so", () => {
