@@ -11,8 +11,15 @@ import { kindOf } from "./json.ts";
 export type Shape = (value: unknown, path: string) => unknown;
 
 function refuse(path: string, value: unknown, expected: string): never {
-  const found = typeof value === "string" || typeof value === "number" ? JSON.stringify(value) : kindOf(value);
+  const found = typeof value === "string" || typeof value === "number" ? quoted(value) : kindOf(value);
   throw new InvalidDocumentError(`${path} is ${found}: expected ${expected}`);
+}
+
+/** So much of a value as a message has room for. */
+function quoted(value: string | number): string {
+  const most = 64;
+  if (typeof value === "number" || value.length <= most) return JSON.stringify(value);
+  return `${JSON.stringify(value.slice(0, most))}… (${value.length} characters)`;
 }
 
 /** A text that the kernel can take. */

@@ -1,5 +1,7 @@
 import { posix } from "node:path";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
+import { InvalidDocumentError } from "../util/errors.ts";
+import { normaliseCgroupPath } from "./cgroup/path.ts";
 import { makeNewCgroup, type NewCgroup } from "./cgroup/new-cgroup.ts";
 import { deviceRules } from "./default-devices.ts";
 
@@ -12,7 +14,7 @@ export interface CgroupPlace {
   readonly slice?: string;
 }
 
-/** @throws InvalidDocumentError `linux.cgroupsPath` is not of the form that systemd needs */
+/** @throws InvalidDocumentError `linux.cgroupsPath` names no cgroup, or is not of the form that systemd needs */
 export async function cgroupPlaceOf(
   { linux }: RuntimeSpec,
   { id, systemdCgroup }: { readonly id: string; readonly systemdCgroup: boolean },
@@ -21,7 +23,13 @@ export async function cgroupPlaceOf(
   if (systemdCgroup) return (await import("./cgroup/systemd-path.ts")).parseSystemdCgroupsPath(path, id);
   if (path === "") return { path: `/gocker/${id}` };
   // A path relative to a place of the runtime's choice is gocker's own. config-linux.md, "Cgroups Path"
-  return { path: path.startsWith("/") ? path : posix.join("/gocker", path) };
+  const absolute = path.startsWith("/") ? path : posix.join("/gocker", path);
+  try {
+    normaliseCgroupPath(absolute);
+  } catch (error) {
+    throw new InvalidDocumentError(`linux.cgroupsPath: ${(error as Error).message}`, { cause: error });
+  }
+  return { path: absolute };
 }
 
 /**

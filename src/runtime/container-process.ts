@@ -150,6 +150,6 @@ function sourceKind(source: string): TargetKind {
     return statSync(source).isDirectory() ? "directory" : "file";
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    throw new NotFoundError(`the source of a mount does not exist: ${source}`, { cause: error });
+    throw new NotFoundError(`mounts: the source of a mount does not exist: ${source}`, { cause: error });
   }
 }

@@ -213,7 +213,7 @@ class Made {
       writeSync(release.writer.number, new Uint8Array(1));
     }
     const outcome = await launched.status.outcome();
-    const error = launchError(outcome, spec.process?.args?.[0] ?? "");
+    const error = launchError(outcome, spec.process?.args?.[0] ?? "", plan);
     signal?.throwIfAborted();
     if (error !== undefined) throw error;
     this.#checkWaiting(process);

@@ -1,6 +1,8 @@
 import { type ErrnoName, errnoName, errnos, errnoReason, systemCallError } from "../linux/errno.ts";
+import type { Step } from "../linux/launch/plan.ts";
 import type { FailedStep, LaunchOutcome } from "../linux/launch/status.ts";
 import { GockerError, type GockerErrorOptions } from "../util/errors.ts";
+import type { PlanPart } from "./plan/builder.ts";
 import { isExecutableCheck } from "./plan/exec-lookup.ts";
 import { isExecution } from "./plan/process.ts";
 
@@ -29,11 +31,16 @@ const missing: ReadonlySet<number> = new Set([errnos.ENOENT, errnos.ENOTDIR]);
 /**
  * The error that a launch ended with; undefined when the program runs.
  * @param program argv[0] of the container
+ * @param plan when it is given, the message of a step that the kernel refused begins with the property that asks for it
  */
-export function launchError(outcome: LaunchOutcome, program: string): GockerError | undefined {
+export function launchError(
+  outcome: LaunchOutcome,
+  program: string,
+  plan?: { readonly steps: readonly Step[]; readonly parts: readonly PlanPart[] },
+): GockerError | undefined {
   const { fatal } = outcome;
   if (fatal === undefined) return undefined;
-  if (!isAttempt(fatal)) return stepError(fatal);
+  if (!isAttempt(fatal)) return stepError(fatal, plan === undefined ? undefined : propertyOf(fatal.step, plan));
   const attempts = [...outcome.reported, fatal].filter(isAttempt);
   // As execvp has it: a place where something was found says more than the places where nothing was.
   const telling = attempts.find(({ errno }) => !missing.has(errno));
@@ -47,9 +54,18 @@ export function isAttempt({ step }: FailedStep): boolean {
   return isExecution(step) || isExecutableCheck(step);
 }
 
-function stepError({ step, errno }: FailedStep): GockerError {
+function stepError({ step, errno }: FailedStep, property: string | undefined): GockerError {
   const hint = step.hints?.[errnoName(errno) as ErrnoName];
-  return systemCallError(step.syscall, { step: lowerFirst(step.label), path: step.path, hint }, errno);
+  const deed = property === undefined ? lowerFirst(step.label) : `${property}: ${lowerFirst(step.label)}`;
+  return systemCallError(step.syscall, { step: deed, path: step.path, hint }, errno);
+}
+
+function propertyOf(
+  step: Step,
+  { steps, parts }: { readonly steps: readonly Step[]; readonly parts: readonly PlanPart[] },
+): string | undefined {
+  const number = steps.indexOf(step);
+  return parts.find(({ from, until }) => from <= number && number < until)?.property;
 }
 
 /** A label in the middle of a sentence. */

@@ -129,7 +129,9 @@ export function parseMountOptions(words: readonly string[]): MountOptions {
   };
   for (const word of words) {
     if (/^r?idmap=/.test(word)) {
-      throw new InvalidDocumentError(`the mount option ${word} is not known: uidMappings and gidMappings say the same`);
+      throw new InvalidDocumentError(
+        `mounts: the option ${word} is not known: uidMappings and gidMappings say the same`,
+      );
     }
     const own = attributes[word];
     const recursive = word.startsWith("r") ? attributes[word.slice(1)] : undefined;

@@ -234,9 +234,13 @@ describe.skipIf(!canRunBundles || !canAnswer)("filters that notify", () => {
     [
       "write",
       { syscalls: [{ names: ["write"], action: "SCMP_ACT_NOTIFY" }] },
-      "linux.seccomp.syscalls: SCMP_ACT_NOTIFY cannot be used for the write syscall",
+      "linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY cannot be used for the write syscall",
     ],
-    ["everything", { defaultAction: "SCMP_ACT_NOTIFY" }, "SCMP_ACT_NOTIFY cannot be the default seccomp action"],
+    [
+      "everything",
+      { defaultAction: "SCMP_ACT_NOTIFY" },
+      "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY cannot be the default seccomp action",
+    ],
   ];
 
   test.each(wrong)("refused: %s", async (_, filter, message) => {

@@ -71,7 +71,7 @@ export function planOf(spec: RuntimeSpec, change: Partial<LaunchPlanInput> = {})
 }
 
 /** A plan as people read it: a call to a line, and below it what the step does when it is no matter of course. */
-export function planText({ namespaces, steps }: LaunchPlan): string {
+export function planText({ namespaces, steps }: Pick<LaunchPlan, "namespaces" | "steps">): string {
   const lines = steps.flatMap((step) => [`# ${step.label}`, showCall(step), ...conditionsOf(step)]);
   return [`clone3 ${flags(namespaces, cloneFlags)}`, ...lines].join("\n");
 }
@@ -89,7 +89,7 @@ function conditionsOf({ onError, onSuccess }: Step): string[] {
 }
 
 /** The calls of a plan, to look for one. */
-export function callsOf(plan: LaunchPlan): string[] {
+export function callsOf(plan: Pick<LaunchPlan, "steps">): string[] {
   return plan.steps.map(showCall);
 }
 

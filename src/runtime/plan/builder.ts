@@ -42,9 +42,19 @@ export interface TargetOptions {
   readonly hints?: NonNullable<Step["hints"]>;
 }
 
+/** A part of a plan, by the numbers of its first step and of the one after its last, and what asks for it. */
+export interface PlanPart {
+  readonly from: number;
+  readonly until: number;
+  /** The path of a property of the specification. */
+  readonly property: string;
+}
+
 /** Collects the steps of a launch plan, in the order in which the child runs them. */
 export class PlanBuilder {
   readonly steps: Step[] = [];
+  /** For errors; a part of another one comes before that. */
+  readonly parts: PlanPart[] = [];
   /** The container's root directory, once a step has opened it. */
   readonly root: Slot;
 
@@ -54,6 +64,14 @@ export class PlanBuilder {
 
   add(step: Step): void {
     this.steps.push(step);
+  }
+
+  /** Notes which property of the specification the steps are for that are added meanwhile. */
+  about<Result>(property: string, add: () => Result): Result {
+    const from = this.steps.length;
+    const result = add();
+    this.parts.push({ from, until: this.steps.length, property });
+    return result;
   }
 
   /** A step whose result later steps use. */

@@ -5,7 +5,7 @@ import type { Process, RuntimeSpec } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
 import type { DirectoryRoot, RootFileSystem } from "../root.ts";
-import { PlanBuilder } from "./builder.ts";
+import { PlanBuilder, type PlanPart } from "./builder.ts";
 import { addCgroupJoin } from "./cgroup-join.ts";
 import { addConsole, addDefaultDevices, addDevices, addNullStdio, directoryOfNull } from "./devices.ts";
 import { sealMounts } from "./file-systems.ts";
@@ -42,6 +42,7 @@ export interface LaunchPlan {
   /** The first process makes another one, which is the container's, tells its number and leaves. */
   readonly tellsChild: boolean;
   readonly steps: readonly Step[];
+  readonly parts: readonly PlanPart[];
   /** What gocker does at the pause {@link beforePivot}: no process inside can reach what is the host's. */
   readonly deviceMoves: readonly DeviceMove[];
 }
@@ -116,7 +117,8 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   refuseChangesOfHost(spec, namespaces.own);
   const deviceMoves = planDeviceMoves(linux.netDevices, namespaces.own);
   const hasUsers = namespaces.own.has("user");
-  if (process.oomScoreAdj !== undefined) addOomScore(builder, process.oomScoreAdj);
+  const { oomScoreAdj } = process;
+  if (oomScoreAdj !== undefined) builder.about("process.oomScoreAdj", () => addOomScore(builder, oomScoreAdj));
   const taken = hasUsers ? takeFromHost(builder, input, namespaces) : undefined;
   addNamespaces(builder, namespaces, linux.timeOffsets);
   taken?.staged.arrive(builder);
@@ -153,7 +155,8 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   addRootPropagation(builder, linux.rootfsPropagation);
   addNames(builder, spec);
   // After hostname and before the read-only paths, which cover the settings.
-  addSysctls(builder, linux.sysctl ?? {}, fileSystems.made.get("/proc")?.mount);
+  const procOfContainer = fileSystems.made.get("/proc")?.mount;
+  builder.about("linux.sysctl", () => addSysctls(builder, linux.sysctl ?? {}, procOfContainer));
   if (spec.root?.readonly === true) {
     builder.setMountAttributes({
       label: "Make the root directory read-only",
@@ -162,8 +165,8 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
       set: MOUNT_ATTR_RDONLY,
     });
   }
-  addReadonlyPaths(builder, linux.readonlyPaths ?? [], kinds);
-  addMaskedPaths(builder, linux.maskedPaths ?? [], kinds, trees.cover);
+  builder.about("linux.readonlyPaths", () => addReadonlyPaths(builder, linux.readonlyPaths ?? [], kinds));
+  builder.about("linux.maskedPaths", () => addMaskedPaths(builder, linux.maskedPaths ?? [], kinds, trees.cover));
 
   addProgram(builder, {
     process,
@@ -182,7 +185,8 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     memoryPolicy: linux.memoryPolicy,
     labels,
   });
-  return { namespaces: namespaces.flags, tellsChild: namespaces.tellsChild, steps: builder.steps, deviceMoves };
+  const { steps, parts } = builder;
+  return { namespaces: namespaces.flags, tellsChild: namespaces.tellsChild, steps, parts, deviceMoves };
 }
 
 /** What a container has that can be created and not started: `process` is only needed for the latter. config.md, "Process" */
@@ -228,20 +232,23 @@ function addFileSystems(
   const devIndex = mounts.findLastIndex(({ destination, options = [] }) => {
     return destination === "/dev" && !options.includes("remount");
   });
-  const context: MountContext = { facts, made, mounted: new Map(), trees, own, order: mounts, sealed: [] };
+  const given = spec.mounts ?? [];
+  const context: MountContext = { facts, made, mounted: new Map(), trees, own, order: mounts, given, sealed: [] };
   addMounts(builder, mounts.slice(0, devIndex + 1), context);
   const dev = made.get("/dev")?.mount;
   if (dev !== undefined) addDefaultDevices(builder, dev, devices, trees.devices);
   // A directory of the host's at /dev has its own devices, and any made there would be made on the host.
   const isForeign = devIndex >= 0 && dev === undefined;
   const placed = isForeign ? devices.filter(({ path }) => splitPath(path)[0] !== "dev") : devices;
-  addDevices(builder, placed, dev, trees.devices);
+  builder.about("linux.devices", () => addDevices(builder, placed, dev, trees.devices));
   addMounts(builder, mounts.slice(devIndex + 1), context);
   // Who is not the host's root cannot change the mode of its null device.
   if (input.nullStdio.length > 0 && !own.has("user"))
     addNullStdio(builder, directoryOfNull(builder, dev), input.nullStdio);
   if (process.terminal === true) addTerminalSteps(builder, input, dev, made.get("/dev/pts")?.mount);
-  const directory = makeWorkingDirectory(builder, process.cwd, (path) => facts.resolveTarget(path));
+  const directory = builder.about("process.cwd", () =>
+    makeWorkingDirectory(builder, process.cwd, (path) => facts.resolveTarget(path)),
+  );
   sealMounts(builder, context.sealed);
   return { directory, made };
 }

@@ -65,6 +65,8 @@ export interface MountContext {
   readonly own: ReadonlySet<NamespaceType>;
   /** All mounts, in the order in which they are made. */
   readonly order: readonly Mount[];
+  /** All mounts, in the order of the specification. */
+  readonly given: readonly Mount[];
   /** Mounts that become read-only when everything is in its place: see {@link sealMounts}. */
   readonly sealed: SealedMount[];
 }

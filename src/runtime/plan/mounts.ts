@@ -53,26 +53,30 @@ function isInProc(mount: Mount): boolean {
  * @throws InvalidDocumentError for a mount that breaks the specification's rules
  */
 export function addMounts(builder: PlanBuilder, mounts: readonly Mount[], context: MountContext): void {
-  const { facts } = context;
-  mounts.forEach((mount, index) => {
+  for (const mount of mounts) {
+    const property = `mounts[${context.given.indexOf(mount)}]`;
     if (!mount.destination.startsWith("/")) {
-      throw new InvalidDocumentError(`mounts[${index}].destination: ${mount.destination} is not absolute`);
+      throw new InvalidDocumentError(`${property}.destination: ${mount.destination} is not absolute`);
     }
-    const destination = `/${splitPath(mount.destination).join("/")}`;
-    const options = parseMountOptions(mount.options ?? []);
-    if (options.remount === true) {
-      addRemount(builder, mount, destination, options, context);
-      return;
-    }
-    forgetCovered(context.made, destination);
-    if (needsPreparation(mount)) refuseUnfit(mount, destination, options);
-    if (isInProc(mount)) refuseInProc(mount, destination, isBind(mount, options), facts);
-    if (mount.type === "cgroup" || mount.type === "cgroup2") {
-      addCgroupMount(builder, mount, destination, options, context);
-    } else if (isBind(mount, options)) {
-      addBind(builder, { mount, destination, options, context });
-    } else addFileSystem(builder, mount, destination, options, context);
-  });
+    builder.about(property, () => addMount(builder, mount, context));
+  }
+}
+
+function addMount(builder: PlanBuilder, mount: Mount, context: MountContext): void {
+  const destination = `/${splitPath(mount.destination).join("/")}`;
+  const options = parseMountOptions(mount.options ?? []);
+  if (options.remount === true) {
+    addRemount(builder, mount, destination, options, context);
+    return;
+  }
+  forgetCovered(context.made, destination);
+  if (needsPreparation(mount)) refuseUnfit(mount, destination, options);
+  if (isInProc(mount)) refuseInProc(mount, destination, isBind(mount, options), context.facts);
+  if (mount.type === "cgroup" || mount.type === "cgroup2") {
+    addCgroupMount(builder, mount, destination, options, context);
+  } else if (isBind(mount, options)) {
+    addBind(builder, { mount, destination, options, context });
+  } else addFileSystem(builder, mount, destination, options, context);
 }
 
 /**

@@ -134,8 +134,10 @@ export function addNamespaces(
   plan: PlannedNamespaces,
   timeOffsets: Linux["timeOffsets"] = {},
 ): void {
-  if ((plan.made & CLONE_NEWTIME) !== 0) addTimeNamespace(builder, timeOffsets);
-  else refuseTimeOffsets(timeOffsets, { isJoined: plan.own.has("time") });
+  if ((plan.made & CLONE_NEWTIME) !== 0) {
+    builder.about("linux.timeOffsets", () => addTimeNamespace(builder, timeOffsets));
+  }
+  if ((plan.made & CLONE_NEWTIME) === 0) refuseTimeOffsets(timeOffsets, { isJoined: plan.own.has("time") });
   addJoins(builder, plan.joins);
   if (plan.own.has("user")) addRootOfNamespace(builder);
   if (plan.tellsChild) addChild(builder, plan.flagsOfRoot);

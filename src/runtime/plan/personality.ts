@@ -20,7 +20,7 @@ export function addPersonality(builder: PlanBuilder, personality: Linux["persona
   }
   // The specification names none, and runc and crun have none.
   if (flags !== undefined && flags !== null && flags.length > 0) {
-    throw new InvalidDocumentError(`linux.personality.flags: unknown flag ${flags[0]}`);
+    throw new InvalidDocumentError(`linux.personality.flags[0]: unknown flag ${flags[0]}`);
   }
   builder.add({ label: `Be a process of ${domain}`, group: "process", syscall: "personality", args: [number] });
 }

@@ -102,10 +102,11 @@ export function addOomScore(builder: PlanBuilder, score: number): void {
 /** `process.rlimits`. prlimit(2) @throws InvalidDocumentError for an unknown or repeated limit */
 export function addRlimits(builder: PlanBuilder, limits: readonly Rlimit[]): void {
   const seen = new Set<string>();
-  for (const { type, soft, hard } of limits) {
+  for (const [index, { type, soft, hard }] of limits.entries()) {
     const number = rlimitNumbers.get(type);
-    if (number === undefined) throw new InvalidDocumentError(`process.rlimits: unknown limit ${type}`);
-    if (seen.has(type)) throw new InvalidDocumentError(`process.rlimits: ${type} is given twice`);
+    const property = `process.rlimits[${index}]`;
+    if (number === undefined) throw new InvalidDocumentError(`${property}.type: unknown limit ${JSON.stringify(type)}`);
+    if (seen.has(type)) throw new InvalidDocumentError(`${property}.type: ${type} is given twice`);
     seen.add(type);
     builder.add({
       label: `Limit ${type.slice("RLIMIT_".length).toLowerCase()} to ${limitText(soft)} (at most ${limitText(hard)})`,
@@ -247,12 +248,15 @@ export function addIdentity(builder: PlanBuilder, input: IdentityInput): void {
     });
   }
   const gids = user.additionalGids ?? [];
-  builder.add({
-    label: `Set the supplementary groups (${gids.join(", ") || "none"})`,
-    group,
-    syscall: "setgroups",
-    args: [gids.length, gids.length === 0 ? 0 : new Uint8Array(new Uint32Array(gids).buffer)],
-  });
+  const shown = gids.length > mostShown ? [...gids.slice(0, mostShown), "…"] : gids;
+  builder.about("process.user.additionalGids", () =>
+    builder.add({
+      label: `Set the supplementary groups (${shown.join(", ") || "none"})`,
+      group,
+      syscall: "setgroups",
+      args: [gids.length, gids.length === 0 ? 0 : new Uint8Array(new Uint32Array(gids).buffer)],
+    }),
+  );
   const { uid, gid } = user;
   builder.add({ label: `Become group ${gid}`, group, syscall: "setresgid", args: [gid, gid, gid] });
   if (uid !== 0) {
@@ -282,6 +286,9 @@ export function addIdentity(builder: PlanBuilder, input: IdentityInput): void {
   }
   addFilterAndCapabilities(builder, masks, input);
 }
+
+/** Of a list, in a label. */
+const mostShown = 32;
 
 function addFilterAndCapabilities(builder: PlanBuilder, masks: CapabilityMasks, input: IdentityInput): void {
   const setFinal = () => {

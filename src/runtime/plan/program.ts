@@ -57,10 +57,10 @@ export interface ProgramInput {
 export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
   const { process, startFifo, release } = input;
   const isNotifying = notifies(input.seccomp) && release !== undefined;
-  addScheduler(builder, process.scheduler);
-  addIoPriority(builder, process.ioPriority);
-  addPersonality(builder, input.personality);
-  addMemoryPolicy(builder, input.memoryPolicy);
+  builder.about("process.scheduler", () => addScheduler(builder, process.scheduler));
+  builder.about("process.ioPriority", () => addIoPriority(builder, process.ioPriority));
+  builder.about("linux.personality", () => addPersonality(builder, input.personality));
+  builder.about("linux.memoryPolicy", () => addMemoryPolicy(builder, input.memoryPolicy));
   addSignalDefaults(builder);
   builder.add({ label: "Begin a session", group: "process", syscall: "setsid", args: [] });
   if (process.terminal === true) addTerminalAsStdio(builder);
@@ -78,7 +78,7 @@ export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
   // that is opened by /proc would start the program, or take away what starts it.
   if (input.hidden === true) addHiding(builder);
   // After all that opens a file, which a low limit would forbid, and before the user changes, who may not raise any.
-  addRlimits(builder, process.rlimits ?? []);
+  builder.about("process.rlimits", () => addRlimits(builder, process.rlimits ?? []));
   addIdentity(builder, {
     process,
     seccomp: input.seccomp,

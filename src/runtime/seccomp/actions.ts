@@ -66,9 +66,11 @@ const tsyncEsrch = 1 << 4;
  */
 export function filterFlags(seccomp: Seccomp): number {
   let flags = 0;
-  for (const name of seccomp.flags ?? ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"]) {
+  for (const [index, name] of (seccomp.flags ?? ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"]).entries()) {
     const bit = Object.hasOwn(flagBits, name) ? flagBits[name] : undefined;
-    if (bit === undefined) throw new InvalidDocumentError(`unknown seccomp flag ${JSON.stringify(name)}`);
+    if (bit === undefined) {
+      throw new InvalidDocumentError(`linux.seccomp.flags[${index}]: unknown seccomp flag ${JSON.stringify(name)}`);
+    }
     flags |= bit;
   }
   if (seccomp.syscalls?.some(({ action }) => action === "SCMP_ACT_NOTIFY")) {

@@ -72,9 +72,12 @@ export const architectureNames: Readonly<Record<string, SyscallAbi | null>> = {
 /** The listed ABIs; the kernel's own is always among them. Throws InvalidDocumentError for an unknown name. */
 export function listedAbis(names: readonly string[], architecture: Architecture): Set<SyscallAbi> {
   const abis = new Set<SyscallAbi>([architecture]);
-  for (const name of names) {
+  for (const [index, name] of names.entries()) {
     const abi = Object.hasOwn(architectureNames, name) ? architectureNames[name] : undefined;
-    if (abi === undefined) throw new InvalidDocumentError(`unknown seccomp architecture ${JSON.stringify(name)}`);
+    if (abi === undefined) {
+      const property = `linux.seccomp.architectures[${index}]`;
+      throw new InvalidDocumentError(`${property}: unknown seccomp architecture ${JSON.stringify(name)}`);
+    }
     if (abi !== null) abis.add(abi);
   }
   return abis;

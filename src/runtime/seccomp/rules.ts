@@ -1,4 +1,4 @@
-import type { Seccomp } from "../../oci/runtime-spec.ts";
+import type { Seccomp, SeccompAction } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { returnValue } from "./actions.ts";
 import { type Condition, readCondition } from "./conditions.ts";
@@ -26,20 +26,22 @@ export interface Rules {
  */
 export function readRules(seccomp: Seccomp): Rules {
   if (seccomp.defaultAction === "SCMP_ACT_NOTIFY") {
-    throw new InvalidDocumentError("SCMP_ACT_NOTIFY cannot be the default seccomp action", {
+    const message = "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY cannot be the default seccomp action";
+    throw new InvalidDocumentError(message, {
       hint: "the container would wait for its supervisor before that one can exist",
     });
   }
-  const otherwise = returnValue(seccomp.defaultAction, seccomp.defaultErrnoRet);
+  const otherwise = valueOf("defaultErrnoRet", seccomp.defaultAction, seccomp.defaultErrnoRet);
   const decisions = new Map<string, number | ConditionalRule[]>();
 
-  for (const { names, action, errnoRet, args } of seccomp.syscalls ?? []) {
+  for (const [index, { names, action, errnoRet, args }] of (seccomp.syscalls ?? []).entries()) {
     if (action === "SCMP_ACT_NOTIFY" && names.includes("write")) {
-      throw new InvalidDocumentError("linux.seccomp.syscalls: SCMP_ACT_NOTIFY cannot be used for the write syscall", {
+      const property = `linux.seccomp.syscalls[${index}].action`;
+      throw new InvalidDocumentError(`${property}: SCMP_ACT_NOTIFY cannot be used for the write syscall`, {
         hint: "the container's process tells by it that there is somebody to be asked",
       });
     }
-    const returns = returnValue(action, errnoRet);
+    const returns = valueOf(`syscalls[${index}].errnoRet`, action, errnoRet);
     const rules =
       args === undefined || args.length === 0 ? undefined : conditionalRules(args.map(readCondition), returns);
     for (const name of names) {
@@ -65,4 +67,14 @@ function conditionalRules(conditions: Condition[], returns: number): Conditional
   const indexes = new Set(conditions.map(({ index }) => index));
   if (indexes.size === conditions.length) return [{ conditions, returns }];
   return conditions.map((condition) => ({ conditions: [condition], returns }));
+}
+
+/** @param property of `linux.seccomp`, which the number is */
+function valueOf(property: string, action: SeccompAction, data: number | undefined): number {
+  try {
+    return returnValue(action, data);
+  } catch (error) {
+    if (!(error instanceof InvalidDocumentError)) throw error;
+    throw new InvalidDocumentError(`linux.seccomp.${property}: ${error.message}`, { cause: error });
+  }
 }

@@ -178,6 +178,7 @@ const seccompArg = (arg: object) => ({
 
 const refused: readonly (readonly [change: object, message: string])[] = [
   [{ ociVersion: undefined }, "ociVersion is missing"],
+  [{ mounts: "x".repeat(5000) }, `mounts is "${"x".repeat(64)}"… (5000 characters): expected a list`],
   [{ ociVersion: "2.0.0" }, "ociVersion is 2.0.0: gocker reads version 1 of the specification"],
   [{ ociVersion: "one" }, 'ociVersion is "one": expected a version such as 1.2.0'],
   [{ root: {} }, "root.path is missing"],

@@ -20,3 +20,7 @@ test("with systemd a unit", async () => {
   expect(await place(undefined, true)).toMatchObject({ unit: "gocker-the.id.scope" });
   await expect(place("/a/b", true)).rejects.toThrow("linux.cgroupsPath");
 });
+
+test.each(["/", "/a/../b", "../..", "a\nb"])("%p is refused by the property's name", async (cgroupsPath) => {
+  await expect(place(cgroupsPath)).rejects.toThrow(/^linux\.cgroupsPath: /);
+});

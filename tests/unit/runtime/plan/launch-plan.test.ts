@@ -1,8 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { defaultReadonlyPaths, defaultMaskedPaths, defaultMounts } from "../../../../src/container/linux-defaults.ts";
 import { defaultCapabilities } from "../../../../src/linux/capabilities.ts";
+import { errnos } from "../../../../src/linux/errno.ts";
 import { encodePlan } from "../../../../src/linux/launch/encode.ts";
+import type { Step } from "../../../../src/linux/launch/plan.ts";
 import type { Mount, Namespace, Process, RuntimeSpec } from "../../../../src/oci/runtime-spec.ts";
+import { launchError } from "../../../../src/runtime/errors.ts";
 import type { LaunchPlan, LaunchPlanInput } from "../../../../src/runtime/plan/launch-plan.ts";
 import { orderOfMounts } from "../../../../src/runtime/plan/mounts.ts";
 import {
@@ -343,4 +346,29 @@ describe("namespaces", () => {
 test("a directory's mount is a copy with everything mounted below it", () => {
   const calls = callsOf(planOf(minimalSpec(), { root: directoryRoot }));
   expect(calls).toContainEqual(expect.stringMatching(/^open_tree\(AT_FDCWD, "\/bundle\/rootfs", .*AT_RECURSIVE/));
+});
+
+test("of each step that a property asks for the plan knows which one", () => {
+  const spec = minimalSpec(
+    {
+      mounts: [
+        { destination: "/sys", type: "sysfs", source: "sysfs" },
+        { destination: "/proc", type: "proc", source: "proc" },
+      ],
+      linux: { namespaces: [{ type: "mount" }, { type: "network" }], sysctl: { "net.core.x": "1" } },
+    },
+    { cwd: "/work", rlimits: [{ type: "RLIMIT_CORE", soft: 0, hard: 0 }], oomScoreAdj: 5 },
+  );
+  const plan = planOf(spec);
+  const propertyOf = (pattern: RegExp) => {
+    const step = plan.steps.find(({ label }) => pattern.test(label));
+    const fatal = { step: step as Step, errno: errnos.EINVAL };
+    return /^(\S+): /.exec(launchError({ reported: [], fatal }, "x", plan)?.message ?? "")?.[1];
+  };
+  expect(
+    [/^Mount sysfs/, /^Mount proc/, /net\.core\.x/, /^Limit core/, /^Find \/work/, /^Set it to 5/].map(propertyOf),
+  ).toEqual(["mounts[0]", "mounts[1]", "linux.sysctl", "process.rlimits", "process.cwd", "process.oomScoreAdj"]);
+  // Whoever has no specification before him is told what was being done alone.
+  const step = plan.steps.find(({ label }) => label.startsWith("Limit core")) as Step;
+  expect(launchError({ reported: [], fatal: { step, errno: errnos.EPERM } }, "x")?.message).toStartWith("limit core");
 });

@@ -24,12 +24,12 @@ const refusals: Refusal[] = [
   {
     what: "an unknown limit",
     process: { rlimits: [{ type: "RLIMIT_LUCK", soft: 1, hard: 1 }] },
-    message: "process.rlimits: unknown limit RLIMIT_LUCK",
+    message: 'process.rlimits[0].type: unknown limit "RLIMIT_LUCK"',
   },
   {
     what: "a limit that is given twice",
     process: { rlimits: ["RLIMIT_CPU", "RLIMIT_CPU"].map((type) => ({ type, soft: 1, hard: 1 })) },
-    message: "process.rlimits: RLIMIT_CPU is given twice",
+    message: "process.rlimits[1].type: RLIMIT_CPU is given twice",
   },
   {
     what: "a list of CPUs that no exec could follow",

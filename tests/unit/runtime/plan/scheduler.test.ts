@@ -181,7 +181,7 @@ describe("linux.personality", () => {
     expect(steps("LINUX32", []).map(showCall)).toEqual(["personality(8)"]);
     expect(stepsOf((builder) => addPersonality(builder, undefined))).toEqual([]);
     expect(() => steps("BSD")).toThrow("linux.personality.domain: unknown domain BSD");
-    expect(() => steps("LINUX", ["SHORT_INODE"])).toThrow("linux.personality.flags: unknown flag SHORT_INODE");
+    expect(() => steps("LINUX", ["SHORT_INODE"])).toThrow("linux.personality.flags[0]: unknown flag SHORT_INODE");
   });
 
   test("the kernel does as it says", async () => {

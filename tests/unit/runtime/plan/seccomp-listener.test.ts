@@ -12,9 +12,9 @@ const [release, startFifo] = [30, 20];
 /** What a container's plan does from the check of its program on. */
 function created(process: Partial<Process> = {}, change: { preservedDescriptors?: number; startFifo?: number } = {}) {
   const input = { seccomp: notifying, release, startFifo, diesWithParent: true, ...change };
-  const { namespaces, tellsChild, steps, deviceMoves } = planOf(minimalSpec({}, process), input);
+  const { steps } = planOf(minimalSpec({}, process), input);
   const checked = steps.findLastIndex(({ label }) => label === "Live on when gocker leaves");
-  return callsOf({ namespaces, tellsChild, deviceMoves, steps: steps.slice(checked) });
+  return callsOf({ steps: steps.slice(checked) });
 }
 
 const handover = [
@@ -100,7 +100,7 @@ test("a process that enters hands its own over, and waits for nothing else", () 
     preservedDescriptors: 0,
     lsm: () => ({ apparmor: true, selinux: true }),
   });
-  const calls = callsOf({ namespaces: 0, tellsChild: false, deviceMoves: [], steps });
+  const calls = callsOf({ steps });
   expect(calls.slice(-6)).toEqual([...handover, expect.stringMatching(/^execve\("\/bin\/tool"/)]);
 });
 

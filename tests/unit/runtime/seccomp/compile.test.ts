@@ -357,7 +357,7 @@ describe("refused", () => {
     [
       "NOTIFY of write",
       { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["mkdir", "write"], action: "SCMP_ACT_NOTIFY" }] },
-      "linux.seccomp.syscalls: SCMP_ACT_NOTIFY cannot be used for the write syscall",
+      "linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY cannot be used for the write syscall",
     ],
     ["an errno for ALLOW", { defaultAction: "SCMP_ACT_ALLOW", defaultErrnoRet: 1 }, "errnoRet"],
     ["an errno out of range", { defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 4096 }, "4096"],
