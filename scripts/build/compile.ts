@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 
 import { disarm } from "./disarm.ts";
 import { runtimeFor } from "./runtime.ts";
-import type { Target } from "./targets.ts";
+import { libraryName, type Target } from "./targets.ts";
 
 export interface CompileOptions {
   /** The folder with package-lock.json, `.cache` and node_modules. */
@@ -31,6 +31,11 @@ const embeddedArguments = ["--disallow-code-generation-from-strings=strict", "--
  * of its processor time. src/main.ts goes back to the usual for whatever lives longer.
  */
 const startupJitPolicy = 100;
+
+/** What the sources are told of the target that they are compiled for: see src/linux/libc.ts. */
+export function definitions(target: Target): Record<string, string> {
+  return { GOCKER_LIBC: JSON.stringify(libraryName(target)) };
+}
 
 /**
  * Compiles a program and the runtime into one executable file. The same sources, runtime and target give the same
@@ -64,6 +69,7 @@ export async function compile(options: CompileOptions): Promise<void> {
         autoloadTsconfig: false,
         autoloadPackageJson: false,
       },
+      define: definitions(options.target),
       minify: true,
       // Read only when an error is printed: its stack then names the sources' lines.
       sourcemap: "linked",

@@ -10,6 +10,11 @@ export interface Target {
   readonly libc: "glibc" | "musl";
 }
 
+/** The name by which the C library is known to the loader of a target. */
+export function libraryName({ libc, architecture }: Target): string {
+  return libc === "glibc" ? "libc.so.6" : `libc.musl-${architecture === "arm64" ? "aarch64" : "x86_64"}.so.1`;
+}
+
 export const targets: readonly Target[] = [
   {
     name: "linux-x64",

@@ -43,8 +43,15 @@ const declarations = {
   utimensat: { args: ["i32", "cstring", "buffer", "i32"], returns: "i32" },
 } as const;
 
-/** glibc's and musl's names of the C library; the binary is built for one of them. */
+/** The C library's name where the binary is for; scripts/build/compile.ts puts it in. */
+declare const GOCKER_LIBC: string;
+
+/**
+ * The binary's own name alone: one that the loader does not find Bun looks for in the current directory too, and would
+ * load what lies there as root. Sources that are not compiled try glibc's and musl's.
+ */
 function libraryNames(): string[] {
+  if (typeof GOCKER_LIBC === "string") return [GOCKER_LIBC];
   const architecture = process.arch === "arm64" ? "aarch64" : "x86_64";
   return ["libc.so.6", `libc.musl-${architecture}.so.1`];
 }

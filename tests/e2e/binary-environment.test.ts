@@ -3,15 +3,18 @@ import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
-import { compile } from "../../scripts/build/compile.ts";
+import { compile, definitions } from "../../scripts/build/compile.ts";
 import { hostTargetName } from "../../scripts/build/runtime.ts";
-import { parseTarget } from "../../scripts/build/targets.ts";
+import { libraryName, parseTarget, targets } from "../../scripts/build/targets.ts";
+import { gockerBinary } from "../helpers/binary.ts";
 import { makeCertificates } from "../helpers/certificates.ts";
 
 // Compiled as gocker is, a probe must not react to anything that its caller or the current directory says. The same
 // probe, compiled without gocker's precautions, is the control: it shows that the attack works where nobody prevents it.
 const repository = resolve(import.meta.dir, "../..");
 const sources = import.meta.dir;
+const strace = Bun.which("strace");
+if (strace === null) console.warn("the C library's name is not tested: strace is not installed");
 const entrypoints = [join(sources, "probe/main.ts"), join(sources, "probe/echo-worker.ts")];
 
 let directory: string;
@@ -177,6 +180,45 @@ test("code is loaded from nowhere but the binary", async () => {
     stdout: '{"answer":{"error":"EvalError"},"variable":null}\n',
   });
   expect((await run(control, ["import", file], {})).stdout).toContain("EVIL");
+});
+
+describe("the C library", () => {
+  test.each(targets.map(({ name }) => name))("has one name in the binary for %s", async (name) => {
+    const built = await Bun.build({
+      entrypoints: [join(repository, "src/linux/libc.ts")],
+      target: "bun",
+      minify: true,
+      define: definitions(parseTarget(name)),
+    });
+    const text = (await built.outputs[0]?.text()) ?? "";
+    const names = text.match(/libc\.(?:so\.6|musl-[^"'`]*)/g);
+    const musl = { "linux-x64-musl": "libc.musl-x86_64.so.1", "linux-arm64-musl": "libc.musl-aarch64.so.1" };
+    expect(names).toEqual([musl[name as keyof typeof musl] ?? "libc.so.6"]);
+  });
+
+  test.skipIf(strace === null)("is not looked for in the current directory", async () => {
+    const cwd = await mkdtemp(join(directory, "cwd-"));
+    for (const name of new Set(targets.map(libraryName))) await Bun.write(join(cwd, name), "no library");
+    const trace = join(cwd, "trace");
+    const opened = async (...command: string[]) => {
+      const child = Bun.spawn([strace ?? "", "-f", "-e", "trace=open,openat", "-o", trace, ...command], {
+        cwd,
+        env: {},
+        stdio: ["ignore", "ignore", "ignore"],
+      });
+      await child.exited;
+      return (await Bun.file(trace).text()).split("\n").filter((line) => /libc\.(?:so\.6|musl)/.test(line));
+    };
+    // The host's, by the path that the loader has for it.
+    const found = await opened(gockerBinary(), "oci", "--root", join(cwd, "none"), "list");
+    expect(found.length).toBeGreaterThan(0);
+    expect(found.filter((line) => line.includes(cwd) || !/"\/[^"]*", /.test(line))).toEqual([]);
+    // The control: a name that the loader does not find.
+    const other = libraryName(parseTarget(hostTargetName().endsWith("-musl") ? "linux-x64" : "linux-x64-musl"));
+    const script = `require("bun:ffi").dlopen(${JSON.stringify(other)}, { getpid: { args: [], returns: "i32" } })`;
+    const searched = await opened(process.execPath, "-e", script);
+    expect(searched.some((line) => line.includes(`"${cwd}/${other}"`))).toBe(!hostTargetName().endsWith("-musl"));
+  });
 });
 
 test("entries with empty names, which only a raw execve can make, are nobody's", async () => {
