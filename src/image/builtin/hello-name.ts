@@ -10,8 +10,8 @@ export const helloReference: Reference = { domain: "docker.io", repository: "goc
  * They change with the program, and with the interpreter that runs it; a test compares.
  */
 export const helloManifests: Record<Architecture, Digest> = {
-  x86_64: "sha256:5a85a07d64facc5aa5ef71cd2d143a5e3ff66e8fb22438c85498b0783bbd7173",
-  aarch64: "sha256:7b81e38fb97e218bfa12ecb170803a7a32d08804ab45f462413b7e68968a30f8",
+  x86_64: "sha256:0279f1aac7053bb0dc594c34c27ad2f800cc0f9295a8e7b665f672ea7a50e70f",
+  aarch64: "sha256:20f22e272df3027379bbf9cc37b2bb6759b0ac310dd12ffe655382a7d3b938f7",
 };
 
 /**

@@ -254,11 +254,12 @@ function roundUp(value: number, multiple: number): number {
 }
 
 /** Up to three error numbers, a byte each. */
-function toleratedNumbers({ label }: Step, { tolerate }: OnError): number {
-  if (tolerate === "any") return 0;
-  if (tolerate.length > 3) throw new RangeError(`${label}: tolerates more than three errors`);
+function toleratedNumbers({ label }: Step, { tolerate, skipOn }: OnError): number {
+  const listed = tolerate === "any" ? skipOn : tolerate;
+  if (listed === undefined) return 0;
+  if (listed.length > 3) throw new RangeError(`${label}: tolerates more than three errors`);
   let numbers = 0;
-  for (let index = 0; index < tolerate.length; index++) numbers |= errnos[tolerate[index] as ErrnoName] << (index * 8);
+  for (let index = 0; index < listed.length; index++) numbers |= errnos[listed[index] as ErrnoName] << (index * 8);
   return numbers;
 }
 

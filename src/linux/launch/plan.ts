@@ -31,6 +31,8 @@ export interface OnError {
   /** How many of the steps after this one are left out when a tolerated error comes: 0 unless told. Not together with
    * {@link OnSuccess.skip}. */
   readonly skip?: number;
+  /** Of "any" the errors on which {@link skip} is done, after all others the next step comes. Not with {@link report}. */
+  readonly skipOn?: readonly ErrnoName[];
   /** A tolerated error is also reported to the launcher, which decides what it means in the end. */
   readonly report?: boolean;
 }

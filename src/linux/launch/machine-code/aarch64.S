@@ -70,7 +70,6 @@ failed:
   cmp w10, 437                  // openat2
   b.eq next
 1:
-  tbnz w22, 0, tolerated
   neg w10, w0
   ldrb w11, [x19, 4]
   cmp w10, w11
@@ -81,6 +80,12 @@ failed:
   ldrb w11, [x19, 6]
   cmp w10, w11
   b.eq tolerated
+  tbz w22, 0, 1f
+  ldrb w11, [x19, 4]
+  cbz w11, tolerated
+  add x19, x19, 64
+  b next
+1:
   bl report
   mov x0, 127
   mov x8, 94                    // exit_group

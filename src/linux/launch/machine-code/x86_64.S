@@ -4,7 +4,7 @@
 #   header: u64 first step, u64 end of the steps, u64 status file descriptor
 #   step:    0 u16 system call number
 #            2 u8  bit i: argument i is the address of its value (a slot)
-#            3 u8  1 tolerate every error, 2 report tolerated errors, and the result before leaving,
+#            3 u8  1 tolerate every error, and skip on all or on those of 4 alone, 2 report tolerated errors, and the result before leaving,
 #                  4 leave when the result is positive,
 #                  8 become the reaper when the result is positive, 16 skip on success instead of on a tolerated error
 #            4 u8  three tolerated error numbers, 0 for none
@@ -99,8 +99,6 @@ failed:
   cmp word ptr [rbx], 437       # openat2
   je next
 1:
-  test r14b, 1
-  jnz tolerated
   mov edx, eax
   neg edx
   movzx ecx, byte ptr [rbx + 4]
@@ -112,6 +110,13 @@ failed:
   movzx ecx, byte ptr [rbx + 6]
   cmp edx, ecx
   je tolerated
+  test r14b, 1
+  jz 1f
+  cmp byte ptr [rbx + 4], 0
+  je tolerated
+  add rbx, 64
+  jmp next
+1:
   call report
   mov edi, 127
   mov eax, 231                  # exit_group

@@ -156,14 +156,16 @@ describe("errors and successes", () => {
       step({ onSuccess: { parent: "leaves" } }),
       step({ onSuccess: { parent: "reaps" } }),
       step({ onError: { tolerate: ["EEXIST", "EPERM", "EIO"] }, onSuccess: { skip: 1 } }),
+      step({ onError: { tolerate: "any", skip: 3, skipOn: ["EIO"] } }),
     ]);
-    expect([0, 1, 2, 3, 4, 5].map((index) => memory.step(index))).toMatchObject([
+    expect([0, 1, 2, 3, 4, 5, 6].map((index) => memory.step(index))).toMatchObject([
       { tolerated: [errnos.ENOENT, errnos.EHWPOISON, 0], skip: 2, flags: 0 },
       { tolerated: [0, 0, 0], skip: 0, flags: 1 | 2 },
       { skip: 255, flags: 16 },
       { flags: 4 },
       { flags: 8 },
       { tolerated: [errnos.EEXIST, errnos.EPERM, errnos.EIO], skip: 1, flags: 16 },
+      { tolerated: [errnos.EIO, 0, 0], skip: 3, flags: 1 },
     ]);
   });
 

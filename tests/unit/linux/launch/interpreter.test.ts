@@ -227,6 +227,16 @@ describe.each(["x86_64", "aarch64"] as const)("the interpreter for %s", (archite
       expect(await run(succeeding, say("1"), say("2"), say("3"))).toMatchObject({ stdout: "123" });
     });
 
+    test("on some errors, where all are tolerated", async () => {
+      for (const place of [0, 1, 2]) {
+        const skipOn = (["EIO", "EPERM", "ENOENT"] as const).map((name, index) => (index === place ? "EBADF" : name));
+        const skipping = failing({ onError: { tolerate: "any", skip: 2, skipOn } });
+        expect(await run(skipping, say("1"), say("2"), say("3"))).toMatchObject({ stdout: "3", exitCode: 0 });
+      }
+      const others = failing({ onError: { tolerate: "any", skip: 2, skipOn: ["EIO"] } });
+      expect(await run(others, say("1"), say("2"), say("3"))).toMatchObject({ stdout: "123", reports: [] });
+    });
+
     test("on success, but not on a tolerated error", async () => {
       const skipping = { onError: { tolerate: ["EBADF"] }, onSuccess: { skip: 2 } } as const;
       expect(await run(step("umask", [0], skipping), say("1"), say("2"), say("3"))).toMatchObject({ stdout: "3" });
