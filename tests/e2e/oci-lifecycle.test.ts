@@ -84,6 +84,61 @@ describe.skipIf(!canRunBundles)("the life of a container", () => {
     expect(await sandbox.oci(["delete", "forced"])).toMatchObject({ exitCode: 1 });
   });
 
+  test("a program that only turns out to be none when it is executed says so itself", async () => {
+    const file = (name: string, text: string) => {
+      writeFileSync(join(sandbox.rootfs, "bin", name), text, { mode: 0o755 });
+      return `/bin/${name}`;
+    };
+    file("garbage", "garbage");
+    file("lost", "#!/no/such/interpreter\n");
+    file("refused", "#!/etc/not-executable\n");
+    const filter = (names: string[], errnoRet?: number) => ({
+      seccomp: {
+        defaultAction: "SCMP_ACT_ALLOW" as const,
+        syscalls: [{ names, action: "SCMP_ACT_ERRNO" as const, ...(errnoRet !== undefined && { errnoRet }) }],
+      },
+    });
+    const dark = Array.from({ length: 300 }, (_, index) => `/d${index}`).join(":");
+    const programs: [change: BundleChange, stderr: string, exitCode: number][] = [
+      [{ process: { args: ["/bin/garbage"] } }, "exec /bin/garbage: exec format error\n", 126],
+      [{ process: { args: ["/bin/lost"] } }, "exec /bin/lost: no such file or directory\n", 127],
+      [{ process: { args: ["/bin/refused"] } }, "exec /bin/refused: permission denied\n", 126],
+      [
+        { process: { args: ["garbage"], env: ["PATH=/etc:/bin:/nowhere"], user: { uid: 1000, gid: 1000 } } },
+        "exec garbage: exec format error\n",
+        126,
+      ],
+      [{ process: { args: ["true", "x".repeat(2 ** 17)] } }, "exec true: argument list too long\n", 126],
+      [{ linux: filter(["execve"]) }, "exec true: operation not permitted\n", 126],
+      // No kernel says that of an execution.
+      [{ linux: filter(["execve"], 99) }, "exec true: cannot be executed\n", 126],
+      [{ process: { args: ["/bin/garbage"] }, linux: filter(["write"]) }, "", 126],
+      // More places than can be looked through again.
+      [
+        { process: { args: ["garbage"], env: [`PATH=${dark}:/bin`] } },
+        "exec garbage: no such file or directory\n",
+        127,
+      ],
+    ];
+    for (const [change, stderr, exitCode] of programs) {
+      const bundle = sandbox.bundle({ ...change, process: { args: ["true"], ...change.process } });
+      expect(await sandbox.oci(["run", "--bundle", bundle, "none"])).toEqual({ stdout: "", stderr, exitCode });
+    }
+  });
+
+  test("start says nothing of that, as the program's outputs are the container's", async () => {
+    writeFileSync(join(sandbox.rootfs, "bin/garbage"), "garbage", { mode: 0o755 });
+    const output = join(sandbox.directory, "output");
+    const bundle = sandbox.bundle({ process: { args: ["/bin/garbage"] } });
+    const words = [gockerBinary(), "oci", "--root", sandbox.stateRoot, "create", "--bundle", bundle, "none"];
+    const create = Bun.spawn(words, { stdio: ["ignore", Bun.file(output), Bun.file(output)], env: {} });
+    expect(await create.exited).toBe(0);
+    expect(await sandbox.oci(["start", "none"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
+    await until("it has ended", async () => (await sandbox.state("none")).status === "stopped");
+    expect(readFileSync(output, "utf8")).toBe("exec /bin/garbage: exec format error\n");
+    await sandbox.oci(["delete", "none"]);
+  });
+
   test("an ID has one owner, and some are none", async () => {
     await sandbox.runDetached("owned");
     const bundle = sandbox.bundle({ process: { args: ["true"] } });

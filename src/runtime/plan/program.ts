@@ -95,5 +95,5 @@ export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
   });
   if (startFifo !== undefined && isNotifying) addWaitUnderFilter(builder, startFifo, release);
   if (input.reaper) addReaper(builder, process.terminal === true);
-  if (input.isIdle !== true) addExecution(builder, process, input.file);
+  if (input.isIdle !== true) addExecution(builder, process, { file: input.file, isAlone: startFifo !== undefined });
 }

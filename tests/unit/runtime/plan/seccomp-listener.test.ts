@@ -9,12 +9,13 @@ import { callsOf, minimalSpec, planOf, someFacts } from "../../../helpers/plan.t
 const notifying = { program: new Uint8Array(16), flags: 8 };
 const [release, startFifo] = [30, 20];
 
-/** What a container's plan does from the check of its program on. */
+/** What a container's plan does from the check of its program on until that is executed. */
 function created(process: Partial<Process> = {}, change: { preservedDescriptors?: number; startFifo?: number } = {}) {
   const input = { seccomp: notifying, release, startFifo, diesWithParent: true, ...change };
   const { steps } = planOf(minimalSpec({}, process), input);
   const checked = steps.findLastIndex(({ label }) => label === "Live on when gocker leaves");
-  return callsOf({ steps: steps.slice(checked) });
+  const executed = steps.findIndex(({ syscall }) => syscall === "execve");
+  return callsOf({ steps: steps.slice(checked, executed + 1) });
 }
 
 const handover = [
