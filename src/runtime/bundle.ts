@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync } from "node:fs";
+import { readFileSync, realpathSync, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
@@ -25,11 +25,9 @@ export function readBundle(directory: string): Bundle {
   const spec = parseRuntimeSpec(bytes);
   if (spec.root === undefined) throw new InvalidDocumentError("root: a container needs a root directory");
   const { path } = spec.root;
-  const rootfs = readPart(
-    isAbsolute(path) ? path : join(directory, path),
-    (place) => realpathSync(place),
-    "root directory",
-  );
+  const whole = isAbsolute(path) ? path : join(directory, path);
+  const rootfs = readPart(whole, (place) => realpathSync(place), "root directory (root.path)");
+  if (!statSync(rootfs).isDirectory()) throw new InvalidDocumentError(`root.path: ${whole} is no directory`);
   return { directory, spec: withWholePaths(spec, directory, rootfs), text: new TextDecoder().decode(bytes), rootfs };
 }
 

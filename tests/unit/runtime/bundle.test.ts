@@ -29,3 +29,12 @@ test("mounts name places of the host whole, and places in the root directory fro
     [`${real}s/x`, "/proc"],
   ]);
 });
+
+test("a root directory that is none is told by its property", () => {
+  using directory = new TemporaryDirectory("bundle");
+  writeFileSync(join(directory.path, "config.json"), JSON.stringify({ ociVersion: "1.2.0", root: { path: "rootfs" } }));
+  const path = join(directory.path, "rootfs");
+  expect(() => readBundle(directory.path)).toThrow(`the bundle's root directory (root.path) does not exist: ${path}`);
+  writeFileSync(path, "");
+  expect(() => readBundle(directory.path)).toThrow(`root.path: ${path} is no directory`);
+});
