@@ -1,3 +1,4 @@
+import { ptr } from "bun:ffi";
 import { capabilityNumber } from "./capabilities.ts";
 import { PR_CAPBSET_READ } from "./constants.ts";
 import { errnos, systemCallError } from "./errno.ts";
@@ -51,6 +52,15 @@ export function sendSignal(pidfd: OwnedFd, signal: number): boolean {
   if (libc.syscall(syscallNumber("pidfd_send_signal"), pidfd.number, signal, 0, 0, 0, 0) >= 0) return true;
   if (errno() === errnos.ESRCH) return false;
   throw systemCallError("pidfd_send_signal");
+}
+
+/** Whether the process of a pidfd is a child of gocker's, which may have ended and was not waited for. waitid(2) */
+export function isChild({ number }: OwnedFd): boolean {
+  const [byPidfd, exited, noHang, noWait] = [3, 4, 1, 0x0100_0000];
+  const info = new Uint8Array(128);
+  return (
+    Number(libc.syscall(syscallNumber("waitid"), byPidfd, number, ptr(info), exited | noHang | noWait, 0, 0)) === 0
+  );
 }
 
 /** Whether this process, which is root, may look into those that are hidden from others. ptrace(2), prctl(2) */

@@ -1,7 +1,8 @@
 import { duplicate, OwnedFd } from "../linux/fd.ts";
 import type { LaunchedProcess } from "../linux/launch/launch.ts";
 import type { LaunchOutcome } from "../linux/launch/status.ts";
-import { openPidfd, processEnded, reap } from "../linux/process.ts";
+import { isChild, openPidfd, processEnded, reap } from "../linux/process.ts";
+import { GockerError } from "../util/errors.ts";
 import { launchError } from "./errors.ts";
 
 /** The process that a plan has become: a child of gocker's, to be waited for or left. Disposing closes the descriptor. */
@@ -20,7 +21,11 @@ export function processOfPlan(first: LaunchedProcess, child: number | undefined)
   // Nobody has waited for it yet, so the number is its own.
   const number = openPidfd(child);
   if (number === undefined) throw new Error(`the process ${child} is gone before it was waited for`);
-  return planned(child, new OwnedFd(number));
+  const pidfd = new OwnedFd(number);
+  if (isChild(pidfd)) return planned(child, pidfd);
+  // Whoever may trace the child in the container's pid namespace may also write what its maker has written.
+  pidfd.close();
+  throw new GockerError("LAUNCH", `the process ${child} is not the one that was made for the container`);
 }
 
 /**

@@ -101,8 +101,8 @@ export class LaunchStatus implements Disposable {
     if (address === lifeMarker) return;
     if (address === timesMarker) this.#times = endsOf(decodeTimes(record.subarray(recordSize)));
     else if (address === pauseMarker) this.#pauses.add(Number(result));
-    // Only a parent that leaves reports a success.
-    else if (result > 0n) this.#child = Number(result);
+    // Only a parent that leaves reports a success, and it does so once.
+    else if (result > 0n) this.#child ??= Number(result);
     else {
       const failed = { step: this.#stepAt(address), errno: Number(-result) };
       if (isTolerated(failed)) this.#reported.push(failed);

@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { OwnedFd } from "../../../src/linux/fd.ts";
 import { launch, type LaunchedProcess } from "../../../src/linux/launch/launch.ts";
 import type { Step } from "../../../src/linux/launch/plan.ts";
-import { exitCodeOf, openPidfd, processEnded, reap, sendSignal } from "../../../src/linux/process.ts";
+import { exitCodeOf, isChild, openPidfd, processEnded, reap, sendSignal } from "../../../src/linux/process.ts";
+import { processOfPlan } from "../../../src/runtime/planned-process.ts";
 
 function step(syscall: Step["syscall"], args: Step["args"]): Step {
   return { label: syscall, group: "process", syscall, args };
@@ -62,4 +63,15 @@ test("there is no descriptor of a process that does not exist", async () => {
   await processEnded(child.pidfd);
   reap(child.pid);
   expect(openPidfd(child.pid)).toBeUndefined();
+});
+
+test("a child is told from others, and stays to be waited for", async () => {
+  using child = start(step("exit_group", [7]));
+  expect(isChild(child.pidfd)).toBe(true);
+  await processEnded(child.pidfd);
+  expect(isChild(child.pidfd)).toBe(true);
+  using parent = new OwnedFd(openPidfd(process.ppid) as number);
+  expect(isChild(parent)).toBe(false);
+  // It has told another's number.
+  expect(() => processOfPlan(child, process.ppid)).toThrow(`the process ${process.ppid} is not the one that was made`);
 });

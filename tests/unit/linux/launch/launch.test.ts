@@ -329,6 +329,25 @@ describe("a child that goes on with the plan", () => {
     expect(await exitCode(first)).toBe(0);
   });
 
+  test("is told of once: a number that comes later is another's", async () => {
+    using release = createPipe();
+    const forged = new Uint8Array(new BigUint64Array([0x2000_0000n, 1n]).buffer);
+    const first = launched({
+      steps: [
+        makeChild,
+        ...pauseSteps("Wait", 1, release.reader.number),
+        step("write", [statusDescriptor, forged, forged.length]),
+        step("exit_group", [42]),
+      ],
+      descriptors: [release.reader.number],
+    });
+    const child = await first.status.childTold();
+    writeAll(release.writer.number, new Uint8Array(1));
+    expect(await first.status.outcome()).toEqual({ reported: [], child: child as number });
+    expect(exitCodeOf(reap(child as number))).toBe(42);
+    expect(await exitCode(first)).toBe(0);
+  });
+
   test("is not told of when there is none", async () => {
     const first = launched({ steps: [step("close", [-1]), makeChild] });
     expect(await first.status.childTold()).toBeUndefined();
