@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -225,6 +226,21 @@ describe.skipIf(!canRunBundles)("oci mounts with what was made before", () => {
       const image = { destination: "/image", source: join(box.rootfs, "counted"), options: ["bind"] };
       expect(await box.output(script, [tmpfs("/counted"), image])).toBe("odd\n");
       await box.oci.oci(["delete", "--force", "counted"]);
+    });
+
+    test("copies what has a longer path than the kernel takes at once", async () => {
+      const names = (count: number) => Array.from({ length: count }, () => "n".repeat(250)).join("/");
+      const [top, lower] = ["long", "lower"].map((name) => join(box.rootfs, name)) as [string, string];
+      mkdirSync(join(top, names(14)), { recursive: true });
+      mkdirSync(join(lower, names(4)), { recursive: true });
+      writeFileSync(join(lower, names(4), "file"), "found\n");
+      renameSync(lower, join(top, names(14), "lower"));
+      try {
+        const script = `cd /long/${names(14)} && cat lower/${names(4)}/file`;
+        expect(await box.output(script, [tmpfs("/long")])).toBe("found\n");
+      } finally {
+        renameSync(join(top, names(14), "lower"), lower);
+      }
     });
 
     test("leaves no descriptor in the container", async () => {

@@ -17,18 +17,22 @@ export interface Allocator {
   readonly intoCgroup: number | undefined;
 }
 
+/** With the NUL at its end. path_resolution(7) */
+const longestPath = 4096;
+
 /** So that the steps of large trees need not all be in memory at once. */
 const extentsAtOnce = 4096;
 
 /**
  * Allocates room for pieces of files, as a process of a cgroup: memory belongs to who allocates it, whoever writes to it
- * later. fallocate(2); cgroup-v2.rst, "Memory Ownership"
+ * later. Files whose path the kernel does not take at once are left out. fallocate(2); cgroup-v2.rst, "Memory Ownership"
  * @param directory that of the paths, in which nobody else works
  * @throws SystemCallError; GockerError when the cgroup may not have so much
  */
 export async function allocate(directory: OwnedFd, extents: readonly Extent[], by: Allocator): Promise<void> {
-  for (let from = 0; from < extents.length; from += extentsAtOnce) {
-    await allocateSome(directory, extents.slice(from, from + extentsAtOnce), by);
+  const reachable = extents.filter(({ path }) => path.length < longestPath);
+  for (let from = 0; from < reachable.length; from += extentsAtOnce) {
+    await allocateSome(directory, reachable.slice(from, from + extentsAtOnce), by);
   }
 }
 
