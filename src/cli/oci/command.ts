@@ -55,6 +55,11 @@ export const creationFlags = {
     description: "A unix socket that takes the terminal's master side",
   },
   "pid-file": { type: "string", valueHint: "FILE", description: "Write the number of the first process there" },
+  "pidfd-socket": {
+    type: "string",
+    valueHint: "PATH",
+    description: "A unix socket that takes a pidfd of the first process",
+  },
   "no-pivot": {
     type: "boolean",
     description: "Change the root as switch_root does, for hosts that run from their initial RAM disk",

@@ -4,6 +4,7 @@ import { deleteContainer } from "../../../runtime/delete.ts";
 import { openBundle } from "../bundle.ts";
 import { creationFlags, ociCommand } from "../command.ts";
 import { writePidFile } from "../pid-file.ts";
+import { pidfdReceiver } from "../pidfd-socket.ts";
 import { handedOn, withVariables } from "../preserved.ts";
 
 export const createCommand = ociCommand({
@@ -22,6 +23,7 @@ export const createCommand = ociCommand({
     const bundle = withVariables(opened.bundle, variables);
     const path = flags["console-socket"];
     using socket = path === undefined ? undefined : connectUnix(path);
+    using receiver = pidfdReceiver(flags["pidfd-socket"], "standard");
     using created = await createContainer({
       store,
       id,
@@ -38,6 +40,8 @@ export const createCommand = ociCommand({
     await using cleanup = new AsyncDisposableStack();
     cleanup.defer(() => deleteContainer(created.container, { force: true, warn }));
     writePidFile(flags["pid-file"], created.pid);
+    using pidfd = receiver === undefined ? undefined : created.container.openProcess();
+    if (pidfd !== undefined) receiver?.send(pidfd);
     cleanup.move();
     return 0;
   },

@@ -10,6 +10,7 @@ import { type OciInvocation, ociCommand } from "../command.ts";
 import { ForegroundSignals, processStdio, waitFor } from "../foreground.ts";
 import { parseUser } from "../numbers.ts";
 import { writePidFile } from "../pid-file.ts";
+import { pidfdReceiver } from "../pidfd-socket.ts";
 import { handedOn } from "../preserved.ts";
 
 const flags = {
@@ -27,6 +28,11 @@ const flags = {
     description: "A unix socket that takes the terminal's master side",
   },
   "pid-file": { type: "string", valueHint: "FILE", description: "Write the number of the process there" },
+  "pidfd-socket": {
+    type: "string",
+    valueHint: "PATH",
+    description: "A unix socket that takes a pidfd of the process",
+  },
   cwd: { type: "string", valueHint: "DIR", description: "Its working directory" },
   env: { type: "string", alias: "e", repeated: true, valueHint: "NAME=VALUE", description: "Set a variable" },
   user: { type: "string", alias: "u", valueHint: "UID[:GID]", description: "The user that it runs as" },
@@ -66,6 +72,7 @@ export const execCommand = ociCommand({
       consoleSocket: given["console-socket"],
       detach: given.detach,
     });
+    using receiver = pidfdReceiver(given["pidfd-socket"], "setns");
     using signals = new ForegroundSignals();
     using started = await execInContainer(container, {
       process: { ...process, env: [...(process.env ?? []), ...variables] },
@@ -81,6 +88,7 @@ export const execCommand = ociCommand({
       if (sendSignal(started.pidfd, SIGKILL)) reap(started.pid);
     });
     writePidFile(given["pid-file"], started.pid);
+    receiver?.send(started.pidfd);
     if (!given.detach) await stdio.attach();
     cleanup.move();
     if (given.detach) return 0;

@@ -6,6 +6,7 @@ import { openBundle } from "../bundle.ts";
 import { creationFlags, ociCommand } from "../command.ts";
 import { ForegroundSignals, processStdio, waitFor } from "../foreground.ts";
 import { writePidFile } from "../pid-file.ts";
+import { pidfdReceiver } from "../pidfd-socket.ts";
 import { handedOn, withVariables } from "../preserved.ts";
 
 export const runCommand = ociCommand({
@@ -30,6 +31,7 @@ export const runCommand = ociCommand({
       consoleSocket: flags["console-socket"],
       detach: flags.detach,
     });
+    using receiver = pidfdReceiver(flags["pidfd-socket"], "standard");
     using signals = new ForegroundSignals();
     using created = await createContainer({
       store,
@@ -52,6 +54,7 @@ export const runCommand = ociCommand({
     writePidFile(flags["pid-file"], pid);
     using pidfd = container.openProcess();
     if (pidfd === undefined) throw new ContainerStateError(container.id, "stopped", "it ended before it was started");
+    receiver?.send(pidfd);
     await stdio.attach();
     await startContainer(container, signals.aborted);
     if (flags.detach) {
