@@ -6,7 +6,7 @@ import { hardLimit } from "../linux/limits.ts";
 import { lsmSupport } from "../linux/lsm.ts";
 import { reap, sendSignal } from "../linux/process.ts";
 import type { Process } from "../oci/runtime-spec.ts";
-import { openCgroup } from "./cgroup/open.ts";
+import type { JoinedCgroup } from "./cgroup/exec-cgroup.ts";
 import { ociState } from "./oci-state.ts";
 import { joinedDescriptors } from "./plan/cgroup-join.ts";
 import { buildExecPlan } from "./plan/exec-plan.ts";
@@ -21,8 +21,8 @@ import { nullDescriptors } from "./stdio.ts";
 /** A process that is to be in a container. */
 export interface Entry {
   readonly target: JoinTarget;
-  /** Of the cgroup that it joins, as `openCgroup` takes it. */
-  readonly cgroupPath: string;
+  /** What it joins. */
+  readonly cgroup: JoinedCgroup;
   /** With its environment as it will be. */
   readonly process: Process;
   /** See `ProgramInput.file`. */
@@ -41,13 +41,12 @@ export interface Entry {
  * @throws ExecutionError the program cannot be executed; SystemCallError; CgroupError
  */
 export async function enterContainer(container: RuntimeContainer, entry: Entry): Promise<PlannedProcess> {
-  const { target, process, stdio, terminalSocket, preservedDescriptors } = entry;
+  const { target, cgroup, process, stdio, terminalSocket, preservedDescriptors } = entry;
   const program = entry.file ?? process.args?.[0] ?? "";
   const { seccomp, personality, memoryPolicy } = container.readSpec().linux ?? {};
   const listener = listenerOf(seccomp);
   using cleanup = new DisposableStack();
   const release = listener === undefined ? undefined : cleanup.use(createPipe());
-  using cgroup = openCgroup(entry.cgroupPath);
   const joinCgroup = cgroup.joinSteps();
   const steps = buildExecPlan({
     id: container.id,

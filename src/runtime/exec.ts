@@ -1,9 +1,6 @@
-import { posix } from "node:path";
 import { hostIdOf, idMappingsOf } from "../linux/user-namespace.ts";
 import type { Process } from "../oci/runtime-spec.ts";
-import { execCgroupPath } from "./cgroup/exec-path.ts";
-import type { Cgroup } from "./cgroup/cgroup.ts";
-import { UsageError } from "../util/errors.ts";
+import { openExecCgroup, type SubCgroups } from "./cgroup/exec-cgroup.ts";
 import { enterContainer } from "./enter.ts";
 import { withEnvironment } from "./environment.ts";
 import { knownCapabilities } from "./known-capabilities.ts";
@@ -23,8 +20,7 @@ export interface ExecOptions {
   readonly preservedDescriptors: number;
   /** Start it in a paused container too: it stands still there until that goes on. */
   readonly ignorePaused: boolean;
-  /** A cgroup below the container's, by its path from there. */
-  readonly subCgroup?: string | undefined;
+  readonly subCgroups: SubCgroups;
 }
 
 /**
@@ -49,17 +45,11 @@ export async function execInContainer(container: RuntimeContainer, options: Exec
   checkMappedUser(process.user, mappings);
   if (process.terminal !== true) giveStdio(options.stdio, hostIdOf(process.user.uid, mappings.uids) ?? 0);
   using own = container.cgroup();
+  using cgroup = openExecCgroup(own, container.state.pid, options.subCgroups);
   return await enterContainer(container, {
     ...options,
     target,
-    cgroupPath: cgroupToJoin(own, container, options.subCgroup),
+    cgroup,
     process: { ...(affinity !== undefined && { execCPUAffinity: affinity }), ...process },
   });
-}
-
-function cgroupToJoin(own: Cgroup, container: RuntimeContainer, below: string | undefined): string {
-  if (below === undefined) return execCgroupPath(own, container.state.pid);
-  const path = posix.normalize(`${own.path}/${below}`).replace(/\/$/, "");
-  if (path === own.path || path.startsWith(`${own.path}/`)) return path;
-  throw new UsageError(`bad sub cgroup path ${JSON.stringify(below)}: it leads out of the container's own`);
 }

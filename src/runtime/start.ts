@@ -5,6 +5,7 @@ import { OwnedFd } from "../linux/fd.ts";
 import { errno, libc } from "../linux/libc.ts";
 import type { Hook } from "../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../util/errors.ts";
+import { openCgroup } from "./cgroup/open.ts";
 import { enterContainer } from "./enter.ts";
 import { withEnvironment } from "./environment.ts";
 import { hookArguments, runHooks } from "./hooks.ts";
@@ -56,9 +57,10 @@ async function startInContainer(
     throw new ContainerStateError(container.id, "stopped", "it ended before it was started");
   }
   const { consoleSize: _, terminal: __, ...like } = knownCapabilities(process);
+  using cgroup = openCgroup(container.state.cgroupsPath);
   return await enterContainer(container, {
     target,
-    cgroupPath: container.state.cgroupsPath,
+    cgroup,
     process: { ...like, env: hook.env ?? withEnvironment(process, target.root).env ?? [], args: hookArguments(hook) },
     file: hook.path,
     stdio,

@@ -3,6 +3,7 @@ import { SIGKILL } from "../../../linux/constants.ts";
 import { reap, sendSignal } from "../../../linux/process.ts";
 import type { Capabilities, Process } from "../../../oci/runtime-spec.ts";
 import { parseProcess } from "../../../oci/runtime-spec-parse.ts";
+import { parseSubCgroups } from "../../../runtime/cgroup/exec-cgroup.ts";
 import { execInContainer } from "../../../runtime/exec.ts";
 import type { RuntimeContainer } from "../../../runtime/runtime-container.ts";
 import { InvalidDocumentError, UsageError } from "../../../util/errors.ts";
@@ -46,7 +47,8 @@ const flags = {
   },
   cgroup: {
     type: "string",
-    valueHint: "PATH",
+    repeated: true,
+    valueHint: "[CONTROLLER:]PATH",
     description: "Run it in a cgroup below the container's own, which is there already",
   },
   "ignore-paused": { type: "boolean", description: "Start it in a paused container too" },
@@ -81,7 +83,7 @@ export const execCommand = ociCommand({
       newKeyring: true,
       preservedDescriptors,
       ignorePaused: given["ignore-paused"],
-      subCgroup: given.cgroup,
+      subCgroups: parseSubCgroups(given.cgroup),
     });
     using cleanup = new DisposableStack();
     cleanup.defer(() => {
