@@ -105,12 +105,12 @@ describe.skipIf(!canRunBundles)("exec", () => {
   test("a command that cannot be executed", async () => {
     expect(await exec("c", "nosuch")).toEqual({
       stdout: "",
-      stderr: "gocker: cannot run nosuch: executable file not found in the container's PATH\n",
+      stderr: "gocker: exec nosuch: executable file not found in the container's PATH\n",
       exitCode: 255,
     });
     expect(await exec("c", "/etc/not-executable")).toEqual({
       stdout: "",
-      stderr: "gocker: cannot run /etc/not-executable: permission denied\n",
+      stderr: "gocker: exec /etc/not-executable: permission denied\n",
       exitCode: 255,
     });
     expect(await exec("c")).toMatchObject({ exitCode: 255 });

@@ -4,9 +4,11 @@ import { reap, sendSignal } from "../../../linux/process.ts";
 import type { Capabilities, Process } from "../../../oci/runtime-spec.ts";
 import { parseProcess } from "../../../oci/runtime-spec-parse.ts";
 import { parseSubCgroups } from "../../../runtime/cgroup/exec-cgroup.ts";
-import { execInContainer } from "../../../runtime/exec.ts";
+import { ExecutionError } from "../../../runtime/errors.ts";
+import { execInContainer, type ExecOptions } from "../../../runtime/exec.ts";
+import type { PlannedProcess } from "../../../runtime/planned-process.ts";
 import type { RuntimeContainer } from "../../../runtime/runtime-container.ts";
-import { InvalidDocumentError, UsageError } from "../../../util/errors.ts";
+import { GockerError, InvalidDocumentError, UsageError } from "../../../util/errors.ts";
 import { type OciInvocation, ociCommand } from "../command.ts";
 import { ForegroundSignals, processStdio, waitFor } from "../foreground.ts";
 import { parseUser } from "../numbers.ts";
@@ -76,7 +78,7 @@ export const execCommand = ociCommand({
     });
     using receiver = pidfdReceiver(given["pidfd-socket"], "setns");
     using signals = new ForegroundSignals();
-    using started = await execInContainer(container, {
+    using started = await execute(container, {
       process: { ...process, env: [...(process.env ?? []), ...variables] },
       stdio: stdio.descriptors,
       terminalSocket: stdio.terminalSocket,
@@ -100,6 +102,17 @@ export const execCommand = ociCommand({
     return code;
   },
 });
+
+/** In runc's words, by which callers know what could not be executed. */
+async function execute(container: RuntimeContainer, options: ExecOptions): Promise<PlannedProcess> {
+  try {
+    return await execInContainer(container, options);
+  } catch (error) {
+    if (!(error instanceof ExecutionError)) throw error;
+    const { code, program, reason, hint } = error;
+    throw new GockerError(code, `exec ${program}: ${reason}`, { hint, cause: error });
+  }
+}
 
 function readProcess(path: string): Process {
   try {
