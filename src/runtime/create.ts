@@ -257,8 +257,9 @@ class Made {
     if ((hooks?.createContainer ?? []).length === 0) return;
     using join = openJoinTarget(this.#container);
     if (join === undefined) throw new InvalidDocumentError("the container ended before its hooks were run");
+    const { rootfs } = this.#bundle;
     await runHooks(hooks, "createContainer", state, {
-      start: (hook, stdio) => startHook(hook, stdio, join),
+      start: (hook, stdio) => startHook(hook, stdio, { join, rootfs }),
       signal,
     });
   }

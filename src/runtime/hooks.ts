@@ -84,21 +84,28 @@ async function started(start: () => Promise<PlannedProcess>, failure: string): P
   }
 }
 
+/** Where a hook runs that enters a container which is being made. */
+export interface HookPlace {
+  readonly join: JoinTarget;
+  /** Where the container's root directory is mounted by now. */
+  readonly rootfs: string;
+}
+
 /**
  * Starts a program of the host's, with all that gocker may do: the specification's author names it, and no image has a
  * say in what it is.
- * @param join a container whose namespaces it enters, and whose root directory is still the host's
+ * @param within a container whose namespaces it enters, and whose root directory is still the host's
  */
 export async function startHook(
   hook: Hook,
   stdio: readonly [number, number, number],
-  join?: JoinTarget,
+  within?: HookPlace,
 ): Promise<PlannedProcess> {
   using first = launch({
     namespaces: 0,
-    steps: hookSteps(hook, join),
+    steps: hookSteps(hook, within),
     stdio,
-    descriptors: join === undefined ? [] : [join.pidfd, join.root],
+    descriptors: within === undefined ? [] : [within.join.pidfd, within.join.root],
   });
   return await programOfPlan(first, hook.path);
 }
@@ -139,9 +146,19 @@ function lastOutput(output: OwnedFd): string {
   return text === "" ? "" : `: ${text}`;
 }
 
-function hookSteps(hook: Hook, join: JoinTarget | undefined): readonly Step[] {
+function hookSteps(hook: Hook, within: HookPlace | undefined): readonly Step[] {
   const builder = new PlanBuilder();
-  if (join !== undefined) addJoin(builder, join);
+  if (within !== undefined) {
+    addJoin(builder, within.join);
+    // As with runc: hooks name the container's files from there. A user namespace's root may find the way closed.
+    builder.add({
+      label: `Go to the container's root directory ${within.rootfs}`,
+      group: "process",
+      syscall: "chdir",
+      args: [within.rootfs],
+      onError: { tolerate: "any" },
+    });
+  }
   // What nobody waits for any more does no harm, and no good. Forgotten by who changes the user.
   addEarlyDeathSignal(builder);
   addSignalDefaults(builder);

@@ -53,6 +53,14 @@ describe.skipIf(!canRunBundles)("hooks", () => {
     expect(notes.map(({ state }) => state["pid"] === 0)).toEqual([false, false, false, false, false, true]);
   });
 
+  test("createContainer hooks begin in the container's root directory, where its mounts are", async () => {
+    const script = "pwd; cat dev/shm/../../etc/passwd | head -n 1; stat -f -c %T dev";
+    const hooks = { createContainer: [{ path: "/bin/sh", args: ["sh", "-c", `(${script}) > ${record}`] }] };
+    const bundle = sandbox.bundle({ process: { args: ["true"] }, spec: { hooks } });
+    expect(await sandbox.oci(["run", "--bundle", bundle, "hooked"])).toMatchObject({ stderr: "", exitCode: 0 });
+    expect(readFileSync(record, "utf8")).toBe(`${sandbox.rootfs}\nroot:x:0:0::/root:/bin/sh\ntmpfs\n`);
+  });
+
   const failing: Hook = { path: "/bin/sh", args: ["sh", "-c", "echo because >&2; exit 3"] };
 
   test.each(["prestart", "createRuntime", "createContainer"] as const)(
