@@ -36,6 +36,26 @@ export function signalName(number: number): string {
   return above === 0 ? "SIGRTMIN" : `SIGRTMIN+${above}`;
 }
 
+/** What a program has done that is ended by one of these. strsignal(3) */
+const faults: Readonly<Record<string, string>> = {
+  SIGILL: "illegal instruction",
+  SIGABRT: "aborted",
+  SIGBUS: "bus error",
+  SIGFPE: "floating point exception",
+  SIGSEGV: "segmentation fault",
+  SIGPIPE: "broken pipe",
+  SIGXCPU: "CPU time limit exceeded",
+  SIGXFSZ: "file size limit exceeded",
+  SIGSYS: "bad system call",
+};
+
+/** {@link signalName}, with what it stands for where that tells why: `SIGSYS (bad system call)`. */
+export function signalReason(number: number): string {
+  const name = signalName(number);
+  const fault = faults[name];
+  return fault === undefined ? name : `${name} (${fault})`;
+}
+
 /** 32 and 33 are the C library's own. */
 function existing(number: number): number | undefined {
   return names[number - 1] !== undefined || (number >= realTime.first && number <= realTime.last) ? number : undefined;

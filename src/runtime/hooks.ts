@@ -4,6 +4,7 @@ import { createMemfd, type OwnedFd } from "../linux/fd.ts";
 import { launch } from "../linux/launch/launch.ts";
 import { type Step, words } from "../linux/launch/plan.ts";
 import { processEnded, reap, sendSignal } from "../linux/process.ts";
+import { signalReason } from "../linux/signals.ts";
 import type { Hook, Hooks } from "../oci/runtime-spec.ts";
 import { GockerError } from "../util/errors.ts";
 import type { OciState } from "./oci-state.ts";
@@ -72,8 +73,8 @@ async function runHook(hook: Hook, failure: string, { state, start, signal }: Ho
   }
   const status = reap(program.pid);
   if ("code" in status && status.code === 0) return;
-  const how = "code" in status ? `exit code ${status.code}` : `signal ${status.signal}`;
-  throw new HookError(`${failure}: ${hook.path} ended with ${how}${lastOutput(output)}`);
+  const how = "code" in status ? `ended with exit code ${status.code}` : `was ended by ${signalReason(status.signal)}`;
+  throw new HookError(`${failure}: ${hook.path} ${how}${lastOutput(output)}`);
 }
 
 async function started(start: () => Promise<PlannedProcess>, failure: string): Promise<PlannedProcess> {

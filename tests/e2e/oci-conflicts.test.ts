@@ -164,7 +164,7 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
     await until("the hook has begun", () => existsSync(begun));
     expect(await sandbox.oci(["delete", "--force", "endless"])).toEqual(success(""));
     expect(await outcomeOf(start)).toMatchObject({
-      stderr: expect.stringContaining("error running startContainer hook #0: /bin/sh ended with signal 9"),
+      stderr: expect.stringContaining("error running startContainer hook #0: /bin/sh was ended by SIGKILL"),
       exitCode: 1,
     });
   });

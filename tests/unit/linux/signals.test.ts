@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { constants } from "node:os";
-import { signalName, signalNumber } from "../../../src/linux/signals.ts";
+import { signalName, signalNumber, signalReason } from "../../../src/linux/signals.ts";
 
 test("agrees with the C library on every signal", () => {
   for (const [name, number] of Object.entries(constants.signals)) {
@@ -47,4 +47,8 @@ test("names numbers that have none of their own", () => {
     "signal 32",
     "signal 65",
   ]);
+});
+
+test("says what a program has done that is ended", () => {
+  expect([9, 31, 37].map(signalReason)).toEqual(["SIGKILL", "SIGSYS (bad system call)", "SIGRTMIN+3"]);
 });
