@@ -71,8 +71,16 @@ export function addScheduler(builder: PlanBuilder, scheduler: Scheduler | undefi
     group,
     syscall: "sched_setattr",
     args: [0, new Uint8Array(attributes.buffer), 0],
+    ...(policy === "SCHED_DEADLINE" && { hints: hintsOfDeadline }),
   });
 }
+
+/** sched_setattr(2): its admission test is about all CPUs of the system. */
+const hintsOfDeadline = {
+  EPERM:
+    "this process scheduler can't be used together with AllowedCPUs: with SCHED_DEADLINE, leave linux.resources.cpu.cpus out",
+  EBUSY: "the system has not so much time left for it",
+};
 
 function flagsOf(flags: unknown): number {
   if (flags === undefined || flags === null) return 0;

@@ -70,6 +70,13 @@ describe("process.scheduler", () => {
     expect(stepsOf((builder) => addScheduler(builder, undefined))).toEqual([]);
   });
 
+  test("tells what the admission test of SCHED_DEADLINE is about, and of no other policy", () => {
+    const hints = (scheduler: Scheduler) => stepsOf((builder) => addScheduler(builder, scheduler))[0]?.hints;
+    const deadline = hints({ policy: "SCHED_DEADLINE", runtime: 1_000_000, deadline: 2_000_000 });
+    expect(deadline?.EPERM).toContain("linux.resources.cpu.cpus");
+    expect(hints({ policy: "SCHED_FIFO", priority: 1 })).toBeUndefined();
+  });
+
   test.each<[Scheduler, string]>([
     [{ policy: "SCHED_ISO" }, "policy: SCHED_ISO: Linux has no such policy yet"],
     [{ policy: "constructor" }, "policy: constructor: no policy"],
