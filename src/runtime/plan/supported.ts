@@ -41,12 +41,13 @@ export function refuseChangesOfHost(spec: RuntimeSpec, own: ReadonlySet<Namespac
     if (value === undefined || own.has("uts")) continue;
     throw new InvalidDocumentError(`${property}: a container without a uts namespace would rename the host`);
   }
-  for (const name of Object.keys(linux.sysctl ?? {})) {
+  for (const [name, setting] of Object.entries(linux.sysctl ?? {})) {
     const dotted = name.replaceAll("/", ".");
     const namespace = settingsOfNamespaces.find(([, pattern]) => pattern.test(dotted))?.[0];
     if (namespace === undefined)
       throw new InvalidDocumentError(`linux.sysctl: ${name} is the host's, not a container's`);
-    if (dotted === "kernel.hostname" || (dotted === "kernel.domainname" && domainname !== undefined)) {
+    const saysOtherDomain = dotted === "kernel.domainname" && domainname !== undefined && setting !== domainname;
+    if (dotted === "kernel.hostname" || saysOtherDomain) {
       const property = dotted.slice("kernel.".length);
       throw new InvalidDocumentError(
         `linux.sysctl: ${name} conflicts with the property ${property}, which is for that`,

@@ -57,6 +57,12 @@ const refusals: Refusal[] = [
     message: "linux.sysctl: kernel.hostname conflicts with the property hostname, which is for that",
   },
   {
+    what: "a setting that contradicts its property",
+    spec: { domainname: "a" },
+    linux: { namespaces: namespaces("uts"), sysctl: { "kernel.domainname": "b" } },
+    message: "linux.sysctl: kernel.domainname conflicts with the property domainname, which is for that",
+  },
+  {
     what: "a namespace that is given twice",
     linux: { namespaces: namespaces("pid", "pid") },
     message: "linux.namespaces: pid is given twice",
@@ -213,6 +219,12 @@ describe("what is not carried out is refused", () => {
   test.each(unsupported)("$what", (refusal) => {
     expect(plan(refusal)).toThrow(InvalidDocumentError);
     expect(plan(refusal)).toThrow(refusal.message);
+  });
+
+  test("but may say the same as its property", () => {
+    const linux = { namespaces: namespaces("uts"), sysctl: { "kernel.domainname": "a" } };
+    const mounts = [{ destination: "/proc", type: "proc", source: "proc" }];
+    expect(() => planOf(minimalSpec({ domainname: "a", linux, mounts }))).not.toThrow();
   });
 
   test("but may be there and empty", () => {
