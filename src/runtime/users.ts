@@ -6,6 +6,7 @@ import type { RuntimeSpec, User } from "../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../util/errors.ts";
 import { checkHostDevices } from "./host-devices.ts";
 import { hostDevices } from "./plan/devices.ts";
+import { defaultIdMappings } from "./subordinate-ids.ts";
 
 /** The user namespace of a container, with its mappings. Open until disposal, when the process has been launched. */
 export interface ContainerUsers extends Disposable {
@@ -29,12 +30,18 @@ export async function prepareUsers(spec: RuntimeSpec): Promise<ContainerUsers | 
   }
   const { path = "" } = namespaces[index] ?? {};
   if (path !== "") return joinedUsers(spec, path, `linux.namespaces[${index}].path`);
-  const mappings = { uids: uidMappings, gids: gidMappings };
-  checkIdMappings(uidMappings, "linux.uidMappings");
-  checkIdMappings(gidMappings, "linux.gidMappings");
+  const hasNone = uidMappings.length + gidMappings.length === 0;
+  const mappings = hasNone ? defaultIdMappings(ownUser()) : { uids: uidMappings, gids: gidMappings };
+  checkIdMappings(mappings.uids, "linux.uidMappings");
+  checkIdMappings(mappings.gids, "linux.gidMappings");
   checkUsers(spec, mappings);
   checkHostDevices(hostDevices(devices));
-  return withNamespace(makeMappedNamespace(uidMappings, gidMappings), true, mappings);
+  return withNamespace(makeMappedNamespace(mappings.uids, mappings.gids), true, mappings);
+}
+
+/** gocker needs root, which has no other name in the files that are asked for it. */
+function ownUser() {
+  return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, name: "root" };
 }
 
 async function joinedUsers(spec: RuntimeSpec, path: string, property: string): Promise<ContainerUsers | undefined> {

@@ -197,6 +197,18 @@ describe.skipIf(!canRunBundles)("a user namespace", () => {
     }
   });
 
+  test("without mappings its root is the caller", async () => {
+    const none = { uidMappings: [], gidMappings: [] };
+    const mounts = [{ destination: "/proc", type: "proc", source: "proc" }];
+    const words = ["sh", "-c", "read map < /proc/self/uid_map; echo $map"];
+    const { stdout, stderr, exitCode } = await run(words, { spec: { mounts } }, none);
+    expect({ map: stdout.trim().split(/\s+/), stderr, exitCode }).toEqual({
+      map: ["0", "0", "1"],
+      stderr: "",
+      exitCode: 0,
+    });
+  });
+
   test.each<[Linux, string]>([
     [
       { namespaces: [{ type: "mount" }, { type: "uts" }] },

@@ -18,7 +18,10 @@ test.each<[User, string]>([
 test.each<[Linux, string]>([
   [{ uidMappings: ranges }, "linux.uidMappings: there is no user namespace in linux.namespaces that has them"],
   [{ gidMappings: ranges }, "linux.gidMappings: there is no user namespace in linux.namespaces that has them"],
-  [{ namespaces: [{ type: "user" }] }, "linux.uidMappings: a user namespace needs at least one mapping"],
+  [
+    { namespaces: [{ type: "user" }], gidMappings: ranges },
+    "linux.uidMappings: a user namespace needs at least one mapping",
+  ],
   [
     { namespaces: [{ type: "user" }], uidMappings: ranges, gidMappings: [{ containerID: 5, hostID: 5, size: 5 }] },
     "linux.gidMappings: the container's ID 0 is not mapped, which sets it up",

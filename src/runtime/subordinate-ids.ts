@@ -1,0 +1,30 @@
+import type { IdMappings, IdRange } from "../linux/user-namespace.ts";
+import { readIfThere } from "../util/read-if-there.ts";
+
+/**
+ * The mappings of a user namespace for which a specification has none: its root is gocker's own user, and the others are
+ * those that the host lets this user have, which may be none. As crun has it. subuid(5), subgid(5)
+ * @param own gocker's user and group
+ * @param read the text of a file, undefined when there is none
+ */
+export function defaultIdMappings(
+  own: { readonly uid: number; readonly gid: number; readonly name: string },
+  read: (path: string) => string | undefined = readIfThere,
+): IdMappings {
+  const names = [own.name, String(own.uid)];
+  return {
+    uids: [{ containerID: 0, hostID: own.uid, size: 1 }, ...subordinate(read("/etc/subuid"), names)],
+    // Groups are given to users too.
+    gids: [{ containerID: 0, hostID: own.gid, size: 1 }, ...subordinate(read("/etc/subgid"), names)],
+  };
+}
+
+/** The first range of a user's, from the ID 1 on. @param names by which the file may call the user */
+function subordinate(text: string | undefined, names: readonly string[]): IdRange[] {
+  for (const line of (text ?? "").split("\n")) {
+    const [name = "", first = "", count = ""] = line.split(":");
+    if (!names.includes(name) || !/^\d+$/.test(first) || !/^[1-9]\d*$/.test(count)) continue;
+    return [{ containerID: 1, hostID: Number(first), size: Number(count) }];
+  }
+  return [];
+}
