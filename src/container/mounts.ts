@@ -107,8 +107,9 @@ function volumeMount(volume: MountedVolume, recursiveReadOnly: boolean): Mount {
   };
 }
 
+/** A mount that is not to be read-only is as its source is: any option would take `nosuid` and its like away. */
 function accessOptions(readOnly: boolean, recursive: boolean): string[] {
-  if (!readOnly) return ["rw"];
+  if (!readOnly) return [];
   return recursive ? ["ro", "rro"] : ["ro"];
 }
 

@@ -97,6 +97,20 @@ export function mountOptionNames(): string[] {
   return [...new Set(words)].sort();
 }
 
+/** What can be set on a mount, and is not about times of access. */
+const restrictions =
+  MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW;
+
+/**
+ * MOUNT_ATTR_… to clear on a bind mount. Without options it is as its source is; with some of them it has these and no
+ * others of the source's, as mount(8) intends and runc does, except where the host's are locked. mount_namespaces(7)
+ */
+export function clearedOfBind({ set, clear }: MountOptions): { readonly all: number; readonly ifLocked: number } {
+  if (set === 0 && clear === 0) return { all: 0, ifLocked: 0 };
+  // The kernel locks all but that one.
+  return { all: clear | (restrictions & ~set), ifLocked: clear | (MOUNT_ATTR_NOSYMFOLLOW & ~set) };
+}
+
 /** MOUNT_ATTR_… of a new file system's mount, which has nothing below it. */
 export function attributesOf(options: MountOptions): number {
   return options.set | options.recursiveSet;

@@ -92,13 +92,16 @@ describe.skipIf(!canRunBundles)("oci mounts", () => {
   });
 
   describe("bind mounts", () => {
-    test("keep what their source is restricted by", async () => {
+    test("are as their source is, or as their options say", async () => {
       mkdirSync(join(box.rootfs, "restricted"));
+      const source = join(box.rootfs, "restricted");
       const found = await box.mountinfo([
         { destination: "/restricted", type: "tmpfs", source: "t", options: ["nosuid", "nodev", "noexec", "noatime"] },
-        { destination: "/mnt", source: join(box.rootfs, "restricted"), options: ["bind", "ro"] },
+        { destination: "/same", source, options: ["bind", "rslave"] },
+        { destination: "/other", source, options: ["bind", "ro", "nodev"] },
       ]);
-      expect(found.get("/mnt")?.attributes).toEqual(["ro", "nosuid", "nodev", "noexec", "noatime"]);
+      expect(found.get("/same")?.attributes).toEqual(["rw", "nosuid", "nodev", "noexec", "noatime"]);
+      expect(found.get("/other")?.attributes).toEqual(["ro", "nodev", "noatime"]);
     });
 
     test("change with all that is below them when that is asked for", async () => {

@@ -180,7 +180,10 @@ export class PlanBuilder {
     /** AT_RECURSIVE, or 0. */
     readonly flags?: number;
     readonly hints?: NonNullable<Step["hints"]>;
+    readonly onError?: NonNullable<Step["onError"]>;
+    readonly onSuccess?: NonNullable<Step["onSuccess"]>;
   }): void {
+    const { hints, onError, onSuccess } = input;
     this.add({
       label: input.label,
       group: input.group,
@@ -192,7 +195,9 @@ export class PlanBuilder {
         mountAttributes(input.set ?? 0, input.clear ?? 0, input.propagation ?? 0, input.userNamespace ?? 0),
         mountAttributesSize,
       ],
-      ...(input.hints !== undefined && { hints: input.hints }),
+      ...(hints !== undefined && { hints }),
+      ...(onError !== undefined && { onError }),
+      ...(onSuccess !== undefined && { onSuccess }),
     });
   }
 

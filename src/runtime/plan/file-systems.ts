@@ -15,7 +15,7 @@ import { fieldOf, type Slot } from "../../linux/launch/plan.ts";
 import type { Mount } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
-import { attributesOf, type MountOptions, type Propagation } from "../mount-options.ts";
+import { attributesOf, clearedOfBind, type MountOptions, type Propagation } from "../mount-options.ts";
 import { openInRoot, type PlanBuilder } from "./builder.ts";
 import type { MadeMounts, MountContext, MountFacts, SealedMount } from "./mount-context.ts";
 
@@ -294,6 +294,28 @@ export function addPropagations(
       flags: recursive ? AT_RECURSIVE : 0,
     });
   }
+}
+
+/**
+ * Gives a bind mount the attributes that its options name instead of its source's. mount_setattr(2)
+ *
+ * What the host has locked for a less privileged mount namespace can only be kept: the first step fails then, and changes
+ * nothing.
+ */
+export function addBindAttributes(builder: PlanBuilder, destination: string, mount: Slot, options: MountOptions): void {
+  const { all, ifLocked } = clearedOfBind(options);
+  if (all !== ifLocked) {
+    builder.setMountAttributes({
+      label: `Give ${destination} the attributes of its options alone`,
+      group,
+      mount,
+      set: options.set,
+      clear: all,
+      onError: { tolerate: ["EPERM"] },
+      onSuccess: { skip: 1 },
+    });
+  }
+  addAttributes(builder, destination, mount, { ...options, clear: ifLocked });
 }
 
 const hintsOfLocked = { EPERM: "a mount of a less privileged namespace keeps its restrictions" };

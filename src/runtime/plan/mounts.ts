@@ -6,7 +6,7 @@ import { hasMappings, type MountOptions, needsPreparation, parseMountOptions } f
 import { hintOfProc, replaceableInProc } from "../proc-mounts.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { addCgroupMount } from "./cgroup-mounts.ts";
-import { addAttributes, addFileSystem, addPropagations, placeOfTarget } from "./file-systems.ts";
+import { addBindAttributes, addFileSystem, addPropagations, placeOfTarget } from "./file-systems.ts";
 import { addRemount } from "./remounts.ts";
 import { isBind, retake, takeSource } from "./host-trees.ts";
 import { forgetCovered, type MountContext, type MountFacts } from "./mount-context.ts";
@@ -128,8 +128,7 @@ function addBind(builder: PlanBuilder, { mount, destination, options, context }:
   const source = mount.source as string;
   const isolated = [{ type: MS_PRIVATE, recursive: true }];
   addPropagations(builder, destination, tree, options.propagations.length === 0 ? isolated : options.propagations);
-  // A clone keeps what its source has, and what the host locked.
-  addAttributes(builder, destination, tree, options);
+  addBindAttributes(builder, destination, tree, options);
   const createAt = isInProc(mount) ? destination : placeOfTarget(destination, facts);
   const place = isInProc(mount) ? { noSymlinks: true } : { createAt };
   const target =

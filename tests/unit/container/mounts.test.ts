@@ -57,11 +57,11 @@ describe("the order", () => {
 
 describe("the options", () => {
   test.each<[Partial<BindMountOption>, boolean, string[]]>([
-    [{}, true, ["rbind", "rw", "rprivate"]],
+    [{}, true, ["rbind", "rprivate"]],
     [{ readOnly: true }, true, ["rbind", "ro", "rro", "rprivate"]],
     [{ readOnly: true }, false, ["rbind", "ro", "rprivate"]],
     [{ readOnly: true, recursive: false }, true, ["bind", "ro", "rprivate"]],
-    [{ propagation: "rslave" }, true, ["rbind", "rw", "rslave"]],
+    [{ propagation: "rslave" }, true, ["rbind", "rslave"]],
   ])("of a bind %j (recursive: %p)", (change, recursiveReadOnly, options) => {
     expect(optionsAt("/x", { mounts: [bind("/x", change)], recursiveReadOnly })).toEqual(options);
   });

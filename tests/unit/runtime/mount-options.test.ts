@@ -14,7 +14,12 @@ import {
   MS_SLAVE,
   MS_UNBINDABLE,
 } from "../../../src/linux/constants.ts";
-import { type MountOptions, needsPreparation, parseMountOptions } from "../../../src/runtime/mount-options.ts";
+import {
+  clearedOfBind,
+  type MountOptions,
+  needsPreparation,
+  parseMountOptions,
+} from "../../../src/runtime/mount-options.ts";
 import { InvalidDocumentError } from "../../../src/util/errors.ts";
 
 const nothing: MountOptions = {
@@ -136,6 +141,22 @@ test("the last of options that contradict each other wins", () => {
     clear: MOUNT_ATTR__ATIME,
   });
 });
+
+const restrictions =
+  MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW;
+
+test.each<[string[], number, number]>([
+  [[], 0, 0],
+  [["rprivate", "noatime"], restrictions | MOUNT_ATTR__ATIME, MOUNT_ATTR_NOSYMFOLLOW | MOUNT_ATTR__ATIME],
+  [["ro"], restrictions & ~MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSYMFOLLOW],
+  [["dev"], restrictions, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSYMFOLLOW],
+  [["nosymfollow", "rro"], restrictions & ~MOUNT_ATTR_NOSYMFOLLOW, 0],
+])(
+  "a bind mount with %j has no other of its source's restrictions, where they are not locked",
+  (words, all, locked) => {
+    expect(clearedOfBind(parseMountOptions(words))).toEqual({ all, ifLocked: locked });
+  },
+);
 
 test("propagations are set one after the other", () => {
   expect(parseMountOptions(["rslave", "shared"]).propagations).toEqual([

@@ -37,7 +37,12 @@ describe("bind mounts", () => {
 
   test("are read-only with all that is below them only when that is asked for", () => {
     const attributes = (...options: string[]) => stepsFor(withMounts([bind("/data", ...options)]), /MOUNT_ATTR/);
-    expect(attributes("ro")).toEqual(['mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY}, 32)']);
+    const others = "MOUNT_ATTR_NOSUID|MOUNT_ATTR_NODEV|MOUNT_ATTR_NOEXEC|MOUNT_ATTR_NOSYMFOLLOW";
+    expect(attributes("ro")).toEqual([
+      `mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY, clear=${others}}, 32)`,
+      // Where the first is refused.
+      'mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_RDONLY, clear=MOUNT_ATTR_NOSYMFOLLOW}, 32)',
+    ]);
     expect(attributes("rro")).toEqual([
       'mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH|AT_RECURSIVE, {set=MOUNT_ATTR_RDONLY}, 32)',
     ]);
