@@ -80,3 +80,36 @@ export function defaultRuntimeSpec({ cgroupNamespace }: { readonly cgroupNamespa
     },
   };
 }
+
+/**
+ * The specification that `spec --rootless` writes: what needs no rights on the host, as runc has it. A user namespace in
+ * which the caller is root and nobody else exists, the host's network and its /sys, no owners that are not mapped, and no
+ * limits.
+ */
+export function rootlessSpec(spec: RuntimeSpec, caller: { readonly uid: number; readonly gid: number }): RuntimeSpec {
+  const { resources: _, namespaces = [], ...rest } = spec.linux ?? {};
+  const only = (hostID: number) => [{ containerID: 0, hostID, size: 1 }];
+  return {
+    ...spec,
+    mounts: (spec.mounts ?? []).map((mount) => (mount.destination === "/sys" ? hostsSys : withoutOwners(mount))),
+    linux: {
+      ...rest,
+      uidMappings: only(caller.uid),
+      gidMappings: only(caller.gid),
+      namespaces: [...namespaces.filter(({ type }) => type !== "network" && type !== "user"), { type: "user" }],
+    },
+  };
+}
+
+/** A sysfs can only be mounted by who has a network namespace of their own. */
+const hostsSys: Mount = {
+  destination: "/sys",
+  type: "none",
+  source: "/sys",
+  options: ["rbind", "nosuid", "noexec", "nodev", "ro"],
+};
+
+function withoutOwners(mount: Mount): Mount {
+  if (mount.options === undefined) return mount;
+  return { ...mount, options: mount.options.filter((option) => !/^[ug]id=/.test(option)) };
+}

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { RuntimeSpec } from "../../src/oci/runtime-spec.ts";
 import { type BundleChange, canRunBundles, OciSandbox } from "../helpers/bundle.ts";
 import { gockerBinary } from "../helpers/binary.ts";
+import { success } from "../helpers/runner.ts";
 import { until } from "../helpers/until.ts";
 
 describe.skipIf(!canRunBundles)("the life of a container", () => {
@@ -454,5 +455,22 @@ describe.skipIf(!canRunBundles)("what goes wrong", () => {
       root: { path: "rootfs" },
     });
     expect(await sandbox.oci(["spec", "--bundle", directory])).toMatchObject({ exitCode: 1 });
+  });
+
+  test("spec --rootless writes one whose user namespace has the caller as its root", async () => {
+    const directory = join(sandbox.directory, "rootless");
+    Bun.spawnSync(["mkdir", directory]);
+    expect(await sandbox.oci(["spec", "--rootless", "--bundle", directory])).toEqual(success(""));
+    const file = join(directory, "config.json");
+    const spec = JSON.parse(readFileSync(file, "utf8")) as RuntimeSpec;
+    expect(spec.linux).toMatchObject({ uidMappings: [{ containerID: 0, hostID: 0, size: 1 }] });
+    const process = { ...spec.process, terminal: false, args: ["cat", "/proc/self/uid_map"] };
+    writeFileSync(file, JSON.stringify({ ...spec, process, root: { path: sandbox.rootfs, readonly: true } }));
+    const { stdout, stderr, exitCode } = await sandbox.oci(["run", "--bundle", directory, "rootless"]);
+    expect({ map: stdout.trim().split(/\s+/), stderr, exitCode }).toEqual({
+      map: ["0", "0", "1"],
+      stderr: "",
+      exitCode: 0,
+    });
   });
 });

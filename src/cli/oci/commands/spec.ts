@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { defaultRuntimeSpec } from "../../../oci/default-runtime-spec.ts";
+import { defaultRuntimeSpec, rootlessSpec } from "../../../oci/default-runtime-spec.ts";
 import { detectCgroups } from "../../../runtime/cgroup/detect.ts";
-import { ConflictError, UsageError } from "../../../util/errors.ts";
+import { ConflictError } from "../../../util/errors.ts";
 import { ociCommand } from "../command.ts";
 
 export const specCommand = ociCommand({
@@ -19,11 +19,12 @@ export const specCommand = ociCommand({
       valueHint: "DIR",
       description: "The bundle (default: the current directory)",
     },
-    rootless: { type: "boolean", description: "One for users without root's rights; not supported yet" },
+    rootless: { type: "boolean", description: "One for a container that its caller, without root's rights, can make" },
   },
   async run({ flags }) {
-    if (flags.rootless) throw new UsageError("gocker needs root: --rootless is not supported yet");
-    const spec = defaultRuntimeSpec({ cgroupNamespace: detectCgroups().v1.length === 0 });
+    const whole = defaultRuntimeSpec({ cgroupNamespace: detectCgroups().v1.length === 0 });
+    const caller = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+    const spec = flags.rootless ? rootlessSpec(whole, caller) : whole;
     const path = resolve(flags.bundle ?? ".", "config.json");
     try {
       writeFileSync(path, `${JSON.stringify(spec, undefined, "\t")}\n`, { flag: "wx", mode: 0o666 });
