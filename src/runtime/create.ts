@@ -28,6 +28,7 @@ import { filterInForce } from "./plan/seccomp-listener.ts";
 import type { PreparedMounts } from "./prepared-mounts.ts";
 import { type PlannedProcess, processOfPlan } from "./planned-process.ts";
 import { ContainerStateError, type RuntimeContainer } from "./runtime-container.ts";
+import { filterFlags } from "./seccomp/actions.ts";
 import { listenerOf } from "./seccomp/listener.ts";
 import { makeStartFifo } from "./start-fifo.ts";
 import type { StateStore } from "./state-store.ts";
@@ -53,6 +54,8 @@ export interface CreateOptions {
   readonly systemdCgroup: boolean;
   /** Told of what does not keep the container from being made. */
   readonly warn: (message: string) => void;
+  /** Told of what is worth to know when a container is not as it should be. */
+  readonly debug?: (message: string) => void;
   /** Ends the making; what was made is undone then. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -185,6 +188,9 @@ class Made {
       diesWithParent: true,
       created: { startFifo: fifo.number, release: release?.reader.number, newKeyring, preservedDescriptors, noPivot },
     } as const;
+    if (spec.linux?.seccomp !== undefined) {
+      this.#options.debug?.(`seccomp filter flags: ${filterFlags(spec.linux.seccomp)}`);
+    }
     const plan = planContainer(options);
     signal?.throwIfAborted();
     using launched = launchContainer(plan, options, { timed: false });

@@ -413,6 +413,14 @@ describe.skipIf(!canRunBundles)("what goes wrong", () => {
     });
   });
 
+  test("--debug tells of the flags of the filter", async () => {
+    const seccomp = { defaultAction: "SCMP_ACT_ALLOW" as const, flags: ["SECCOMP_FILTER_FLAG_LOG"] };
+    const bundle = sandbox.bundle({ process: { args: ["true"] }, linux: { seccomp } });
+    const { stderr, exitCode } = await sandbox.oci(["--debug", "run", "--bundle", bundle, "told"]);
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain('level=debug msg="seccomp filter flags: 2"\n');
+  });
+
   test("what is not carried out is refused, by its name", async () => {
     const cases: readonly (readonly [BundleChange, string])[] = [
       [{ linux: { intelRdt: { closID: "x" } } }, "linux.intelRdt is not supported yet"],

@@ -91,6 +91,7 @@ export async function main(words: readonly string[]): Promise<number> {
       isDefaultRoot: flags.root === undefined,
       systemdCgroup: flags["systemd-cgroup"],
       warn: (message) => log.warn(message),
+      debug: (message) => log.debug(message),
     });
   } catch (error) {
     await log.fail(error);

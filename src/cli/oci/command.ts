@@ -25,6 +25,8 @@ export interface OciInvocation<Flags> {
   readonly systemdCgroup: boolean;
   /** Tells of what is no error, on standard error and in the log. */
   readonly warn: (message: string) => void;
+  /** Tells of what is only of interest with `--debug`. */
+  readonly debug: (message: string) => void;
 }
 
 /** A command of the runtime. */

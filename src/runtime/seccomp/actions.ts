@@ -51,13 +51,13 @@ export function letsThrough(action: SeccompAction): boolean {
 
 /** Flags of seccomp(2), SECCOMP_SET_MODE_FILTER. linux/seccomp.h */
 export const flagBits: Readonly<Record<string, number>> = {
-  SECCOMP_FILTER_FLAG_TSYNC: 1 << 0,
+  // All threads of the process: it has one.
+  SECCOMP_FILTER_FLAG_TSYNC: 0,
   SECCOMP_FILTER_FLAG_LOG: 1 << 1,
   SECCOMP_FILTER_FLAG_SPEC_ALLOW: 1 << 2,
   SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: 1 << 5,
 };
 const newListener = 1 << 3;
-const tsyncEsrch = 1 << 4;
 
 /**
  * The flags for seccomp(2). Without a list of them, SPEC_ALLOW, as runc and crun do: a container gets no slower for
@@ -73,10 +73,6 @@ export function filterFlags(seccomp: Seccomp): number {
     }
     flags |= bit;
   }
-  if (seccomp.syscalls?.some(({ action }) => action === "SCMP_ACT_NOTIFY")) {
-    flags |= newListener;
-    // Without it the kernel refuses the two together: both give the call's result a meaning.
-    if ((flags & 1) !== 0) flags |= tsyncEsrch;
-  }
+  if (seccomp.syscalls?.some(({ action }) => action === "SCMP_ACT_NOTIFY")) flags |= newListener;
   return flags;
 }

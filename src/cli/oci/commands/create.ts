@@ -15,7 +15,7 @@ export const createCommand = ociCommand({
     operands: { minimum: 1, maximum: 1 },
   },
   flags: creationFlags,
-  async run({ flags, operands, store, systemdCgroup, warn }) {
+  async run({ flags, operands, store, systemdCgroup, warn, debug }) {
     const [id = ""] = operands;
     using opened = openBundle(flags.bundle);
     const { resolveTarget } = opened;
@@ -36,6 +36,7 @@ export const createCommand = ociCommand({
       noPivot: flags["no-pivot"],
       systemdCgroup,
       warn,
+      debug,
     });
     await using cleanup = new AsyncDisposableStack();
     cleanup.defer(() => deleteContainer(created.container, { force: true, warn }));

@@ -21,7 +21,7 @@ export const runCommand = ociCommand({
     detach: { type: "boolean", alias: "d", description: "Do not wait, and leave the container" },
     keep: { type: "boolean", description: "Do not delete the container when it has ended" },
   },
-  async run({ flags, operands, store, systemdCgroup, warn }) {
+  async run({ flags, operands, store, systemdCgroup, warn, debug }) {
     using opened = openBundle(flags.bundle);
     const { resolveTarget } = opened;
     const { preservedDescriptors, variables } = handedOn(flags["preserve-fds"]);
@@ -45,6 +45,7 @@ export const runCommand = ociCommand({
       noPivot: flags["no-pivot"],
       systemdCgroup,
       warn,
+      debug,
       signal: signals.aborted,
     });
     const { container, pid } = created;

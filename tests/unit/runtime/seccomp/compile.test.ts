@@ -337,14 +337,14 @@ describe("flags", () => {
   test("are SPEC_ALLOW when absent, and what is asked for when present", () => {
     expect(flagsOf({})).toBe(4);
     expect(flagsOf({ flags: [] })).toBe(0);
-    expect(flagsOf({ flags: ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG"] })).toBe(3);
+    expect(flagsOf({ flags: ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG"] })).toBe(2);
     expect(flagsOf({ flags: ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] })).toBe(32);
   });
 
-  test("a rule that notifies needs a listener, and TSYNC_ESRCH beside TSYNC", () => {
+  test("a rule that notifies needs a listener, and no thread to synchronise with", () => {
     const syscalls: SeccompSyscall[] = [{ names: ["mkdir"], action: "SCMP_ACT_NOTIFY" }];
     expect(flagsOf({ syscalls, flags: [] })).toBe(8);
-    expect(flagsOf({ syscalls, flags: ["SECCOMP_FILTER_FLAG_TSYNC"] })).toBe(25);
+    expect(flagsOf({ syscalls, flags: ["SECCOMP_FILTER_FLAG_TSYNC"] })).toBe(8);
   });
 });
 
