@@ -103,25 +103,41 @@ function numberOf(scheduler: Scheduler, name: string, least: number, most: numbe
   throw new InvalidDocumentError(`process.scheduler.${name}: ${JSON.stringify(value)} is not from ${least} to ${most}`);
 }
 
+const timesOfDeadline = ["runtime", "deadline", "period"] as const;
+/** sched(7): of each of them, but that a period may be left out. */
+const leastTime = 1024;
+
 /** Runtime, deadline and period in nanoseconds. sched(7): they grow in this order, and no period means the deadline */
 function deadlineTimes(scheduler: Scheduler): number[] {
-  const most = Number.MAX_SAFE_INTEGER;
-  const times = ["runtime", "deadline", "period"].map((name) => ({ name, value: numberOf(scheduler, name, 0, most) }));
-  const given = times.find(({ value }) => value !== 0);
   if (scheduler.policy !== "SCHED_DEADLINE") {
+    const given = timesOfDeadline.find((name) => numberOf(scheduler, name, 0, Number.MAX_SAFE_INTEGER) !== 0);
     if (given === undefined) return [0, 0, 0];
-    throw new InvalidDocumentError(`process.scheduler.${given.name}: only SCHED_DEADLINE has one`);
+    throw new InvalidDocumentError(`process.scheduler.${given}: only SCHED_DEADLINE has one`);
   }
-  const [runtime = 0, deadline = 0, period = 0] = times.map(({ value }) => value);
-  if (runtime === 0 || deadline < runtime) {
-    throw new InvalidDocumentError(
-      "process.scheduler: SCHED_DEADLINE needs a runtime, and a deadline not before its end",
-    );
-  }
-  if (period !== 0 && period < deadline) {
-    throw new InvalidDocumentError("process.scheduler.period: shorter than the deadline");
-  }
+  const [runtime, deadline, period] = timesOfDeadline.map((name) => timeOf(scheduler, name)) as [
+    number,
+    number,
+    number,
+  ];
+  if (runtime > deadline) throw noDeadline(`runtime (${runtime}) must be <= deadline (${deadline})`);
+  if (period !== 0 && deadline > period) throw noDeadline(`deadline (${deadline}) must be <= period (${period})`);
   return [runtime, deadline, period];
+}
+
+function timeOf(scheduler: Scheduler, name: (typeof timesOfDeadline)[number]): number {
+  const value: unknown = scheduler[name];
+  const isPeriod = name === "period";
+  if (value === undefined && !isPeriod) throw noDeadline(`requires \`${name}\``);
+  if (value === 0 && !isPeriod) throw noDeadline(`${name} must be greater than 0`);
+  if (value === undefined || value === 0) return 0;
+  const most = Number.MAX_SAFE_INTEGER;
+  if (typeof value === "number" && Number.isInteger(value) && value >= leastTime && value <= most) return value;
+  throw noDeadline(`${name} (${JSON.stringify(value)}) must be between ${leastTime} and ${most}`);
+}
+
+/** What the kernel would call an invalid argument, in crun's words. */
+function noDeadline(reason: string): InvalidDocumentError {
+  return new InvalidDocumentError(`process.scheduler: sched_setattr: \`SCHED_DEADLINE\` ${reason}`);
 }
 
 /** ioprio_set(2) */

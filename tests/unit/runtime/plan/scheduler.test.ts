@@ -89,15 +89,22 @@ describe("process.scheduler", () => {
     [{ policy: "SCHED_IDLE", deadline: 5 }, "deadline: only SCHED_DEADLINE has one"],
     [{ policy: "SCHED_OTHER", flags: ["SCHED_FLAG_FAST"] }, "flags[0]: unknown flag SCHED_FLAG_FAST"],
     [{ policy: "SCHED_OTHER", flags: "x" }, "flags: no list"],
-    [{ policy: "SCHED_DEADLINE", runtime: 5, deadline: 10, period: 9 }, "period: shorter than the deadline"],
   ])("%j is refused", (scheduler, message) => {
     expect(() => attributesOf(scheduler)).toThrow(`process.scheduler.${message}`);
   });
 
-  test("a deadline needs its times", () => {
-    const message = "process.scheduler: SCHED_DEADLINE needs a runtime";
-    expect(() => attributesOf({ policy: "SCHED_DEADLINE" })).toThrow(message);
-    expect(() => attributesOf({ policy: "SCHED_DEADLINE", runtime: 9, deadline: 5 })).toThrow(message);
+  test.each<[Partial<Scheduler>, string]>([
+    [{}, "requires `runtime`"],
+    [{ runtime: 5000 }, "requires `deadline`"],
+    [{ runtime: 0, deadline: 5000 }, "runtime must be greater than 0"],
+    [{ runtime: 1023, deadline: 5000 }, "runtime (1023) must be between 1024 and 9007199254740991"],
+    [{ runtime: 5000, deadline: 2 ** 63 }, "deadline (9223372036854776000) must be between 1024 and"],
+    [{ runtime: 5000, deadline: "5000" }, 'deadline ("5000") must be between 1024 and'],
+    [{ runtime: 5000, deadline: 4000 }, "runtime (5000) must be <= deadline (4000)"],
+    [{ runtime: 5000, deadline: 6000, period: 5500 }, "deadline (6000) must be <= period (5500)"],
+  ])("a deadline of %j is none", (times, message) => {
+    const prefix = "process.scheduler: sched_setattr: `SCHED_DEADLINE` ";
+    expect(() => attributesOf({ policy: "SCHED_DEADLINE", ...times })).toThrow(`${prefix}${message}`);
   });
 
   test("the kernel does as it says", async () => {
