@@ -157,6 +157,27 @@ describe.skipIf(!hasV1("cpu"))("processors of version 1", () => {
     await cgroup.updateResources({ cpu: { realtimeRuntime: 0 } });
     expect(valueOf(cgroup, "cpu.rt_runtime_us")).toBe("20000");
   });
+
+  test.skipIf(!existsSync("/sys/fs/cgroup/cpu/cpu.rt_runtime_us"))("realtime of gocker's own cgroup", async () => {
+    const names = ["a", "b"].map((name) => `/gocker/realtime-${name}-${process.pid}`);
+    const given = () => readFileSync("/sys/fs/cgroup/cpu/gocker/cpu.rt_runtime_us", "utf8").trim();
+    using first = openCgroup(names[0] as string);
+    using second = openCgroup(names[1] as string);
+    try {
+      for (const cgroup of [first, second]) {
+        cgroup.create();
+        await cgroup.applyResources({ cpu: { realtimeRuntime: 1000, realtimePeriod: 100_000 } });
+        expect(valueOf(cgroup, "cpu.rt_runtime_us")).toBe("1000");
+      }
+      await first.updateResources({ cpu: { realtimeRuntime: 2000 } });
+      expect(valueOf(first, "cpu.rt_runtime_us")).toBe("2000");
+      await expect(first.updateResources({ cpu: { realtimeRuntime: 99_000 } })).rejects.toThrow("cpu.rt_runtime_us");
+      expect(given()).toBe("30000");
+    } finally {
+      for (const cgroup of [first, second]) cgroup.remove();
+    }
+    expect(given()).toBe("0");
+  });
 });
 
 describe.skipIf(!hasV1("blkio"))("block devices of version 1", () => {

@@ -8,6 +8,7 @@ import { deviceWrites } from "./devices/v1.ts";
 import { CgroupError, isGone } from "./errors.ts";
 import { ControlFile, exists, readControl, writeControl } from "./files.ts";
 import { killListed } from "./kill.ts";
+import { takeRealtimeBack } from "./limits/realtime.ts";
 import {
   claimDirectory,
   identityOf,
@@ -182,8 +183,9 @@ export class CgroupV1 extends BaseCgroup {
 
   remove(timeout = 2000): void {
     const deadline = performance.now() + timeout;
-    for (const { mountPoint } of this.#hierarchies) {
+    for (const { mountPoint, controllers } of this.#hierarchies) {
       const directory = mountPoint + this.path;
+      if (controllers.includes("cpu")) takeRealtimeBack(directory);
       removeTree(directory, { deadline, wait: (left) => waitForEnd(processesBelow(directory), left) });
     }
   }

@@ -1,6 +1,7 @@
 import { errorMessage, SystemCallError } from "../../../util/errors.ts";
 import { CgroupError } from "../errors.ts";
 import { exists, readControl, writeControl } from "../files.ts";
+import { shareRealtime } from "./realtime.ts";
 import type { Setting } from "./setting.ts";
 
 /** What a file held before it was written, to be put back. */
@@ -69,7 +70,7 @@ function write(setting: Setting, directory: string, written: Written[] | undefin
   const path = `${directory}/${file}`;
   try {
     const before = written === undefined ? "" : valueBefore(setting, path);
-    writeControl(path, value);
+    writeOrShare(path, value, file === "cpu.rt_runtime_us" ? directory : undefined);
     written?.push({ setting, path, before });
     return true;
   } catch (error) {
@@ -77,6 +78,26 @@ function write(setting: Setting, directory: string, written: Written[] | undefin
     if (code === "ENOENT" && setting.ifPresent === true) return true;
     if (code === "EINVAL" && setting.retryAfter !== undefined) return false;
     throw refusal(setting, directory, error);
+  }
+}
+
+/** @param directory of a container's realtime, which has to come from somewhere */
+function writeOrShare(path: string, value: string, directory: string | undefined): void {
+  try {
+    writeControl(path, value);
+  } catch (error) {
+    const isTooMuch = error instanceof SystemCallError && error.errnoName === "EINVAL";
+    if (directory === undefined || !isTooMuch || !hasShared(directory, Number(value))) throw error;
+    writeControl(path, value);
+  }
+}
+
+/** A cgroup above that has not enough itself is what the message of the first failure is about. */
+function hasShared(directory: string, runtime: number): boolean {
+  try {
+    return shareRealtime(directory, runtime);
+  } catch {
+    return false;
   }
 }
 
