@@ -2,24 +2,22 @@ import { CgroupError } from "./errors.ts";
 import { exists, readControl, writeControl } from "./files.ts";
 import { makeCgroup } from "./tree.ts";
 
-/** What every container's cgroup gets where the host has it: what limits and statistics are about. */
-const defaultControllers = ["cpu", "cpuset", "io", "memory", "pids"] as const;
+/** By them it is known whether a cgroup was given all that the host has: they are what limits and statistics are about. */
+const usualControllers = ["cpu", "cpuset", "io", "memory", "pids"] as const;
 
 /** Where processes of a nested host are moved to when its root has to hand controllers down. */
 const leafName = "init";
 
 /**
- * Hands controllers down to the cgroup at `path` (version 2): each cgroup above it has to have them in its
- * cgroup.subtree_control. Those that the host cannot hand down are left out; {@link requireController} is for those
+ * Hands all controllers down to the cgroup at `path` (version 2), as runc and crun do: each cgroup above it has to have
+ * them in its cgroup.subtree_control. Those that the host cannot hand down are left out; {@link requireController} is for those
  * that a limit needs.
  */
 export function delegateDefaults(mountPoint: string, path: string): void {
   // Where an earlier container has been, they are there already: one read tells.
   const present = words(`${mountPoint}${path}/cgroup.controllers`);
-  const missing = defaultControllers.filter((controller) => !present.includes(controller));
-  if (missing.length === 0) return;
-  const offered = words(`${mountPoint}/cgroup.controllers`);
-  const wanted = missing.filter((controller) => offered.includes(controller));
+  if (usualControllers.every((controller) => present.includes(controller))) return;
+  const wanted = words(`${mountPoint}/cgroup.controllers`).filter((controller) => !present.includes(controller));
   if (wanted.length === 0) return;
   for (const directory of above(mountPoint, path)) enable(directory, wanted);
 }

@@ -29,8 +29,8 @@ test("what the host offers is handed down the whole path, but not to the contain
   host.add("/gocker", "");
   host.add("/gocker/1", "");
   delegateDefaults(host.mountPoint, "/gocker/1");
-  expect(host.enabled("")).toBe("+cpu +cpuset +io +memory +pids");
-  expect(host.enabled("/gocker")).toBe("+cpu +cpuset +io +memory +pids");
+  expect(host.enabled("")).toBe("+cpuset +cpu +io +memory +hugetlb +pids");
+  expect(host.enabled("/gocker")).toBe("+cpuset +cpu +io +memory +hugetlb +pids");
   expect(host.enabled("/gocker/1")).toBe("");
 });
 
@@ -43,7 +43,7 @@ test("nothing is written where an earlier container has been, or nothing is on o
   expect(host.enabled("")).toBe("memory");
 
   using bare = new FakeHierarchy();
-  bare.add("", "hugetlb");
+  bare.add("", "");
   bare.add("/gocker", "");
   bare.add("/gocker/1", "");
   delegateDefaults(bare.mountPoint, "/gocker/1");
