@@ -28,6 +28,17 @@ describe.skipIf(!canRunBundles)("the life of a container", () => {
     expect(await sandbox.oci(["delete", "kept"])).toEqual({ stdout: "", stderr: "", exitCode: 0 });
   });
 
+  test("is created as soon as it has a state", async () => {
+    const bundle = sandbox.bundle({ process: { args: ["true"] } });
+    const creation = sandbox.oci(["create", "--bundle", bundle, "soon"]);
+    const state = async () => (await sandbox.oci(["state", "soon"])).stdout;
+    let told = "";
+    await until("it has a state", async () => (told = await state()) !== "");
+    expect(JSON.parse(told)).toMatchObject({ status: "created" });
+    expect(await creation).toEqual(success(""));
+    expect(await sandbox.oci(["delete", "--force", "soon"])).toEqual(success(""));
+  });
+
   test("created, started, killed, deleted", async () => {
     const pidFile = join(sandbox.directory, "pid");
     const marker = join(sandbox.directory, "begun");
