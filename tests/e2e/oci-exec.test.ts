@@ -96,6 +96,7 @@ describe.skipIf(!canRunBundles)("exec", () => {
   test("ps shows what a process calls itself without what a terminal would act on", async () => {
     const name = "\u001b[2J\u001b]0;title\u0007 two\nlines \u202e";
     const first = await sandbox.runDetached("named", { process: { args: ["sh", "-c", "sleep 1000; :", name] } });
+    await until("its program runs", () => readFileSync(`/proc/${first}/cmdline`, "utf8").startsWith("sh\0"));
     const { stdout } = await sandbox.oci(["ps", "named"]);
     const line = stdout.split("\n").find((one) => one.includes(` ${first} `));
     expect(line).toEndWith(" sh -c sleep 1000; : \\x1b[2J\\x1b]0;title\\x07 two\\x0alines \\u202e");
