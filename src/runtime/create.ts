@@ -15,6 +15,7 @@ import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { NewCgroup } from "./cgroup/new-cgroup.ts";
 import { type CgroupPlace, cgroupPlaceOf, makeContainerCgroup } from "./container-cgroup.ts";
 import { launchContainer, planContainer } from "./container-process.ts";
+import { removeMounts } from "./delete.ts";
 import { withDefaultDevices } from "./default-devices.ts";
 import { knownCapabilities, unknownCapabilities } from "./known-capabilities.ts";
 import { withEnvironment } from "./environment.ts";
@@ -93,6 +94,7 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   // Before there is a process: what is in this cgroup is the container's, whether or not this call comes to note it.
   const { cgroup } = home;
   container.writeState({ ...state, cgroupsPath: cgroup.path, cgroupIdentity: cgroup.identity() });
+  cleanup.defer(() => removeMounts(container));
   for (const message of await home.limit()) options.warn(message);
   const made = new Made(container, home, bundle, options);
   try {
@@ -193,6 +195,10 @@ class Made {
     }
     const plan = planContainer(options);
     signal?.throwIfAborted();
+    if (plan.sharesMounts) {
+      const { mountBelow } = await import("./shared-mounts.ts");
+      this.#container.writeState({ ...this.#container.state, mountBelow: mountBelow(rootfs) });
+    }
     using launched = launchContainer(plan, options, { timed: false });
     const child = plan.tellsChild ? await launched.status.childTold() : undefined;
     using process = processOfPlan(launched, child);

@@ -24,6 +24,7 @@ export async function deleteContainer(
   }
   if (status !== "stopped") await end(container);
   await removeCgroup(container);
+  await removeMounts(container);
   try {
     await runHooks(specOf(container)?.hooks, "poststop", ociState(container.state, "stopped"));
   } catch (error) {
@@ -63,6 +64,13 @@ function doesNotEnd({ id, state }: RuntimeContainer): ContainerStateError {
   return new ContainerStateError(id, "running", `its first process ${state.pid} does not end`, {
     hint: "it waits for a device or a network file system, or somebody has frozen it in a cgroup of another path",
   });
+}
+
+/** Of the few containers that have mounts on the host. */
+export async function removeMounts(container: RuntimeContainer): Promise<void> {
+  if (container.state.mountBelow === undefined) return;
+  const { removeSharedMounts } = await import("./shared-mounts.ts");
+  removeSharedMounts(container);
 }
 
 async function removeCgroup(container: RuntimeContainer): Promise<void> {

@@ -37,6 +37,8 @@ export interface ContainerState {
   readonly systemdUnit?: string | undefined;
   /** See `Cgroup.identity`; absent until it is there. */
   readonly cgroupIdentity?: string | undefined;
+  /** What `removeSharedMounts` goes by; absent where the container has a mount namespace of its own. */
+  readonly mountBelow?: number | undefined;
   /** The end of the first process ends all others. pid_namespaces(7) */
   readonly ownPidNamespace: boolean;
   readonly annotations: Readonly<Record<string, string>>;

@@ -300,9 +300,6 @@ describe.skipIf(!canRunBundles)("exec", () => {
     expect(await refusal([{ type: "mount" }, uts, { type: "network", path: ipc }])).toEqual(
       message(`linux.namespaces[2].path: ${ipc} is a namespace of the type ipc, not network`),
     );
-    expect(await refusal([{ type: "mount", path: "/proc/self/ns/mnt" }, uts])).toEqual(
-      message("linux.namespaces: a container needs a mount namespace of its own"),
-    );
     const sysctl = { "net.ipv4.ip_forward": "1" };
     const hosts: Namespace = { type: "network", path: "/proc/self/ns/net" };
     expect(await refusal([{ type: "mount" }, uts, hosts], { sysctl })).toEqual(

@@ -19,11 +19,13 @@ import { type DeviceMove, planDeviceMoves } from "./network-devices.ts";
 import { addEarlyDeathSignal, addOomScore, addRaisedLimits, makeWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
 import {
+  addChrootSteps,
   addMoveSteps,
   addPivotSteps,
   addPropagationStep,
   addRootPropagation,
   addRootSteps,
+  addSharedRootSteps,
   addTakenRoot,
   takeRoot,
   isCutOff,
@@ -45,6 +47,8 @@ export interface LaunchPlan {
   readonly parts: readonly PlanPart[];
   /** What gocker does at the pause {@link beforePivot}: no process inside can reach what is the host's. */
   readonly deviceMoves: readonly DeviceMove[];
+  /** The container has no mount namespace of its own: its mounts are on the host, in that of its root directory. */
+  readonly sharesMounts: boolean;
 }
 
 /** Everything that decides a plan. The same input makes the same plan. */
@@ -136,9 +140,11 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
       isCutOff: isCutOff(linux.rootfsPropagation),
       root: input.root,
     });
-  addPropagationStep(builder, linux.rootfsPropagation);
-  if (taken === undefined) addRootSteps(builder, input.root);
-  else addTakenRoot(builder, taken.root);
+  const sharesMounts = !namespaces.own.has("mount");
+  if (!sharesMounts) addPropagationStep(builder, linux.rootfsPropagation);
+  if (taken !== undefined) addTakenRoot(builder, taken.root);
+  else if (sharesMounts) addSharedRootSteps(builder, input.root);
+  else addRootSteps(builder, input.root);
   const fileSystems = addFileSystems(builder, input, process, { trees, own: namespaces.own });
   const kinds = kernelPaths(fileSystems.made, facts);
 
@@ -150,7 +156,8 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     for (const step of pauseSteps("Let network devices come, and hooks do their part", beforePivot, input.release))
       builder.add(step);
   }
-  if (input.kernelMounts === undefined) addPivotSteps(builder);
+  if (sharesMounts) addChrootSteps(builder);
+  else if (input.kernelMounts === undefined) addPivotSteps(builder);
   else addMoveSteps(builder, input.kernelMounts);
   addRootPropagation(builder, linux.rootfsPropagation);
   addNames(builder, spec);
@@ -186,7 +193,8 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     labels,
   });
   const { steps, parts } = builder;
-  return { namespaces: namespaces.flags, tellsChild: namespaces.tellsChild, steps, parts, deviceMoves };
+  const { flags, tellsChild } = namespaces;
+  return { namespaces: flags, tellsChild, steps, parts, deviceMoves, sharesMounts };
 }
 
 /** What a container has that can be created and not started: `process` is only needed for the latter. config.md, "Process" */

@@ -83,6 +83,31 @@ export function addRootSteps(builder: PlanBuilder, root: RootFileSystem): void {
   else addOverlayInOnePage(builder, root);
 }
 
+/**
+ * The root directory of a container that has the host's mounts: its own are all in one, and come to no other namespace or
+ * place that has to do with the host's.
+ */
+export function addSharedRootSteps(builder: PlanBuilder, root: RootFileSystem): void {
+  if (root.kind !== "directory") {
+    throw new InvalidDocumentError("linux.namespaces: a container of an image needs a mount namespace");
+  }
+  takeRoot(builder, root);
+  // Before it is anywhere, as what it is a copy of may be shared; and then, as what it is mounted on may be.
+  addPrivacy(builder);
+  addRootAttachment(builder, root.path);
+  addPrivacy(builder);
+}
+
+function addPrivacy(builder: PlanBuilder): void {
+  builder.setMountAttributes({
+    label: "Keep mounts of the container from showing elsewhere",
+    group,
+    mount: builder.root,
+    propagation: MS_PRIVATE,
+    flags: AT_RECURSIVE,
+  });
+}
+
 /** A directory of the host's as a mount that is nowhere yet. open_tree(2) */
 export function takeRoot(builder: PlanBuilder, root: DirectoryRoot): void {
   builder.add({
@@ -240,6 +265,13 @@ export function addMoveSteps(builder: PlanBuilder, kernelMounts: readonly string
     // It is there already: see addTakenRoot.
     onError: { tolerate: ["ELOOP"] },
   });
+  builder.add({ label: "Make it the root of all paths", group, syscall: "chroot", args: ["."] });
+  builder.add({ label: "Start at /", group, syscall: "chdir", args: ["/"] });
+}
+
+/** Of a container that has the host's mounts: the root is the process's alone. chroot(2) */
+export function addChrootSteps(builder: PlanBuilder): void {
+  addEntrance(builder);
   builder.add({ label: "Make it the root of all paths", group, syscall: "chroot", args: ["."] });
   builder.add({ label: "Start at /", group, syscall: "chdir", args: ["/"] });
 }

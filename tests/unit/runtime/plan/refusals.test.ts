@@ -42,11 +42,6 @@ const refusals: Refusal[] = [
     message: "linux.memoryPolicy.mode: invalid memory policy mode",
   },
   {
-    what: "no mount namespace",
-    linux: { namespaces: [{ type: "pid" }] },
-    message: "linux.namespaces: a container needs",
-  },
-  {
     what: "a namespace to join by a path that is not absolute",
     linux: { namespaces: [{ type: "mount" }, { type: "network", path: "netns/a" }] },
     message: "linux.namespaces[1].path: netns/a is not absolute",

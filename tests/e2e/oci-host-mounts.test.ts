@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Namespace } from "../../src/oci/runtime-spec.ts";
+import { gockerBinary } from "../helpers/binary.ts";
+import { type BundleChange, canRunBundles, OciSandbox } from "../helpers/bundle.ts";
+import { success } from "../helpers/runner.ts";
+import { until } from "../helpers/until.ts";
+
+const types = ["pid", "network", "ipc", "uts"] as const;
+const namespaces: Namespace[] = types.map((type) => ({ type }));
+
+describe.skipIf(!canRunBundles)("a container in the host's mount namespace", () => {
+  let sandbox: OciSandbox;
+  let before: string[];
+
+  beforeAll(async () => {
+    sandbox = await OciSandbox.create();
+  });
+
+  afterAll(() => sandbox?.[Symbol.asyncDispose]());
+
+  beforeEach(() => {
+    before = mounts();
+  });
+
+  const mounts = () => readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+
+  function bundle(args: readonly string[], change: BundleChange = {}): string {
+    const own = { namespaces, ...change.linux };
+    return sandbox.bundle({ ...change, process: { args: [...args], ...change.process }, linux: own });
+  }
+
+  test("sees its own root directory, with its mounts, and leaves nothing", async () => {
+    const script = "readlink /proc/self/ns/mnt; ls /; echo x > /dev/null; ls /dev/pts; touch /x; grep -c . /proc/keys";
+    const { stdout, stderr, exitCode } = await sandbox.oci(["run", "--bundle", bundle(["sh", "-c", script]), "shares"]);
+    const listing = "bin\ndev\netc\nproc\nsys\nptmx\n0\n";
+    expect({ stdout, exitCode }).toEqual({ stdout: `${readlinkSync("/proc/self/ns/mnt")}\n${listing}`, exitCode: 1 });
+    expect(stderr).toBe("touch: /x: Read-only file system\n");
+    expect(mounts()).toEqual(before);
+  });
+
+  test("the namespace may be named by its path", async () => {
+    const named: Namespace[] = [{ type: "mount", path: "/proc/self/ns/mnt" }, ...namespaces];
+    const directory = bundle(["true"], { linux: { namespaces: named } });
+    expect(await sandbox.oci(["run", "--bundle", directory, "shares"])).toEqual(success(""));
+    expect(mounts()).toEqual(before);
+  });
+
+  test("exec has the same root, and delete removes the mounts and no others", async () => {
+    expect(await sandbox.oci(["run", "--detach", "--bundle", bundle(["sleep", "1000"]), "shares"])).toEqual(
+      success(""),
+    );
+    expect(mounts().length).toBeGreaterThan(before.length + 3);
+    expect(await sandbox.oci(["exec", "shares", "ls", "/"])).toEqual(success("bin\ndev\netc\nproc\nsys\n"));
+    expect(await sandbox.oci(["delete", "--force", "shares"])).toEqual(success(""));
+    expect(mounts()).toEqual(before);
+  });
+
+  test("what cannot be started leaves nothing", async () => {
+    const missing = await sandbox.oci(["run", "--bundle", bundle(["nosuch"]), "shares"]);
+    expect(missing).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("nosuch") });
+    const hook = { path: "/bin/false" };
+    const failing = bundle(["true"], { spec: { hooks: { createContainer: [hook] } } });
+    expect(await sandbox.oci(["run", "--bundle", failing, "shares"])).toMatchObject({ exitCode: 1 });
+    expect(mounts()).toEqual(before);
+  });
+
+  test("a mount that the caller has at the root directory stays", async () => {
+    const rootfs = join(sandbox.directory, "mounted");
+    mkdirSync(rootfs);
+    const directory = bundle(["true"], { spec: { root: { path: rootfs } } });
+    const script = `
+      set -e
+      mount --bind "$1" "$2"
+      before=$(cat /proc/self/mountinfo)
+      "$3" oci --root "$4" run --bundle "$5" shares
+      test "$before" = "$(cat /proc/self/mountinfo)"`;
+    const words = [sandbox.rootfs, rootfs, gockerBinary(), sandbox.stateRoot, directory];
+    const child = Bun.spawnSync(["unshare", "--mount", "sh", "-c", script, "sh", ...words]);
+    expect({ stderr: child.stderr.toString(), exitCode: child.exitCode }).toEqual({ stderr: "", exitCode: 0 });
+  });
+
+  test("what a call that was killed has mounted goes with the container", async () => {
+    const begun = join(sandbox.directory, "begun");
+    const program = join(sandbox.directory, "hook");
+    writeFileSync(program, `#!/bin/sh\ntouch ${begun}\nexec sleep 1000\n`, { mode: 0o755 });
+    const directory = bundle(["true"], { spec: { hooks: { createRuntime: [{ path: program }] } } });
+    const words = ["oci", "--root", sandbox.stateRoot, "create", "--bundle", directory, "shares"];
+    const child = Bun.spawn([gockerBinary(), ...words], { stdio: ["ignore", "ignore", "ignore"] });
+    await until("the hook has begun", () => existsSync(begun));
+    child.kill("SIGKILL");
+    await child.exited;
+    expect(mounts().length).toBeGreaterThan(before.length);
+    expect(await sandbox.oci(["delete", "--force", "shares"])).toEqual(success(""));
+    expect(mounts()).toEqual(before);
+    rmSync(begun);
+  });
+
+  test("with a user namespace of its own it is refused", async () => {
+    const ids = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+    const own = { namespaces: [{ type: "user" } as const, ...namespaces], uidMappings: ids, gidMappings: ids };
+    const { stderr, exitCode } = await sandbox.oci(["run", "--bundle", bundle(["true"], { linux: own }), "shares"]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("with a user namespace the mount namespace must be a new one");
+    expect(mounts()).toEqual(before);
+  });
+});
