@@ -123,6 +123,16 @@ describe.skipIf(!canRunBundles)("oci mounts with what was made before", () => {
       expect(existsSync(join(box.rootfs, "new"))).toBe(false);
     });
 
+    test("begins with what the image has there in another copy of it, and with nothing in an empty tmpfs", async () => {
+      mkdirSync(join(box.rootfs, "run/lock"), { recursive: true });
+      writeFileSync(join(box.rootfs, "run/pid"), "1\n");
+      writeFileSync(join(box.rootfs, "run/lock/held"), "2\n");
+      const script = "cd /run; cat pid lock/held; echo $(stat -f -c %T . lock); ls lock";
+      expect(await box.output(script, [tmpfs("/run"), tmpfs("/run/lock")])).toBe("1\n2\ntmpfs tmpfs\nheld\n");
+      const empty: Mount = { destination: "/run", type: "tmpfs", source: "tmpfs", options: ["mode=755"] };
+      expect(await box.output("ls -R /run", [empty, tmpfs("/run/lock")])).toBe("/run:\nlock\n\n/run/lock:\n");
+    });
+
     test("begins with what the image has there, as it is there", async () => {
       const top = join(box.rootfs, "full");
       mkdirSync(join(top, "deep/er"), { recursive: true });

@@ -15,8 +15,15 @@ import { fieldOf, type Slot } from "../../linux/launch/plan.ts";
 import type { Mount } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import { splitPath } from "../../util/path.ts";
-import { attributesOf, clearedOfBind, type MountOptions, type Propagation } from "../mount-options.ts";
+import {
+  attributesOf,
+  clearedOfBind,
+  type MountOptions,
+  parseMountOptions,
+  type Propagation,
+} from "../mount-options.ts";
 import { openInRoot, type PlanBuilder } from "./builder.ts";
+import { isBind } from "./host-trees.ts";
 import type { MadeMounts, MountContext, MountFacts, SealedMount } from "./mount-context.ts";
 
 const group = "file system";
@@ -160,7 +167,7 @@ function newTmpfs(
   context: MountContext,
 ): Slot {
   const slot =
-    options.copyUp === true
+    options.copyUp === true && hasContent(mount, destination, context)
       ? takeFilled(builder, mount, destination, context)
       : emptyTmpfs(builder, mount, destination, options, context);
   if (isReadOnly(options)) context.sealed.push({ destination, mount: slot });
@@ -176,7 +183,7 @@ function emptyTmpfs(
 ): Slot {
   const data = [...options.data];
   const hasMode = data.some((option) => option.startsWith("mode="));
-  const isKnown = !hasMode && !isBelowEarlier(mount, destination, context);
+  const isKnown = !hasMode && coveringMount(mount, destination, context) === undefined;
   const mode = isKnown ? context.facts.modeAt(destination) : undefined;
   if (mode !== undefined) data.push(`mode=${mode.toString(8)}`);
   const slot = builder.newFileSystem({
@@ -192,6 +199,21 @@ function emptyTmpfs(
 }
 
 /**
+ * Whether `tmpcopyup` copies anything, which then is what the root directory has: an earlier mount that has brought the
+ * place may be such a copy itself, or a tmpfs in which there is nothing yet. podman makes /run and /run/lock so.
+ * @throws InvalidDocumentError another mount has brought it, of which nothing is known before
+ */
+function hasContent(mount: Mount, destination: string, context: MountContext): boolean {
+  const covering = coveringMount(mount, destination, context);
+  if (covering === undefined) return true;
+  const options = parseMountOptions(covering.options ?? []);
+  if (covering.type === "tmpfs" && !isBind(covering, options)) {
+    return options.copyUp === true && hasContent(covering, covering.destination, context);
+  }
+  throw new InvalidDocumentError(`mounts: tmpcopyup cannot copy what an earlier mount has brought at ${destination}`);
+}
+
+/**
  * A tmpfs that was filled before, see `prepareMounts`.
  * @throws InvalidDocumentError what it is to be filled with was not there to be copied
  */
@@ -200,7 +222,6 @@ function takeFilled(builder: PlanBuilder, mount: Mount, destination: string, con
   const refusal = (what: string) => new InvalidDocumentError(`mounts: tmpcopyup cannot copy ${what} at ${destination}`);
   // The container's devices come into it.
   if (destination === "/dev") throw refusal("all that is");
-  if (isBelowEarlier(mount, destination, context)) throw refusal("what an earlier mount has brought");
   if (descriptor === undefined) throw refusal("here what is");
   return builder.addFor("filled tmpfs", {
     label: `Take the tmpfs that was filled for ${destination}`,
@@ -211,10 +232,11 @@ function takeFilled(builder: PlanBuilder, mount: Mount, destination: string, con
   });
 }
 
-/** Whether a mount's place is in what an earlier one has brought, as far as the image's links tell. */
-function isBelowEarlier(mount: Mount, destination: string, { order, facts }: MountContext): boolean {
+/** The earlier mount that has brought what is at a mount's place, as far as the image's links tell. */
+function coveringMount(mount: Mount, destination: string, { order, facts }: MountContext): Mount | undefined {
   const place = facts.resolveTarget(destination);
-  return order.slice(0, order.indexOf(mount)).some((earlier) => {
+  return order.slice(0, order.indexOf(mount)).findLast((earlier) => {
+    if (earlier.options?.includes("remount") === true) return false;
     const names = splitPath(facts.resolveTarget(earlier.destination));
     return `${place}/`.startsWith(`/${names.map((name) => `${name}/`).join("")}`);
   });

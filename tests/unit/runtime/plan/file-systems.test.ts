@@ -127,6 +127,22 @@ describe("tmpcopyup", () => {
     expect(calls.filter((call) => call.startsWith("openat2") && call.includes('"t/data"'))).toHaveLength(2);
   });
 
+  test("takes what the image has in such a copy of it, and nothing in an empty one", () => {
+    const [outer, inner] = [tmpfs("/run"), tmpfs("/run/lock")];
+    const facts = {
+      ...someFacts,
+      prepared: { userNamespaces: new Map(), filled: new Map([outer, inner].map((one, index) => [one, 13 + index])) },
+    };
+    const taken = (mounts: Mount[]) =>
+      callsOf(withMounts(mounts, { input: { facts } })).filter((call) => /^(fcntl\(1|fsopen)/.test(call));
+    expect(taken([outer, inner])).toEqual([
+      "fcntl(13, F_DUPFD_CLOEXEC, 3) → filled tmpfs",
+      "fcntl(14, F_DUPFD_CLOEXEC, 3) → filled tmpfs",
+    ]);
+    const empty = { ...outer, options: ["mode=755"] };
+    expect(taken([empty, inner])).toEqual(Array(2).fill(expect.stringContaining('fsopen("tmpfs"')));
+  });
+
   test.each<[string, Mount[], string]>([
     ["/dev", [tmpfs("/dev")], "mounts: tmpcopyup cannot copy all that is at /dev"],
     [
