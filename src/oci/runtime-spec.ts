@@ -1,5 +1,5 @@
 /**
- * config.json of a bundle, by its wire names. OCI runtime specification 1.2, config.md and config-linux.md.
+ * config.json of a bundle, by its wire names. OCI runtime specification 1.3, config.md and config-linux.md.
  * Only what Linux has; what this version of gocker does not carry out yet is refused by `runtime/`, not left out here.
  */
 export interface RuntimeSpec {

@@ -5,6 +5,9 @@ import { flagBits, returns } from "./seccomp/actions.ts";
 import { architectureNames } from "./seccomp/architectures.ts";
 import { operators } from "./seccomp/conditions.ts";
 
+/** The newest version of the OCI runtime specification whose properties are known. */
+export const ociVersionMax = "1.3.0";
+
 /**
  * What this runtime can do, whatever the host: the OCI runtime specification's features.md. What it refuses stands as not
  * enabled.
@@ -14,7 +17,7 @@ export function runtimeFeatures() {
   const flags = Object.keys(flagBits);
   return {
     ociVersionMin: "1.0.0",
-    ociVersionMax: "1.2.0",
+    ociVersionMax,
     hooks: ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
     mountOptions: mountOptionNames(),
     linux: {

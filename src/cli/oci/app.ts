@@ -127,8 +127,11 @@ function checkOperands(command: OciCommand, operands: readonly string[]): void {
 }
 
 async function showVersion(): Promise<number> {
-  const { version } = await import("../../util/version.ts");
-  writeOutput(`gocker-oci version ${version}\nspec: 1.2.0\n`);
+  const [{ version }, { ociVersionMax }] = await Promise.all([
+    import("../../util/version.ts"),
+    import("../../runtime/features.ts"),
+  ]);
+  writeOutput(`gocker-oci version ${version}\nspec: ${ociVersionMax}\n`);
   return 0;
 }
 
