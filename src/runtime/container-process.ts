@@ -46,6 +46,7 @@ export interface ContainerProcessOptions {
     readonly preservedDescriptors: number;
     /** The root is to be changed without pivot_root(2). */
     readonly noPivot: boolean;
+    readonly placeOfMounts: string;
   };
 }
 

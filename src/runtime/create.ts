@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs";
+import { mkdirSync, writeSync } from "node:fs";
 import { openDirectory } from "../linux/at.ts";
 import { SIGKILL } from "../linux/constants.ts";
 import { errnoReason } from "../linux/errno.ts";
@@ -85,6 +85,7 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   await using cleanup = new AsyncDisposableStack();
   const container = options.store.reserve(options.id);
   cleanup.defer(() => container.forget());
+  cleanup.defer(() => removeMounts(container));
   container.writeSpec(bundle.text, spec);
   const state = firstState(options.id, bundle, place);
   // A unit is systemd's too: whoever finds its name here can end it.
@@ -94,7 +95,6 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   // Before there is a process: what is in this cgroup is the container's, whether or not this call comes to note it.
   const { cgroup } = home;
   container.writeState({ ...state, cgroupsPath: cgroup.path, cgroupIdentity: cgroup.identity() });
-  cleanup.defer(() => removeMounts(container));
   for (const message of await home.limit()) options.warn(message);
   const made = new Made(container, home, bundle, options);
   try {
@@ -188,17 +188,21 @@ class Made {
       stdio,
       reaper: false,
       diesWithParent: true,
-      created: { startFifo: fifo.number, release: release?.reader.number, newKeyring, preservedDescriptors, noPivot },
+      created: {
+        startFifo: fifo.number,
+        release: release?.reader.number,
+        newKeyring,
+        preservedDescriptors,
+        noPivot,
+        placeOfMounts: this.#container.placeOfMounts,
+      },
     } as const;
     if (spec.linux?.seccomp !== undefined) {
       this.#options.debug?.(`seccomp filter flags: ${filterFlags(spec.linux.seccomp)}`);
     }
     const plan = planContainer(options);
     signal?.throwIfAborted();
-    if (plan.sharesMounts) {
-      const { mountBelow } = await import("./shared-mounts.ts");
-      this.#container.writeState({ ...this.#container.state, mountBelow: mountBelow(rootfs) });
-    }
+    if (plan.hasHostMounts) mkdirSync(this.#container.placeOfMounts, 0o700);
     using launched = launchContainer(plan, options, { timed: false });
     const child = plan.tellsChild ? await launched.status.childTold() : undefined;
     using process = processOfPlan(launched, child);

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { SIGKILL } from "../linux/constants.ts";
 import { processEnded } from "../linux/process.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
@@ -68,9 +69,9 @@ function doesNotEnd({ id, state }: RuntimeContainer): ContainerStateError {
 
 /** Of the few containers that have mounts on the host. */
 export async function removeMounts(container: RuntimeContainer): Promise<void> {
-  if (container.state.mountBelow === undefined) return;
-  const { removeSharedMounts } = await import("./shared-mounts.ts");
-  removeSharedMounts(container);
+  if (!existsSync(container.placeOfMounts)) return;
+  const { removeHostMounts } = await import("./host-mounts.ts");
+  removeHostMounts(container.placeOfMounts);
 }
 
 async function removeCgroup(container: RuntimeContainer): Promise<void> {

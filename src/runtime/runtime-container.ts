@@ -37,8 +37,6 @@ export interface ContainerState {
   readonly systemdUnit?: string | undefined;
   /** See `Cgroup.identity`; absent until it is there. */
   readonly cgroupIdentity?: string | undefined;
-  /** What `removeSharedMounts` goes by; absent where the container has a mount namespace of its own. */
-  readonly mountBelow?: number | undefined;
   /** The end of the first process ends all others. pid_namespaces(7) */
   readonly ownPidNamespace: boolean;
   readonly annotations: Readonly<Record<string, string>>;
@@ -73,6 +71,11 @@ export class RuntimeContainer implements Disposable {
   /** The file whose writing end starts the container. */
   get startFifo(): string {
     return `${this.directory}/exec.fifo`;
+  }
+
+  /** Where its mounts are on the host, if it has any there: a directory. See `removeHostMounts`. */
+  get placeOfMounts(): string {
+    return `${this.directory}/mounts`;
   }
 
   /** @throws NotFoundError, InvalidDocumentError */
@@ -167,6 +170,13 @@ export class RuntimeContainer implements Disposable {
     if (this.#isAlive()) return pidfd;
     pidfd.close();
     return undefined;
+  }
+
+  /** {@link openProcess}, of a container that waits to be started. @throws ContainerStateError it has ended */
+  requireProcess(): OwnedFd {
+    const pidfd = this.openProcess();
+    if (pidfd !== undefined) return pidfd;
+    throw new ContainerStateError(this.id, "stopped", "it ended before it was started");
   }
 
   /** Sends a signal to the first process. @returns false when it has ended */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Namespace } from "../../src/oci/runtime-spec.ts";
 import { gockerBinary } from "../helpers/binary.ts";
@@ -24,7 +24,7 @@ describe.skipIf(!canRunBundles)("a container in the host's mount namespace", () 
     before = mounts();
   });
 
-  const mounts = () => readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  const mounts = () => sandbox.sandbox.mounts();
 
   function bundle(args: readonly string[], change: BundleChange = {}): string {
     const own = { namespaces, ...change.linux };
@@ -63,6 +63,21 @@ describe.skipIf(!canRunBundles)("a container in the host's mount namespace", () 
     const hook = { path: "/bin/false" };
     const failing = bundle(["true"], { spec: { hooks: { createContainer: [hook] } } });
     expect(await sandbox.oci(["run", "--bundle", failing, "shares"])).toMatchObject({ exitCode: 1 });
+    expect(mounts()).toEqual(before);
+  });
+
+  test("two with one root directory have nothing to do with each other, nor with what is mounted there later", async () => {
+    const directory = bundle(["sleep", "1000"]);
+    const start = (id: string) => sandbox.oci(["run", "--detach", "--bundle", directory, id]);
+    expect(await start("shares")).toEqual(success(""));
+    const alone = mounts();
+    expect(await start("other")).toEqual(success(""));
+    expect(await sandbox.oci(["delete", "--force", "shares"])).toEqual(success(""));
+    expect(mounts().length).toBe(alone.length);
+    expect(await sandbox.oci(["exec", "other", "sh", "-c", "test -e /proc/self && ls /dev/pts"])).toEqual(
+      success("ptmx\n"),
+    );
+    expect(await sandbox.oci(["delete", "--force", "other"])).toEqual(success(""));
     expect(mounts()).toEqual(before);
   });
 

@@ -25,7 +25,7 @@ import {
   addPropagationStep,
   addRootPropagation,
   addRootSteps,
-  addSharedRootSteps,
+  addHostRootSteps,
   addTakenRoot,
   takeRoot,
   isCutOff,
@@ -47,8 +47,8 @@ export interface LaunchPlan {
   readonly parts: readonly PlanPart[];
   /** What gocker does at the pause {@link beforePivot}: no process inside can reach what is the host's. */
   readonly deviceMoves: readonly DeviceMove[];
-  /** The container has no mount namespace of its own: its mounts are on the host, in that of its root directory. */
-  readonly sharesMounts: boolean;
+  /** The container has no mount namespace of its own: its mounts are on the host, at {@link LaunchPlanInput.placeOfMounts}. */
+  readonly hasHostMounts: boolean;
 }
 
 /** Everything that decides a plan. The same input makes the same plan. */
@@ -89,6 +89,8 @@ export interface LaunchPlanInput {
   readonly newKeyring?: boolean;
   /** How many descriptors after the standard ones the program gets. */
   readonly preservedDescriptors?: number;
+  /** A directory for the mounts of a container that has no mount namespace of its own. */
+  readonly placeOfMounts?: string | undefined;
   /** Where the host has procfs and sysfs, when the root is not to be changed by pivot_root(2): see `addMoveSteps`. */
   readonly kernelMounts?: readonly string[] | undefined;
 }
@@ -140,10 +142,10 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
       isCutOff: isCutOff(linux.rootfsPropagation),
       root: input.root,
     });
-  const sharesMounts = !namespaces.own.has("mount");
-  if (!sharesMounts) addPropagationStep(builder, linux.rootfsPropagation);
+  const hasHostMounts = !namespaces.own.has("mount");
+  if (!hasHostMounts) addPropagationStep(builder, linux.rootfsPropagation);
   if (taken !== undefined) addTakenRoot(builder, taken.root);
-  else if (sharesMounts) addSharedRootSteps(builder, input.root);
+  else if (hasHostMounts) addHostRootSteps(builder, input.root, input.placeOfMounts);
   else addRootSteps(builder, input.root);
   const fileSystems = addFileSystems(builder, input, process, { trees, own: namespaces.own });
   const kinds = kernelPaths(fileSystems.made, facts);
@@ -156,7 +158,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     for (const step of pauseSteps("Let network devices come, and hooks do their part", beforePivot, input.release))
       builder.add(step);
   }
-  if (sharesMounts) addChrootSteps(builder);
+  if (hasHostMounts) addChrootSteps(builder);
   else if (input.kernelMounts === undefined) addPivotSteps(builder);
   else addMoveSteps(builder, input.kernelMounts);
   addRootPropagation(builder, linux.rootfsPropagation);
@@ -194,7 +196,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   });
   const { steps, parts } = builder;
   const { flags, tellsChild } = namespaces;
-  return { namespaces: flags, tellsChild, steps, parts, deviceMoves, sharesMounts };
+  return { namespaces: flags, tellsChild, steps, parts, deviceMoves, hasHostMounts };
 }
 
 /** What a container has that can be created and not started: `process` is only needed for the latter. config.md, "Process" */

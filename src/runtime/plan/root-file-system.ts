@@ -84,17 +84,17 @@ export function addRootSteps(builder: PlanBuilder, root: RootFileSystem): void {
 }
 
 /**
- * The root directory of a container that has the host's mounts: its own are all in one, and come to no other namespace or
- * place that has to do with the host's.
+ * The root directory of a container that has the host's mounts: its own are all in one, at a place of its own, and come to
+ * no other namespace or place that has to do with the host's.
  */
-export function addSharedRootSteps(builder: PlanBuilder, root: RootFileSystem): void {
-  if (root.kind !== "directory") {
+export function addHostRootSteps(builder: PlanBuilder, root: RootFileSystem, place: string | undefined): void {
+  if (root.kind !== "directory" || place === undefined) {
     throw new InvalidDocumentError("linux.namespaces: a container of an image needs a mount namespace");
   }
   takeRoot(builder, root);
   // Before it is anywhere, as what it is a copy of may be shared; and then, as what it is mounted on may be.
   addPrivacy(builder);
-  addRootAttachment(builder, root.path);
+  addRootAttachment(builder, place);
   addPrivacy(builder);
 }
 

@@ -2,15 +2,17 @@ import { describe, expect, test } from "bun:test";
 import { callsOf, minimalSpec, planOf } from "../../../helpers/plan.ts";
 
 test("without a mount namespace all is in one private mount on the host, and the root is the process's alone", () => {
-  const plan = planOf(minimalSpec({ linux: { namespaces: [{ type: "pid" }] } }));
-  expect(plan.sharesMounts).toBe(true);
+  const plan = planOf(minimalSpec({ linux: { namespaces: [{ type: "pid" }] } }), {
+    placeOfMounts: "/run/state/c0ffee/mounts",
+  });
+  expect(plan.hasHostMounts).toBe(true);
   const calls = callsOf(plan);
   const begin = calls.findIndex((call) => call.startsWith("open_tree("));
   const privately = 'mount_setattr(‹root›, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=MS_PRIVATE}, 32)';
   expect(calls.slice(begin, begin + 4)).toEqual([
     'open_tree(AT_FDCWD, "/bundle/rootfs", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE) → root',
     privately,
-    'move_mount(‹root›, "", AT_FDCWD, "/bundle/rootfs", MOVE_MOUNT_F_EMPTY_PATH)',
+    'move_mount(‹root›, "", AT_FDCWD, "/run/state/c0ffee/mounts", MOVE_MOUNT_F_EMPTY_PATH)',
     privately,
   ]);
   const change = calls.indexOf("fchdir(‹root›)");
