@@ -41,8 +41,10 @@ export const createCommand = ociCommand({
     await using cleanup = new AsyncDisposableStack();
     cleanup.defer(() => deleteContainer(created.container, { force: true, warn }));
     writePidFile(flags["pid-file"], created.pid);
-    using pidfd = receiver === undefined ? undefined : created.container.openProcess();
-    if (pidfd !== undefined) receiver?.send(pidfd);
+    if (receiver !== undefined) {
+      using pidfd = created.container.requireProcess();
+      receiver.send(pidfd);
+    }
     cleanup.move();
     return 0;
   },

@@ -1,7 +1,6 @@
 import { createContainer } from "../../../runtime/create.ts";
 import { deleteContainer } from "../../../runtime/delete.ts";
 import { startContainer } from "../../../runtime/start.ts";
-import { ContainerStateError } from "../../../runtime/runtime-container.ts";
 import { openBundle } from "../bundle.ts";
 import { creationFlags, ociCommand } from "../command.ts";
 import { ForegroundSignals, processStdio, waitFor } from "../foreground.ts";
@@ -53,8 +52,7 @@ export const runCommand = ociCommand({
     await using cleanup = new AsyncDisposableStack();
     cleanup.defer(remove);
     writePidFile(flags["pid-file"], pid);
-    using pidfd = container.openProcess();
-    if (pidfd === undefined) throw new ContainerStateError(container.id, "stopped", "it ended before it was started");
+    using pidfd = container.requireProcess();
     receiver?.send(pidfd);
     await stdio.attach();
     await startContainer(container, signals.aborted);
