@@ -151,13 +151,13 @@ function hookSteps(hook: Hook, within: HookPlace | undefined): readonly Step[] {
   const builder = new PlanBuilder();
   if (within !== undefined) {
     addJoin(builder, within.join);
-    // As with runc: hooks name the container's files from there. A user namespace's root may find the way closed.
+    // As with runc: hooks name the container's files from there. Only a user namespace's root may find the way closed.
     builder.add({
       label: `Go to the container's root directory ${within.rootfs}`,
       group: "process",
       syscall: "chdir",
       args: [within.rootfs],
-      onError: { tolerate: "any" },
+      onError: { tolerate: ["EACCES"] },
     });
   }
   // What nobody waits for any more does no harm, and no good. Forgotten by who changes the user.
