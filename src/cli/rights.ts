@@ -10,6 +10,9 @@ export interface Rights {
   readonly missing: readonly string[];
 }
 
+/** What a kernel without user namespaces would say. */
+const wholeMap = "0 0 4294967295";
+
 /** gocker's own. proc_pid_status(5), user_namespaces(7) */
 export function ownRights(): Rights {
   const status = readIfThere("/proc/self/status") ?? "";
@@ -17,7 +20,7 @@ export function ownRights(): Rights {
   const all = (1n << BigInt(lastCapability() + 1)) - 1n;
   return {
     isRoot: process.geteuid?.() === 0,
-    isInUserNamespace: !/^\s*0\s+0\s+4294967295\s*$/.test(readIfThere("/proc/self/uid_map") ?? ""),
+    isInUserNamespace: !/^\s*0\s+0\s+4294967295\s*$/.test(readIfThere("/proc/self/uid_map") ?? wholeMap),
     missing: capabilitiesIn(all & ~effective),
   };
 }
@@ -25,10 +28,10 @@ export function ownRights(): Rights {
 /** Why the kernel may have refused something for lack of rights; undefined when that can be no reason. */
 export function hintForRefusal({ isRoot, isInUserNamespace, missing }: Rights): string | undefined {
   if (!isRoot) return "gocker must run as root: try sudo";
-  const most = 3;
-  const named = missing.length > most ? `${missing.length} capabilities` : missing.join(" and ");
   if (isInUserNamespace)
     return "gocker runs as root of a user namespace only, which may be why: run it outside of that";
   if (missing.length === 0) return undefined;
+  const most = 3;
+  const named = missing.length > most ? `${missing.length} capabilities` : missing.join(" and ");
   return `gocker runs as root without ${named}, which may be why: inside of a container, give it more (--privileged)`;
 }
