@@ -1,4 +1,5 @@
 import {
+  AT_FDCWD,
   F_ADD_SEALS,
   F_DUPFD_CLOEXEC,
   F_GETFL,
@@ -14,6 +15,7 @@ import {
   MFD_EXEC,
   O_CLOEXEC,
   O_NONBLOCK,
+  O_RDWR,
 } from "./constants.ts";
 import { errno, libc } from "./libc.ts";
 import { errnos, systemCallError } from "./errno.ts";
@@ -59,6 +61,13 @@ export function duplicate(fd: number, least = 3): OwnedFd {
   const number = libc.fcntl(fd, F_DUPFD_CLOEXEC, least);
   if (number < 0) throw systemCallError("fcntl");
   return new OwnedFd(number);
+}
+
+/** The null device, for reading and writing. @throws SystemCallError */
+export function openNull(): OwnedFd {
+  const fd = libc.openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
+  if (fd < 0) throw systemCallError("open", { path: "/dev/null" });
+  return new OwnedFd(fd);
 }
 
 /** The two ends of a channel. */

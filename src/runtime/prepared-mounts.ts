@@ -122,7 +122,10 @@ async function fill(tmpfs: OwnedFd, source: PlainDirectory, destination: string,
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new GockerError("COPY_FAILED", `mounts: tmpcopyup cannot copy what is at ${destination}: ${reason}`, {
-      hint: "size=… is how much the tmpfs can hold, nr_inodes=… how many files",
+      hint:
+        cause instanceof Error && cause.name === "ProcessKilledError"
+          ? "the container's limit of memory may be too small for it"
+          : "size=… is how much the tmpfs can hold, nr_inodes=… how many files",
       cause,
     });
   }

@@ -224,7 +224,8 @@ describe.skipIf(!canRunBundles)("oci mounts with what was made before", () => {
       const usual = defaultRuntimeSpec({ cgroupNamespace: false }).mounts ?? [];
       const { stderr, exitCode } = await box.run("echo started", [], limited(8 * mebibyte));
       expect(stderr).toContain(
-        "tmpcopyup cannot copy what is at /counted: the container's limit of memory is too small",
+        "tmpcopyup cannot copy what is at /counted: the process that did it was killed by SIGKILL\n" +
+          "  hint: the container's limit of memory may be too small for it",
       );
       expect(exitCode).not.toBe(0);
       await box.oci.runDetached("counted", limited(48 * mebibyte));

@@ -1,9 +1,7 @@
 import { existsSync } from "node:fs";
-import { AT_FDCWD, O_CLOEXEC, O_RDWR, PR_SET_PDEATHSIG, SIGKILL } from "../../linux/constants.ts";
-import { systemCallError } from "../../linux/errno.ts";
-import { OwnedFd } from "../../linux/fd.ts";
+import { PR_SET_PDEATHSIG, SIGKILL } from "../../linux/constants.ts";
+import { openNull } from "../../linux/fd.ts";
 import { launch } from "../../linux/launch/launch.ts";
-import { libc } from "../../linux/libc.ts";
 import { reap, sendSignal } from "../../linux/process.ts";
 import type { Resources } from "../../oci/runtime-spec.ts";
 import type { Cgroup } from "./cgroup.ts";
@@ -215,9 +213,7 @@ function numberIn(path: string): number | undefined {
 
 /** A process that waits until it is disposed of, or its parent has died. */
 function startPlaceholder(): Disposable & { readonly pid: number } {
-  const fd = libc.openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
-  if (fd < 0) throw systemCallError("openat", { path: "/dev/null" });
-  using nothing = new OwnedFd(fd);
+  using nothing = openNull();
   const started = launch({
     namespaces: 0,
     stdio: [nothing.number, nothing.number, nothing.number],
