@@ -1,3 +1,5 @@
+import { isWithin } from "../util/path.ts";
+
 /** A line of /proc/self/mountinfo, as far as anything needs it. proc_pid_mountinfo(5) */
 export interface MountEntry {
   readonly id: number;
@@ -78,10 +80,4 @@ function covers(other: MountEntry, carriers: readonly MountEntry[]): boolean {
   // Both `other` and the carrier above `under` are mounted on `under`: the one nearer to the root is met first.
   const upper = carriers[under - 1];
   return upper === undefined || isWithin(upper.mountPoint, other.mountPoint);
-}
-
-/** Whether `path` is `directory` or below it. Both are absolute and without a slash at their end. */
-export function isWithin(path: string, directory: string): boolean {
-  if (!path.startsWith(directory)) return false;
-  return path.length === directory.length || directory === "/" || path[directory.length] === "/";
 }

@@ -10,3 +10,9 @@ export function splitPath(path: string): string[] {
   }
   return parts;
 }
+
+/** Whether `path` is `directory` or below it, by the words. Both are absolute, and without a slash at their end. */
+export function isWithin(path: string, directory: string): boolean {
+  if (!path.startsWith(directory)) return false;
+  return path.length === directory.length || directory === "/" || path[directory.length] === "/";
+}

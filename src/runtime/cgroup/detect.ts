@@ -1,5 +1,6 @@
 import { readFileSync, statfsSync } from "node:fs";
 import { type MountEntry, parseMountinfo, reachableMounts } from "../../linux/mountinfo.ts";
+import { isWithin } from "../../util/path.ts";
 
 /** A version 1 hierarchy of this host that is mounted. cgroups(7) */
 export interface V1Hierarchy {
@@ -91,8 +92,7 @@ function better(first: MountEntry | undefined, second: MountEntry): MountEntry {
 }
 
 function preference({ readOnly, mountPoint }: MountEntry): number {
-  const usual = mountPoint === defaultMountPoint || mountPoint.startsWith(`${defaultMountPoint}/`);
-  return (readOnly ? 0 : 2) + (usual ? 1 : 0);
+  return (readOnly ? 0 : 2) + (isWithin(mountPoint, defaultMountPoint) ? 1 : 0);
 }
 
 function directoryName(mountPoint: string, subsystems: readonly string[]): string {

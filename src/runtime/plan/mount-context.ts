@@ -1,5 +1,6 @@
 import type { Slot } from "../../linux/launch/plan.ts";
 import type { Mount, NamespaceType } from "../../oci/runtime-spec.ts";
+import { isWithin } from "../../util/path.ts";
 import type { CgroupView } from "../cgroup/cgroup.ts";
 import type { PreparedMounts } from "../prepared-mounts.ts";
 import type { HostTrees } from "./host-trees.ts";
@@ -43,8 +44,7 @@ export type MadeMounts = Map<string, MadeMount>;
 
 /** What lies at a place, and below it, cannot be reached any more: another mount covers it. */
 export function forgetCovered(made: MadeMounts, place: string): void {
-  const below = place === "/" ? place : `${place}/`;
-  for (const path of made.keys()) if (path === place || path.startsWith(below)) made.delete(path);
+  for (const path of made.keys()) if (isWithin(path, place)) made.delete(path);
 }
 
 /** A mount that is to be read-only and is not yet. */
