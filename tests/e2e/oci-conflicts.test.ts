@@ -30,7 +30,7 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
   }
 
   test("what is left of a container does no harm to another one in a cgroup of the same path", async () => {
-    const cgroupsPath = `/gocker-test/shared-${process.pid}`;
+    const cgroupsPath = `/gocker-test-shared-${process.pid}`;
     const linux = { cgroupsPath, namespaces: [{ type: "mount" as const }, { type: "uts" as const }] };
     const first = await sandbox.runDetached("first", { linux });
     process.kill(first, "SIGKILL");
@@ -133,7 +133,7 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
   });
 
   test("of two that are made in one cgroup at once, neither harms the other", async () => {
-    const cgroupsPath = `/gocker-test/race-${process.pid}`;
+    const cgroupsPath = `/gocker-test-race-${process.pid}`;
     const bundle = sandbox.bundle({ process: { args: ["sleep", "1000"] }, linux: { cgroupsPath } });
     const output = Bun.file(join(sandbox.directory, "race"));
     for (let round = 0; round < 8; round++) {
