@@ -26,6 +26,8 @@ const suiteTimeout = 15 * 60_000;
 const isRoot = process.getuid?.() === 0;
 const filters = process.argv.slice(2).map((filter) => filter.replace(/^(\.\/)?tests\//, "").replace(/\/$/, ""));
 const total = { passed: 0, failed: 0, skipped: 0 };
+/** @type {string[]} What failed, told once more at the end: the beginning of a long output may be lost. */
+const failures = [];
 
 try {
   installWhenStale();
@@ -63,6 +65,7 @@ function runCheck() {
   const start = performance.now();
   const { status } = spawnSync(process.execPath, [join(repository, "scripts", "check.mjs")], { stdio: "inherit" });
   report("check", start, status === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 });
+  if (status !== 0) failures.push("check: see there");
 }
 
 /** @param {string} suite */
@@ -96,7 +99,10 @@ function runSuite(suite) {
   const counts = readCounts(results);
   if (signal !== null) console.log(`${suite}: ended by ${signal}`);
   // A run that broke off, or that failed outside of any test (a file that does not load), counts as one failure more.
-  if (status !== 0 && counts.failed === 0) counts.failed++;
+  if (status !== 0 && counts.failed === 0) {
+    counts.failed++;
+    failures.push(`${suite}: ended with ${signal ?? status}`);
+  }
   rmSync(scratch, { recursive: true, force: true });
   report(suite, start, counts);
 }
@@ -119,21 +125,40 @@ function runInVirtualMachine() {
     report("vm", start, { passed: 0, failed: 0, skipped: 1 });
     return;
   }
-  if (status !== 0 && counts.failed === 0) counts.failed++;
+  if (status !== 0 && counts.failed === 0) {
+    counts.failed++;
+    failures.push(`vm: ended with ${status}`);
+  }
   report("vm", start, counts);
 }
 
 /**
- * The sums of a JUnit report, which are attributes of its outermost element.
+ * The sums of a JUnit report, which are attributes of its outermost element; what failed is noted.
  * @param {string} path
  */
 function readCounts(path) {
-  const [element = ""] = existsSync(path) ? (/<testsuites\b[^>]*>/.exec(readFileSync(path, "utf8")) ?? []) : [];
+  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
+  const [element = ""] = /<testsuites\b[^>]*>/.exec(text) ?? [];
+  for (const [, test = "", failure = ""] of text.matchAll(/<testcase\b([^>]*[^/])>\s*<(?:failure|error)\b([^>]*)/g)) {
+    const names = ["file", "classname", "name"].map((name) => attributeOf(test, name)).filter((name) => name !== "");
+    failures.push(`${names.join(" > ")}\n    ${attributeOf(failure, "message").replaceAll("\n", "\n    ").trimEnd()}`);
+  }
   /** @param {string} name */
   const attribute = (name) => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(element)?.[1] ?? 0);
   const failed = attribute("failures") + attribute("errors");
   const skipped = attribute("skipped");
   return { passed: attribute("tests") - failed - skipped, failed, skipped };
+}
+
+/**
+ * @param {string} attributes
+ * @param {string} name
+ */
+function attributeOf(attributes, name) {
+  const text = new RegExp(`\\b${name}="([^"]*)"`).exec(attributes)?.[1] ?? "";
+  /** @type {Record<string, string>} */
+  const characters = { "&quot;": '"', "&lt;": "<", "&gt;": ">", "&amp;": "&", "&apos;": "'", "&#10;": "\n" };
+  return text.replaceAll(/&[^;]+;/g, (entity) => characters[entity] ?? entity);
 }
 
 function reportLeaks() {
@@ -147,7 +172,7 @@ function reportLeaks() {
     const now = new Set(whatIsLeft(before));
     left = left.filter((thing) => now.has(thing));
   }
-  for (const line of left) console.log(`left behind: ${line}`);
+  failures.push(...left.map((thing) => `left behind: ${thing}`));
   report("left behind", start, { passed: left.length === 0 ? 1 : 0, failed: left.length, skipped: 0 });
 }
 
@@ -165,6 +190,7 @@ function report(name, start, counts) {
 }
 
 function finish() {
+  for (const failure of failures) console.log(`failed: ${failure}`);
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
   process.exit(total.failed === 0 ? 0 : 1);
 }
