@@ -123,7 +123,8 @@ const withoutState = /^(?:lock|config\.json|exec\.fifo|\..+\.new)$/;
  */
 function isAbandoned(directory: string): boolean {
   try {
-    return readdirSync(directory).every((name) => withoutState.test(name));
+    const names = readdirSync(directory);
+    return names.length === 0 || (names.includes("lock") && names.every((name) => withoutState.test(name)));
   } catch (error) {
     if (isMissing(error)) return true;
     throw error;

@@ -75,6 +75,11 @@ test("what has no state is swept, unless somebody is at work on it or it is not 
   expect(readdirSync(`${directory.path}/foreign`).toSorted()).toEqual(["config.json", "status"]);
   expect(() => store.reserve("foreign")).toThrow(ConflictError);
   expect(readdirSync(`${directory.path}/foreign`)).toHaveLength(2);
+  // As a bundle is.
+  mkdirSync(`${directory.path}/bundle`);
+  writeFileSync(`${directory.path}/bundle/config.json`, "{}");
+  store.sweep("bundle");
+  expect(readdirSync(`${directory.path}/bundle`)).toEqual(["config.json"]);
 });
 
 test("a state that cannot be read is told as that", () => {
