@@ -151,14 +151,17 @@ function hookSteps(hook: Hook, within: HookPlace | undefined): readonly Step[] {
   const builder = new PlanBuilder();
   if (within !== undefined) {
     addJoin(builder, within.join);
-    // As with runc: hooks name the container's files from there. Only a user namespace's root may find the way closed.
+    // As with runc: hooks name the container's files from there. A user namespace's root may find the way closed, and has
+    // the directory over all else then (`addTakenRoot`), which `..` of the root enters.
     builder.add({
       label: `Go to the container's root directory ${within.rootfs}`,
       group: "process",
       syscall: "chdir",
       args: [within.rootfs],
       onError: { tolerate: ["EACCES"] },
+      onSuccess: { skip: 1 },
     });
+    builder.add({ label: "Go to what lies over the root", group: "process", syscall: "chdir", args: ["/.."] });
   }
   // What nobody waits for any more does no harm, and no good. Forgotten by who changes the user.
   addEarlyDeathSignal(builder);

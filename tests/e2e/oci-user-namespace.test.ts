@@ -197,6 +197,18 @@ describe.skipIf(!canRunBundles)("a user namespace", () => {
     }
   });
 
+  test("createContainer hooks begin in the root directory, also where the way there is closed to its root", async () => {
+    const looking = { path: "/bin/sh", args: ["sh", "-c", "ls >&2; exit 1"], env: ["PATH=/bin:/usr/bin"] };
+    const listing = readdirSync(rootfs).toSorted().join("\n");
+    for (const mode of [0o700, 0o755]) {
+      chmodSync(sandbox.directory, mode);
+      const { stderr } = await run(["true"], { spec: { hooks: { createContainer: [looking] } } });
+      expect(stderr).toBe(
+        `gocker: error running createContainer hook #0: /bin/sh ended with exit code 1: ${listing}\n`,
+      );
+    }
+  });
+
   test("without mappings its root is the caller", async () => {
     const none = { uidMappings: [], gidMappings: [] };
     const mounts = [{ destination: "/proc", type: "proc", source: "proc" }];
