@@ -1,4 +1,4 @@
-import { fstatSync, readFileSync, statfsSync, statSync } from "node:fs";
+import { fstatSync, readFileSync, realpathSync, statfsSync, statSync } from "node:fs";
 import { openDirectory, openInDirectory } from "../linux/at.ts";
 import { lastCapability } from "../linux/capabilities.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH, PROC_SUPER_MAGIC } from "../linux/constants.ts";
@@ -139,11 +139,33 @@ function isProcfs(source: string): boolean {
   return sourceKind(source) === "directory" && statfsSync(source).type === PROC_SUPER_MAGIC;
 }
 
-/** By its words, as the root directory of a bundle is known by its path without links. */
+/** Links of the host's may lead there, and are followed as far as the root directory, whose own path is without any. */
 function placeInRoot(root: RootFileSystem, source: string): string | undefined {
   if (root.kind !== "directory") return undefined;
   const path = `/${splitPath(source).join("/")}`;
-  return path.startsWith(`${root.path}/`) ? path.slice(root.path.length) : undefined;
+  if (isWithin(path, root.path)) return path === root.path ? undefined : path.slice(root.path.length);
+  const names = source.split("/").filter((name) => name !== "" && name !== ".");
+  if (!names.includes("..") && realPath(path) === path) return undefined;
+  for (let index = 1; index < names.length; index++) {
+    const reached = realPath(`/${names.slice(0, index).join("/")}`);
+    if (reached === undefined) return undefined;
+    if (isWithin(reached, root.path)) {
+      return `${reached.slice(root.path.length)}/${names.slice(index).join("/")}`;
+    }
+  }
+  return undefined;
+}
+
+/** What keeps a path from leading anywhere. */
+const deadEnds = new Set(["ENOENT", "ENOTDIR", "ELOOP", "EACCES"]);
+
+function realPath(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (deadEnds.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  }
 }
 
 function sourceKind(source: string): TargetKind {

@@ -92,6 +92,30 @@ describe.skipIf(!canRunBundles)("oci mounts", () => {
   });
 
   describe("bind mounts", () => {
+    test("of what is in the root directory follow its links in it, by whichever path of the host's it is named", async () => {
+      const secret = box.directory();
+      writeFileSync(join(secret, "file"), "the host's\n");
+      const alias = join(box.oci.directory, "alias");
+      symlinkSync(box.rootfs, alias);
+      mkdirSync(join(box.rootfs, "inner"));
+      symlinkSync(join(box.rootfs, "inner"), join(box.oci.directory, "inner-alias"));
+      for (const place of ["evil", "inner/evil"]) symlinkSync(secret, join(box.rootfs, place));
+      const { directory } = box.oci;
+      const sources = [
+        `${box.rootfs}/evil`,
+        `${alias}/evil`,
+        `${directory}/inner-alias/evil`,
+        `${alias}/../alias/inner/evil`,
+        `${alias}/inner/../evil`,
+      ];
+      for (const source of sources) {
+        const mount = { destination: "/mnt", source, options: ["rbind"] };
+        const { stdout, stderr, exitCode } = await box.run("cat /mnt/file", [mount]);
+        expect({ source, stdout, exitCode }).toEqual({ source, stdout: "", exitCode: 1 });
+        expect(stderr).toContain("no such file or directory");
+      }
+    });
+
     test("are as their source is, or as their options say", async () => {
       mkdirSync(join(box.rootfs, "restricted"));
       const source = join(box.rootfs, "restricted");
