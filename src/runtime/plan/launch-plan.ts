@@ -123,6 +123,10 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   refuseChangesOfHost(spec, namespaces.own);
   const deviceMoves = planDeviceMoves(linux.netDevices, namespaces.own);
   const hasUsers = namespaces.own.has("user");
+  if (hasUsers && input.kernelMounts !== undefined) {
+    // Its root could take away what lies over the host's.
+    throw new InvalidDocumentError("linux.namespaces: --no-pivot cannot hold a container with a user namespace");
+  }
   const { oomScoreAdj } = process;
   if (oomScoreAdj !== undefined) builder.about("process.oomScoreAdj", () => addOomScore(builder, oomScoreAdj));
   const taken = hasUsers ? takeFromHost(builder, input, namespaces) : undefined;
