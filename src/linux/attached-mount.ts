@@ -1,6 +1,6 @@
 import { ptr } from "bun:ffi";
 import { readFileSync } from "node:fs";
-import { MNT_DETACH } from "./constants.ts";
+import { AT_EMPTY_PATH, AT_RECURSIVE, MNT_DETACH, MS_PRIVATE } from "./constants.ts";
 import { systemCallError } from "./errno.ts";
 import { cString, libc } from "./libc.ts";
 import { syscallNumber } from "./syscalls.ts";
@@ -13,12 +13,22 @@ export function mountIdOf(fd: number): number {
 }
 
 /**
- * Removes a mount with all that is mounted in it, whether or not somebody uses them. umount2(2)
+ * Removes a mount with all that is mounted in it, whether or not somebody uses them, and nothing of what these are copies
+ * of. umount2(2), mount_setattr(2)
  * @param fd of its root directory
  * @param path what an error calls it
  * @throws SystemCallError
  */
 export function unmountTree(fd: number, path: string): void {
+  // What is removed from a shared mount is removed from all that share it: from the directory of the host's too that a
+  // container has by an rshared bind mount.
+  const attributes = new BigUint64Array([0n, 0n, BigInt(MS_PRIVATE), 0n]);
+  const empty = cString("");
+  const setattr = syscallNumber("mount_setattr");
+  const flags = AT_EMPTY_PATH | AT_RECURSIVE;
+  if (Number(libc.syscall(setattr, fd, ptr(empty), flags, ptr(attributes), attributes.byteLength, 0)) < 0) {
+    throw systemCallError("mount_setattr", { path });
+  }
   const place = cString(`/proc/self/fd/${fd}`);
   const result = libc.syscall(syscallNumber("umount2"), ptr(place), MNT_DETACH, 0, 0, 0, 0);
   if (Number(result) < 0) throw systemCallError("umount2", { path });

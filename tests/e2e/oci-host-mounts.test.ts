@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { defaultRuntimeSpec } from "../../src/oci/default-runtime-spec.ts";
 import type { Namespace } from "../../src/oci/runtime-spec.ts";
 import { gockerBinary } from "../helpers/binary.ts";
 import { type BundleChange, canRunBundles, OciSandbox } from "../helpers/bundle.ts";
@@ -9,6 +10,7 @@ import { until } from "../helpers/until.ts";
 
 const types = ["pid", "network", "ipc", "uts"] as const;
 const namespaces: Namespace[] = types.map((type) => ({ type }));
+const usual = defaultRuntimeSpec({ cgroupNamespace: false }).mounts ?? [];
 
 describe.skipIf(!canRunBundles)("a container in the host's mount namespace", () => {
   let sandbox: OciSandbox;
@@ -94,6 +96,47 @@ describe.skipIf(!canRunBundles)("a container in the host's mount namespace", () 
     const words = [sandbox.rootfs, rootfs, gockerBinary(), sandbox.stateRoot, directory];
     const child = Bun.spawnSync(["unshare", "--mount", "sh", "-c", script, "sh", ...words]);
     expect({ stderr: child.stderr.toString(), exitCode: child.exitCode }).toEqual({ stderr: "", exitCode: 0 });
+  });
+
+  /** Runs a script with gocker's words before a command as `$@`, in a mount namespace of its own. */
+  function inNamespace(script: string, directory: string): { readonly stdout: string; readonly stderr: string } {
+    const words = [gockerBinary(), "oci", "--root", sandbox.stateRoot, "run", "--bundle", directory, "shares"];
+    const env = { ...process.env, DIRECTORY: sandbox.directory };
+    const child = Bun.spawnSync(["unshare", "--mount", "sh", "-ec", script, "sh", ...words], { env });
+    return { stdout: child.stdout.toString(), stderr: child.stderr.toString() };
+  }
+
+  test("what the caller shares with it by a bind mount stays", () => {
+    const source = join(sandbox.directory, "shared");
+    mkdirSync(source);
+    const mounted = { destination: "/dev/shm", type: "bind", source, options: ["rbind", "rshared"] };
+    const directory = bundle(["true"], { spec: { mounts: [...usual, mounted] } });
+    const script = `
+      cd "$DIRECTORY/shared"
+      mount -t tmpfs top .; cd "$DIRECTORY/shared"; mount --make-shared .; mkdir sub
+      mount -t tmpfs callers sub; mount --make-shared sub; touch sub/precious
+      "$@"
+      ls sub`;
+    expect(inNamespace(script, directory)).toEqual({ stdout: "precious\n", stderr: "" });
+  });
+
+  test("nothing of it is left where the host's mounts are shared, also with mounts in the root directory", () => {
+    const rootfs = join(sandbox.directory, "with-mounts");
+    mkdirSync(rootfs);
+    const directory = bundle(["true"], { spec: { root: { path: rootfs } } });
+    const script = `
+      mount --bind "${sandbox.rootfs}" "${rootfs}"
+      mount -t tmpfs inner "${rootfs}/etc"
+      mount --make-rshared /
+      unshare --mount --propagation slave sh -c 'echo; read end' < "$DIRECTORY/peer-ends" > "$DIRECTORY/peer-begins" &
+      exec 3> "$DIRECTORY/peer-ends"
+      read line < "$DIRECTORY/peer-begins"
+      here=$(cat /proc/self/mountinfo); there=$(cat "/proc/$!/mountinfo")
+      "$@"
+      test "$here" = "$(cat /proc/self/mountinfo)"; test "$there" = "$(cat "/proc/$!/mountinfo")"
+      echo same`;
+    Bun.spawnSync(["mkfifo", join(sandbox.directory, "peer-ends"), join(sandbox.directory, "peer-begins")]);
+    expect(inNamespace(script, directory)).toEqual({ stdout: "same\n", stderr: "" });
   });
 
   test("what a call that was killed has mounted goes with the container", async () => {

@@ -15,7 +15,7 @@ import {
   O_DIRECTORY,
   O_PATH,
 } from "../../linux/constants.ts";
-import type { Step } from "../../linux/launch/plan.ts";
+import type { Slot, Step } from "../../linux/launch/plan.ts";
 import type { DirectoryRoot, OverlayRoot, RootFileSystem } from "../root.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
@@ -91,18 +91,33 @@ export function addHostRootSteps(builder: PlanBuilder, root: RootFileSystem, pla
   if (root.kind !== "directory" || place === undefined) {
     throw new InvalidDocumentError("linux.namespaces: a container of an image needs a mount namespace");
   }
+  // What it is mounted on is private and has nothing in it: copies of that, where the host's mounts are shared, go with it.
+  const base = builder.addFor("place of the mounts", {
+    label: `Take ${place} for the mounts`,
+    group,
+    syscall: "open_tree",
+    args: [AT_FDCWD, place, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC],
+    path: place,
+  });
+  builder.add({
+    label: "Mount it at itself",
+    group,
+    syscall: "move_mount",
+    args: [base, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH],
+    path: place,
+  });
+  addPrivacy(builder, base);
   takeRoot(builder, root);
-  // Before it is anywhere, as what it is a copy of may be shared; and then, as what it is mounted on may be.
-  addPrivacy(builder);
-  addRootAttachment(builder, place);
-  addPrivacy(builder);
+  // Before it is anywhere: what it is a copy of may be shared.
+  addPrivacy(builder, builder.root);
+  builder.attach("Mount the root directory there", group, builder.root, base, place);
 }
 
-function addPrivacy(builder: PlanBuilder): void {
+function addPrivacy(builder: PlanBuilder, mount: Slot): void {
   builder.setMountAttributes({
     label: "Keep mounts of the container from showing elsewhere",
     group,
-    mount: builder.root,
+    mount,
     propagation: MS_PRIVATE,
     flags: AT_RECURSIVE,
   });

@@ -8,12 +8,16 @@ test("without a mount namespace all is in one private mount on the host, and the
   expect(plan.hasHostMounts).toBe(true);
   const calls = callsOf(plan);
   const begin = calls.findIndex((call) => call.startsWith("open_tree("));
-  const privately = 'mount_setattr(‹root›, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=MS_PRIVATE}, 32)';
-  expect(calls.slice(begin, begin + 4)).toEqual([
+  const privately = (mount: string) =>
+    `mount_setattr(‹${mount}›, "", AT_EMPTY_PATH|AT_RECURSIVE, {propagation=MS_PRIVATE}, 32)`;
+  const place = "/run/state/c0ffee/mounts";
+  expect(calls.slice(begin, begin + 6)).toEqual([
+    `open_tree(AT_FDCWD, "${place}", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC) → place of the mounts`,
+    `move_mount(‹place of the mounts›, "", AT_FDCWD, "${place}", MOVE_MOUNT_F_EMPTY_PATH)`,
+    privately("place of the mounts"),
     'open_tree(AT_FDCWD, "/bundle/rootfs", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE) → root',
-    privately,
-    'move_mount(‹root›, "", AT_FDCWD, "/run/state/c0ffee/mounts", MOVE_MOUNT_F_EMPTY_PATH)',
-    privately,
+    privately("root"),
+    'move_mount(‹root›, "", ‹place of the mounts›, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)',
   ]);
   const change = calls.indexOf("fchdir(‹root›)");
   expect(calls.slice(change, change + 3)).toEqual(["fchdir(‹root›)", 'chroot(".")', 'chdir("/")']);
