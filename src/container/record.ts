@@ -24,7 +24,28 @@ export interface ContainerRecord {
   readonly remove: boolean;
   readonly terminal: boolean;
   readonly stopSignal?: string;
+  /** Seconds that a container has for its end before it is killed; negative: for ever. 10 when absent. */
+  readonly stopTimeout?: number;
+  /** Its standard input can be written to (`-i`). */
+  readonly interactive?: boolean;
+  /** What happens when it has ended; nothing when absent. */
+  readonly restart?: RestartPolicy;
+  /** Where its outputs are kept; `json-file` when absent. */
+  readonly log?: LogConfiguration;
   readonly state: ContainerState;
+}
+
+/** `--restart`. A container that was stopped by its user is never started again by a policy. */
+export interface RestartPolicy {
+  readonly name: "always" | "on-failure" | "unless-stopped";
+  /** Of `on-failure`: no limit when absent. */
+  readonly maximumRetries?: number;
+}
+
+/** `--log-driver` and `--log-opt`. */
+export interface LogConfiguration {
+  readonly driver: "json-file" | "local" | "journald" | "none";
+  readonly options: Readonly<Record<string, string>>;
 }
 
 /** A mount that the user or the image asked for. */

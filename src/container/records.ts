@@ -269,7 +269,26 @@ export class ContainerStore {
     removeTreeAt(directory.number, leaving);
   }
 
-  /** Writes a container's record apart from its state; only for the holder of its lock. */
+  /**
+   * Changes the record of a container that somebody else may be running. Changes exclude each other by a lock of their
+   * own, as the container's lock is held for as long as it runs.
+   * @returns the record as it is now
+   * @throws NotFoundError there is no such container, or no more
+   */
+  async update(id: string, change: (record: ContainerRecord) => ContainerRecord): Promise<ContainerRecord> {
+    const path = `${this.directory(id)}/${recordLock}`;
+    try {
+      using _lock = await FileLock.acquire(path, "exclusive");
+      const record = change(this.read(id));
+      this.write(record);
+      return record;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") throw noSuchContainer(id);
+      throw error;
+    }
+  }
+
+  /** Writes a container's record apart from its state; for a new one, and for {@link update}. */
   write({ state: _state, ...record }: ContainerRecord): void {
     writeFileAtomic(`${this.directory(record.id)}/container.json`, `${JSON.stringify(record)}\n`);
   }
@@ -287,6 +306,7 @@ export class ContainerStore {
   }
 }
 
+const recordLock = "record.lock";
 const runningFile = "running.json";
 const exitedFile = "exited.json";
 

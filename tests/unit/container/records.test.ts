@@ -36,6 +36,28 @@ function kill(claim: ClaimedContainer): void {
   renameSync(`${path}.kept`, path);
 }
 
+describe("update", () => {
+  test("changes exclude each other, while somebody else has the container", async () => {
+    using claim = containers.create(newContainer({ name: "web" }));
+    const path = inContainers(`${claim.id}/record.lock`);
+    let other: Promise<unknown>;
+    {
+      using _lock = FileLock.tryAcquire(path, "exclusive");
+      other = containers.update(claim.id, (record) => ({ ...record, stopTimeout: (record.stopTimeout ?? 0) + 1 }));
+      const between = { ...containers.read(claim.id), stopTimeout: 41 };
+      containers.write(between);
+    }
+    expect(await other).toEqual(containers.read(claim.id));
+    expect(containers.read(claim.id).stopTimeout).toBe(42);
+  });
+
+  test("what is not there is told, and not made", async () => {
+    const id = newContainerId();
+    await expect(containers.update(id, (record) => record)).rejects.toThrow(NotFoundError);
+    expect(existsSync(inContainers(id))).toBe(false);
+  });
+});
+
 describe("create", () => {
   test("writes a record and holds the container until it is disposed of", () => {
     const claim = containers.create(newContainer({ name: "web" }));
