@@ -14,7 +14,7 @@ import {
 
 const headerSize = 64;
 const stepSize = 64;
-const flag = { tolerateAny: 1, report: 2, leave: 4, reap: 8, skipOnSuccess: 16 } as const;
+const flag = { tolerateAny: 1, report: 2, leave: 4, reap: 8, skipOnSuccess: 16, stay: 32 } as const;
 
 /** Steps as the interpreter reads them (machine-code/x86_64.S), to be placed at the address they were encoded for. */
 export interface EncodedPlan {
@@ -267,7 +267,8 @@ function flagsOf(onError: OnError | undefined, onSuccess: OnSuccess | undefined)
   let flags = 0;
   if (onError?.tolerate === "any") flags |= flag.tolerateAny;
   if (onError?.report === true) flags |= flag.report;
-  if (onSuccess?.skip !== undefined) flags |= flag.skipOnSuccess;
+  if (onSuccess?.parent === "stays") flags |= flag.stay | flag.report;
+  else if (onSuccess?.skip !== undefined) flags |= flag.skipOnSuccess;
   if (onSuccess?.parent === "leaves") flags |= flag.leave;
   if (onSuccess?.parent === "tells") flags |= flag.leave | flag.report;
   if (onSuccess?.parent === "reaps") flags |= flag.reap;

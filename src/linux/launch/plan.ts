@@ -39,14 +39,15 @@ export interface OnError {
 
 /** What happens when a step's system call succeeds, other than going on. */
 export interface OnSuccess {
-  /** How many of the steps after this one are left out. */
+  /** How many of the steps after this one are left out: by the child, where the parent `stays`. */
   readonly skip?: number;
   /**
    * For a step that makes a child, which goes on with the plan. The parent `leaves` (ends with 0), `tells` the launcher
    * the child's number and leaves, or `reaps`: it is the container's process 1 from then on, passes signals on and ends
-   * as the child ends.
+   * as the child ends. Or it tells and `stays`: then the steps that the child leaves out are the parent's, and the last of
+   * them must not come to an end.
    */
-  readonly parent?: "leaves" | "tells" | "reaps";
+  readonly parent?: "leaves" | "tells" | "reaps" | "stays";
 }
 
 /** One system call of a launch plan. */

@@ -58,8 +58,10 @@ next:
   b.le 1f
   tbnz w22, 2, leave
   tbnz w22, 3, reap
+  tbnz w22, 5, stay
 1:
   tbnz w22, 4, skip
+  tbnz w22, 5, skip
   add x19, x19, 64
   b next
 
@@ -90,6 +92,11 @@ failed:
   mov x0, 127
   mov x8, 94                    // exit_group
   svc 0
+
+stay:
+  tbz w22, 1, 2f
+  bl report
+  b 2f
 
 tolerated:
   tbz w22, 1, 1f

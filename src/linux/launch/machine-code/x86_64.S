@@ -6,7 +6,8 @@
 #            2 u8  bit i: argument i is the address of its value (a slot)
 #            3 u8  1 tolerate every error, and skip on all or on those of 4 alone, 2 report tolerated errors, and the result before leaving,
 #                  4 leave when the result is positive,
-#                  8 become the reaper when the result is positive, 16 skip on success instead of on a tolerated error
+#                  8 become the reaper when the result is positive, 16 skip on success instead of on a tolerated error,
+#                  32 skip when the result is 0, go on when it is positive
 #            4 u8  three tolerated error numbers, 0 for none
 #            7 u8  how many steps to skip
 #            8 u64 six arguments
@@ -86,8 +87,10 @@ next:
   jnz leave
   test r14b, 8
   jnz reap
+  test r14b, 32
+  jnz stay
 1:
-  test r14b, 16
+  test r14b, 16 + 32
   jnz skip
   add rbx, 64
   jmp next
@@ -121,6 +124,12 @@ failed:
   mov edi, 127
   mov eax, 231                  # exit_group
   syscall
+
+stay:
+  test r14b, 2
+  jz 2f
+  call report
+  jmp 2f
 
 tolerated:
   test r14b, 2

@@ -157,8 +157,9 @@ describe("errors and successes", () => {
       step({ onSuccess: { parent: "reaps" } }),
       step({ onError: { tolerate: ["EEXIST", "EPERM", "EIO"] }, onSuccess: { skip: 1 } }),
       step({ onError: { tolerate: "any", skip: 3, skipOn: ["EIO"] } }),
+      step({ onSuccess: { parent: "stays", skip: 5 } }),
     ]);
-    expect([0, 1, 2, 3, 4, 5, 6].map((index) => memory.step(index))).toMatchObject([
+    expect([0, 1, 2, 3, 4, 5, 6, 7].map((index) => memory.step(index))).toMatchObject([
       { tolerated: [errnos.ENOENT, errnos.EHWPOISON, 0], skip: 2, flags: 0 },
       { tolerated: [0, 0, 0], skip: 0, flags: 1 | 2 },
       { skip: 255, flags: 16 },
@@ -166,6 +167,7 @@ describe("errors and successes", () => {
       { flags: 8 },
       { tolerated: [errnos.EEXIST, errnos.EPERM, errnos.EIO], skip: 1, flags: 16 },
       { tolerated: [errnos.EIO, 0, 0], skip: 3, flags: 1 },
+      { skip: 5, flags: 32 | 2 },
     ]);
   });
 

@@ -270,6 +270,15 @@ describe.each(["x86_64", "aarch64"] as const)("the interpreter for %s", (archite
       expect(reports[0]?.[1]).toBeGreaterThan(1n);
     });
 
+    test("a parent that stays tells the child's number and does the steps that the child leaves out", async () => {
+      const stays = step("clone", [SIGCHLD, 0, 0, 0, 0], { onSuccess: { parent: "stays", skip: 3 }, label: "stay" });
+      const wait = step("wait4", [-1, 0, 0, 0]);
+      const { stdout, exitCode, reports } = await run(stays, wait, say("parent"), exit(7), say("child "), exit(9));
+      expect({ stdout, exitCode }).toEqual({ stdout: "child parent", exitCode: 7 });
+      expect(reports).toEqual([["stay", expect.any(BigInt)]]);
+      expect(reports[0]?.[1]).toBeGreaterThan(1n);
+    });
+
     test("a reaper ends as its child does", async () => {
       expect(await run(...reaping, say("child"), exit(0))).toMatchObject({ stdout: "child", exitCode: 0 });
       expect(await run(...reaping, exit(42))).toMatchObject({ exitCode: 42, signal: null });
