@@ -1,24 +1,18 @@
 import { UsageError } from "./errors.ts";
 
-const sizes: Readonly<Record<string, number>> = {
-  "": 1,
-  b: 1,
-  k: 2 ** 10,
-  m: 2 ** 20,
-  g: 2 ** 30,
-  t: 2 ** 40,
-  p: 2 ** 50,
-};
+/** How often the base is multiplied. */
+const sizes: Readonly<Record<string, number>> = { "": 0, b: 0, k: 1, m: 2, g: 3, t: 4, p: 5 };
 
 /**
- * A size such as `64m`, `1.5g`, `1024` or `10MiB` in bytes; powers of 1024, as docker and runc read them.
+ * A size such as `64m`, `1.5g`, `1024` or `10MiB` in bytes; powers of 1024, as docker and runc read most of them.
  * @param what the flag, for the message
+ * @param base 1000 for the few that docker reads so, whatever the unit is called
  * @throws UsageError
  */
-export function parseSize(text: string, what: string): number {
+export function parseSize(text: string, what: string, base: 1000 | 1024 = 1024): number {
   const found = /^(\d+(?:\.\d+)?) ?([bkmgtp]?)(?:i?b)?$/i.exec(text);
-  const factor = found === null ? undefined : sizes[(found[2] as string).toLowerCase()];
-  if (found !== null && factor !== undefined) return Math.floor(Number(found[1]) * factor);
+  const power = found === null ? undefined : sizes[(found[2] as string).toLowerCase()];
+  if (found !== null && power !== undefined) return Math.floor(Number(found[1]) * base ** power);
   throw new UsageError(`${what} must be a size such as 64m or 1g, not ${JSON.stringify(text)}`);
 }
 

@@ -1,0 +1,30 @@
+import { UsageError } from "../../util/errors.ts";
+import type { LogConfiguration } from "../record.ts";
+import type { LogFacts, LogWriter } from "./log-writer.ts";
+
+/**
+ * Opens a container's log for writing, at its end. Only for who has the container's lock: two writers would cut each
+ * other's lines.
+ * @param directory the container's
+ * @param onError told of what fails beside the writing: a rotated file that stays uncompressed
+ * @throws UsageError the options are wrong; GockerError journald does not run; what node:fs throws
+ */
+export async function openLog(
+  directory: string,
+  configuration: LogConfiguration,
+  facts: LogFacts,
+  onError: (error: unknown) => void,
+): Promise<LogWriter> {
+  const { driver, options } = configuration;
+  switch (driver) {
+    case "json-file":
+    case "local": {
+      const { openFileLog } = await import("./file-log.ts");
+      return openFileLog(directory, { driver, options }, facts, onError);
+    }
+    case "journald":
+      throw new UsageError("gocker cannot write to journald yet", { hint: "choose json-file, local or none" });
+    case "none":
+      return { write() {}, flush() {}, [Symbol.dispose]() {} };
+  }
+}
