@@ -4,8 +4,10 @@
  */
 const words = process.argv.slice(2);
 
+const name = process.argv0.split("/").at(-1);
+
 /** Called by a link of this name, gocker is an OCI runtime: callers such as containerd name one program, without words. */
-const isRuntime = process.argv0.split("/").at(-1) === "gocker-oci";
+const isRuntime = name === "gocker-oci";
 
 /** Milliseconds after which this process does more than start a container. */
 const startUp = 500;
@@ -13,6 +15,10 @@ const startUp = 500;
 if (isRuntime || words[0] === "oci") {
   const { main } = await import("./cli/oci/app.ts");
   process.exit(await main(isRuntime ? words : words.slice(1)));
+} else if (name === "gocker-monitor") {
+  const { runMonitor } = await import("./engine/monitor.ts");
+  await runMonitor(words[0]);
+  process.exit(0);
 } else if (words.length === 1 && (words[0] === "--version" || words[0] === "-v")) {
   const { version } = await import("./util/version.ts");
   console.log(`gocker version ${version}`);

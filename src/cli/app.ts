@@ -44,6 +44,12 @@ const gocker = defineCommand({
   meta: { name: "gocker" },
   subCommands: {
     run: async () => (await import("./commands/run.ts")).runCommand,
+    create: async () => (await import("./commands/create.ts")).createCommand,
+    start: async () => (await import("./commands/start.ts")).startCommand,
+    stop: async () => (await import("./commands/stop.ts")).stopCommand,
+    restart: async () => (await import("./commands/restart.ts")).restartCommand,
+    kill: async () => (await import("./commands/kill.ts")).killCommand,
+    attach: async () => (await import("./commands/attach.ts")).attachCommand,
     pull: async () => (await import("./commands/pull.ts")).pullCommand,
     load: async () => (await import("./commands/load.ts")).loadCommand,
     images: async () => (await import("./commands/images.ts")).imagesCommand,

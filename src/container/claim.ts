@@ -40,6 +40,11 @@ export class ClaimedContainer implements Disposable {
     return this.#store.directory(this.id);
   }
 
+  /** Of its lock, for a process that is to hold the claim as well. */
+  get lockDescriptor(): number {
+    return this.#lock.descriptor;
+  }
+
   get record(): ContainerRecord {
     if (this.#record === undefined) throw new GockerError("STATE", `container ${this.id} has no record`);
     return this.#record;
@@ -53,20 +58,35 @@ export class ClaimedContainer implements Disposable {
   /** The first process was started. */
   markRunning(pid: number): void {
     const pidStartTime = processState(pid)?.startTime;
+    const { status, restartCount } = this.record.state;
     this.#setState({
       status: "running",
       pid,
+      ...(status === "restarting" && restartCount !== undefined && { restartCount }),
       ...(pidStartTime === undefined ? {} : { pidStartTime }),
       startedAt: new Date().toISOString(),
     });
   }
 
+  /** The container has ended, and is started again after a while by its policy, for the so manieth time. */
+  markRestarting(end: ContainerEnd, restartCount: number): void {
+    const { startedAt } = this.record.state;
+    this.#setState({
+      status: "restarting",
+      ...(startedAt === undefined ? {} : { startedAt }),
+      finishedAt: new Date().toISOString(),
+      restartCount,
+      ...end,
+    });
+  }
+
   /** The container has ended, or could not be started. One with `--rm` keeps no account of that on the disk. */
   markExited(end: ContainerEnd): void {
-    const { startedAt } = this.record.state;
+    const { startedAt, restartCount } = this.record.state;
     this.#setState({
       status: "exited",
       ...(startedAt === undefined ? {} : { startedAt }),
+      ...(restartCount === undefined ? {} : { restartCount }),
       finishedAt: new Date().toISOString(),
       ...end,
     });

@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
 import { hostArchitecture } from "../linux/arch.ts";
-import { isAtLeast } from "../linux/kernel.ts";
+import { kernelVersion } from "../linux/kernel.ts";
 import { windowSize } from "../linux/terminal.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ImageConfig } from "../oci/image-config.ts";
@@ -13,9 +12,9 @@ import { resolveCommand } from "./command.ts";
 import { buildEtcFiles, readHostEtc, writeEtcFiles } from "./etc-files.ts";
 import { type HostFacts, readHostFacts } from "./host-facts.ts";
 import { LayeredRoot } from "./layered-root.ts";
-import { mountPointLayer } from "./mount-points.ts";
 import type { ContainerOptions } from "./options.ts";
-import type { RecordedMount } from "./record.ts";
+import { overlayRoot } from "./overlay-root.ts";
+import type { NewContainer, RecordedMount } from "./record.ts";
 import type { ContainerStore } from "./records.ts";
 import { removeContainer } from "./remove.ts";
 import { defaultSeccomp, seccompFromFile } from "./seccomp-profile.ts";
@@ -45,6 +44,8 @@ export interface CreateInput {
   readonly options: ContainerOptions;
   readonly name?: string | undefined;
   readonly remove: boolean;
+  /** What later starts and its end go by. */
+  readonly life: Pick<NewContainer, "interactive" | "init" | "restart">;
   readonly user?: string | undefined;
   readonly groupAdd: readonly string[];
   /** From `resolveUserEnvironment`. */
@@ -94,6 +95,7 @@ export async function createContainer(input: CreateInput): Promise<CreatedContai
       layers: image.layers.map(({ diffId }) => diffId),
       remove: input.remove,
       terminal: options.terminal,
+      ...input.life,
       ...(stopSignalOf(input) !== undefined && { stopSignal: stopSignalOf(input) as string }),
     }),
     (unfinished) => removeContainer(input, unfinished, { anonymousVolumes: true }),
@@ -124,7 +126,7 @@ export async function createContainer(input: CreateInput): Promise<CreatedContai
     ...(options.terminal && { consoleSize: windowSize(1) ?? windowSize(0) }),
   });
   writeFileSync(`${claim.directory}/config.json`, serialiseSpec(spec));
-  const rootFileSystem = makeOverlay(input, claim, { layers, visible, host });
+  const rootFileSystem = makeOverlay(input, claim, layers);
   cleanup.move();
   return {
     claim,
@@ -186,28 +188,15 @@ function recordedMounts(
   return [...others, ...volumes];
 }
 
-interface OverlayInput {
-  /** All of the image's, and the directories of those that show, lowest first. */
-  readonly layers: readonly MarkedLayer[];
-  readonly visible: readonly string[];
-  readonly host: HostFacts;
-}
-
 /** The directories of the container's own, and the overlay that they and the layers make. */
-function makeOverlay({ root, remove }: CreateInput, claim: ClaimedContainer, input: OverlayInput): OverlayRoot {
-  const { layers, visible, host } = input;
-  const own = (name: string) => `${claim.directory}/${name}`.slice(root.length + 1);
-  makeUpper(`${claim.directory}/upper`, layers);
-  mkdirSync(`${claim.directory}/work`, { mode: 0o700 });
-  mkdirSync(`${claim.directory}/rootfs`, { mode: 0o700 });
-  return {
-    kind: "overlay",
-    base: root,
-    lower: [mountPointLayer(dirname(claim.directory)), ...visible].map((directory) => directory.slice(root.length + 1)),
-    upper: own("upper"),
-    work: own("work"),
-    target: own("rootfs"),
-    volatile: remove,
-    layersOneByOne: isAtLeast(host.kernel, 6, 7),
-  };
+function makeOverlay(
+  { root, remove }: CreateInput,
+  claim: ClaimedContainer,
+  layers: readonly MarkedLayer[],
+): OverlayRoot {
+  const { directory } = claim;
+  makeUpper(`${directory}/upper`, layers);
+  mkdirSync(`${directory}/work`, { mode: 0o700 });
+  mkdirSync(`${directory}/rootfs`, { mode: 0o700 });
+  return overlayRoot({ root, directory, layers, volatile: remove, kernel: kernelVersion() });
 }

@@ -2,7 +2,6 @@ import { errnos } from "../linux/errno.ts";
 import {
   bytesInPipe,
   createPipe,
-  duplicate,
   enlargePipe,
   type FdPair,
   openFileFlags,
@@ -12,6 +11,7 @@ import {
   writePatiently,
 } from "../linux/fd.ts";
 import { SystemCallError } from "../util/errors.ts";
+import { readOwnInput } from "./own-input.ts";
 
 /** What gocker's standard input is: each is read in its own way. */
 export type InputKind = "file" | "terminal" | "stream";
@@ -79,18 +79,10 @@ export class InputRelay implements Disposable {
         this.#behind = bytes.length;
         yield bytes;
       }
-    } else if (this.#kind === "terminal") {
-      // Its streams alone read a terminal that others may not find in non-blocking mode.
-      const { ReadStream } = await import("node:tty");
-      const typed = new ReadStream(0);
-      typed.unref();
-      this.#stop = () => typed.destroy();
-      for await (const chunk of typed) yield chunk as Buffer;
     } else {
-      // The stream closes what it reads from.
-      const reader = Bun.file(duplicate(0).release()).stream().getReader();
-      this.#stop = () => void reader.cancel().catch(() => {});
-      for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+      const input = await readOwnInput(this.#kind);
+      this.#stop = () => input.stop();
+      yield* input.chunks;
     }
   }
 

@@ -55,15 +55,15 @@ async function settle(input: ReconcileInput, id: string, lock: FileLock): Promis
     lock.removeAndRelease();
     return;
   }
-  const { status } = record.state;
-  if (status === "running" || record.remove) await input.kill(id, record);
+  const wasAlive = record.state.status === "running" || record.state.status === "restarting";
+  if (wasAlive || record.remove) await input.kill(id, record);
   const claim = new ClaimedContainer(input.containers, id, lock);
   claim.adopt(record);
   if (record.remove) {
     await removeContainer(input, claim, { anonymousVolumes: true });
     return;
   }
-  if (status === "running") claim.markExited({ exitCode: killedExitCode, error: "gocker was killed" });
+  if (wasAlive) claim.markExited({ exitCode: killedExitCode, error: "gocker was killed" });
   claim[Symbol.dispose]();
 }
 

@@ -28,6 +28,8 @@ export interface ContainerRecord {
   readonly stopTimeout?: number;
   /** Its standard input can be written to (`-i`). */
   readonly interactive?: boolean;
+  /** Process 1 is a reaper of gocker's (`--init`). */
+  readonly init?: boolean;
   /** What happens when it has ended; nothing when absent. */
   readonly restart?: RestartPolicy;
   /** Where its outputs are kept; `json-file` when absent. */
@@ -60,7 +62,7 @@ export interface RecordedMount {
   readonly readOnly: boolean;
 }
 
-export type ContainerStatus = "created" | "running" | "exited";
+export type ContainerStatus = "created" | "running" | "restarting" | "exited";
 
 /** Where a container is in its life; in `running.json` and `exited.json`. Times are RFC 3339. */
 export interface ContainerState {
@@ -72,6 +74,8 @@ export interface ContainerState {
   readonly startedAt?: string;
   readonly finishedAt?: string;
   readonly exitCode?: number;
+  /** How often its policy has started it again since its user did. */
+  readonly restartCount?: number;
   /** Why the container did not run or did not end by itself. */
   readonly error?: string;
 }
@@ -131,5 +135,5 @@ function isRecord(value: unknown): value is StoredRecord {
 
 function isState(value: unknown): value is ContainerState {
   if (typeof value !== "object" || value === null) return false;
-  return ["created", "running", "exited"].includes((value as Partial<ContainerState>).status ?? "");
+  return ["created", "running", "restarting", "exited"].includes((value as Partial<ContainerState>).status ?? "");
 }

@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { openDirectory } from "../linux/at.ts";
 import { FileLock } from "../linux/lock.ts";
 import { removeTreeAt } from "../linux/remove-tree.ts";
@@ -109,6 +119,11 @@ export class ContainerStore {
   /** As {@link claim}, waiting until no other process has it. */
   async waitForClaim(id: string, signal?: AbortSignal): Promise<ClaimedContainer> {
     return this.#claimWith(id, await FileLock.acquire(this.lockPath(id), "exclusive", { signal }));
+  }
+
+  /** The claim that another process has handed over with the descriptor of its lock. @throws as {@link claim} */
+  inherit(id: string, descriptor: number): ClaimedContainer {
+    return this.#claimWith(id, FileLock.inherit(this.lockPath(id), descriptor));
   }
 
   #claimWith(id: string, lock: FileLock): ClaimedContainer {
@@ -288,6 +303,29 @@ export class ContainerStore {
     }
   }
 
+  /**
+   * Whether its user has had the container stopped since it was started: no restart policy starts it again then, and
+   * after a boot `unless-stopped` does not either.
+   */
+  wasStopped(id: string): boolean {
+    return existsSync(`${this.directory(id)}/${stopMark}`);
+  }
+
+  /** Notes that before the container is told; for anybody. @throws NotFoundError the container is gone */
+  markStopped(id: string): void {
+    try {
+      writeFileSync(`${this.directory(id)}/${stopMark}`, "");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") throw noSuchContainer(id);
+      throw error;
+    }
+  }
+
+  /** Only for the holder of its lock, who starts it. */
+  clearStopMark(id: string): void {
+    rmSync(`${this.directory(id)}/${stopMark}`, { force: true });
+  }
+
   /** Writes a container's record apart from its state; for a new one, and for {@link update}. */
   write({ state: _state, ...record }: ContainerRecord): void {
     writeFileAtomic(`${this.directory(record.id)}/container.json`, `${JSON.stringify(record)}\n`);
@@ -307,6 +345,7 @@ export class ContainerStore {
 }
 
 const recordLock = "record.lock";
+const stopMark = "stopped";
 const runningFile = "running.json";
 const exitedFile = "exited.json";
 

@@ -85,7 +85,7 @@ function countContainers(
   context: EngineContext,
   warn: (what: string, error: unknown) => void,
 ): Record<ContainerStatus, number> {
-  const counts: Record<ContainerStatus, number> = { created: 0, running: 0, exited: 0 };
+  const counts: Record<ContainerStatus, number> = { created: 0, running: 0, restarting: 0, exited: 0 };
   const records = ContainerStore.open(context.root).list((id, error) => warn(`container ${id.slice(0, 12)}`, error));
   for (const { state } of records) counts[state.status]++;
   return counts;

@@ -1,4 +1,5 @@
 import type { ContainerOptions } from "../container/options.ts";
+import type { RestartPolicy } from "../container/record.ts";
 
 /** What `gocker run` was asked to do: the command line's words in gocker's terms, nothing looked up yet. */
 export interface RunOptions extends ContainerOptions {
@@ -10,6 +11,12 @@ export interface RunOptions extends ContainerOptions {
   remove: boolean;
   /** A reaper of gocker's own is process 1. */
   init: boolean;
+  /** It goes on by itself, and gocker does not wait for it. */
+  detach: boolean;
+  /** What happens when it has ended. */
+  restart?: RestartPolicy;
+  /** The keys that leave it while it goes on, as docker writes them. */
+  detachKeys?: string;
 
   name?: string;
   /** The container's ID is written to this file, which must not exist. */

@@ -1,13 +1,13 @@
 import type { ClaimedContainer } from "../container/claim.ts";
-import type { ContainerRecord } from "../container/record.ts";
+import { openFirstProcess } from "../container/first-process.ts";
 import type { ContainerStore } from "../container/records.ts";
 import { removeContainer as remove } from "../container/remove.ts";
-import { OwnedFd } from "../linux/fd.ts";
-import { openPidfd, sendSignal } from "../linux/process.ts";
-import { processState } from "../linux/process-state.ts";
+import { SIGKILL } from "../linux/constants.ts";
+import { sendSignal } from "../linux/process.ts";
 import { ConflictError, NotFoundError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 import { openContainers } from "./reconcile.ts";
+import { tellMonitor, untilClosed } from "./stop.ts";
 
 export interface RemoveContainerOptions {
   /** Kill it first when it runs. */
@@ -15,8 +15,6 @@ export interface RemoveContainerOptions {
   /** Also remove the volumes that were made for it. */
   readonly volumes: boolean;
 }
-
-const sigkill = 9;
 
 /** How long to wait for another process to be done with a container that is not known to run; in milliseconds. */
 const shortWait = 1_000;
@@ -31,14 +29,16 @@ const longestWait = 10_000;
  *   set, or it does not end
  */
 export async function removeContainer(
-  context: Pick<EngineContext, "root">,
+  context: Pick<EngineContext, "root" | "state" | "debug">,
   reference: string,
   options: RemoveContainerOptions,
 ): Promise<string> {
   const stores = await openContainers(context);
   const { containers } = stores;
   const id = containers.resolve(reference);
-  using claim = options.force ? await claimByForce(containers, id) : await claimAtRest(containers, id, reference);
+  using claim = options.force
+    ? await claimByForce(containers, context.state, id)
+    : await claimAtRest(containers, id, reference);
   if (claim !== undefined) await remove(stores, claim, { anonymousVolumes: options.volumes });
   return id;
 }
@@ -53,12 +53,21 @@ async function claimAtRest(containers: ContainerStore, id: string, reference: st
 }
 
 /** @returns undefined when the container's own gocker removed it, as `--rm` wants */
-async function claimByForce(containers: ContainerStore, id: string): Promise<ClaimedContainer | undefined> {
+async function claimByForce(
+  containers: ContainerStore,
+  state: string,
+  id: string,
+): Promise<ClaimedContainer | undefined> {
   const deadline = Date.now() + longestWait;
   try {
+    containers.markStopped(id);
+    using monitor = tellMonitor(state, id);
     do {
-      // Looked at anew each time: a container that is just being started has no process yet.
-      killFirstProcess(containers.read(id));
+      // Looked at anew each time: a container that is just being started has no process yet. The other processes of the
+      // container end with the first one of its pid namespace.
+      using process = openFirstProcess(containers.read(id).state);
+      if (process !== undefined) sendSignal(process, SIGKILL);
+      if (monitor !== undefined) await untilClosed(monitor);
       const claim = await tryClaim(containers, id, shortWait);
       if (claim !== undefined) return claim;
     } while (Date.now() < deadline);
@@ -84,14 +93,4 @@ async function tryClaim(
     if (signal.aborted && error === signal.reason) return undefined;
     throw error;
   }
-}
-
-/** The other processes of the container end with the first one of its pid namespace. */
-function killFirstProcess({ state }: ContainerRecord): void {
-  if (state.status !== "running" || state.pid === undefined) return;
-  const number = openPidfd(state.pid);
-  if (number === undefined) return;
-  using pidfd = new OwnedFd(number);
-  // Compared after opening: from now on the descriptor cannot come to mean another process.
-  if (processState(state.pid)?.startTime === state.pidStartTime) sendSignal(pidfd, sigkill);
 }

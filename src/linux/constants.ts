@@ -140,6 +140,10 @@ export const F_SEAL_SHRINK = 2;
 export const F_SEAL_GROW = 4;
 export const F_SEAL_WRITE = 8;
 
+/** mmap(2) */
+export const MAP_PRIVATE = 0x2;
+export const MAP_ANONYMOUS = 0x20;
+
 /** signal(7): the numbers are those of x86-64 and arm64. */
 export const SIGKILL = 9;
 export const SIGCHLD = 17;

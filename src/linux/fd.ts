@@ -186,7 +186,7 @@ const atOnce = 4096;
  * @returns how much that was: 0 when the descriptor takes nothing at present
  * @throws SystemCallError
  */
-function writeSome(fd: number, bytes: Uint8Array): number {
+export function writeSome(fd: number, bytes: Uint8Array): number {
   if (!pollWritable(fd, 0)) return 0;
   const count = Number(libc.write(fd, bytes, Math.min(bytes.length, atOnce)));
   if (count >= 0) return count;

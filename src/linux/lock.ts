@@ -79,6 +79,17 @@ export class FileLock implements Disposable {
     }
   }
 
+  /** The lock that a process holds since it was another program: it comes with the descriptor. flock(2) */
+  static inherit(path: string, descriptor: number): FileLock {
+    return new FileLock(path, descriptor);
+  }
+
+  /** Whoever has a copy of it holds the lock, too, until all are closed. */
+  get descriptor(): number {
+    if (this.#fd === undefined) throw new Error("the lock was released");
+    return this.#fd;
+  }
+
   /** Lets go of the lock; more than once is no error. */
   release(): void {
     if (this.#fd === undefined) return;

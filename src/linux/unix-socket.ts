@@ -13,6 +13,9 @@ const longestPath = 107;
 /** Milliseconds. */
 const longestWait = 10_000;
 
+/** How many connections wait for whoever listens, before others are refused. listen(2) */
+const backlog = 128;
+
 /**
  * A connection to a unix socket with a path. connect(2), unix(7)
  * @param patience how many milliseconds to wait for whoever listens there, for the connection and whenever something is
@@ -21,20 +24,11 @@ const longestWait = 10_000;
  * @throws UsageError the path is too long; SystemCallError
  */
 export function connectUnix(path: string, patience = longestWait): OwnedFd {
-  const name = Buffer.from(path);
-  if (name.length > longestPath) {
-    throw new UsageError(`the path of the socket is longer than ${longestPath} bytes: ${path}`, {
-      hint: "name it by a shorter path, such as one relative to the current directory",
-    });
-  }
-  const number = Number(libc.syscall(syscallNumber("socket"), addressFamilyUnix, stream | closeOnExec, 0, 0, 0, 0));
-  if (number < 0) throw systemCallError("socket");
-  const socket = new OwnedFd(number);
+  const address = addressOf(path);
+  const socket = createSocket();
+  const { number } = socket;
   try {
     setSendTimeout(number, patience);
-    const address = Buffer.alloc(2 + longestPath + 1);
-    address.writeUInt16LE(addressFamilyUnix, 0);
-    name.copy(address, 2);
     if (Number(libc.syscall(syscallNumber("connect"), number, ptr(address), address.length, 0, 0, 0)) < 0) {
       const reason = errno();
       const hint = reason === errnos.EAGAIN ? "whoever listens there takes no connections" : undefined;
@@ -45,6 +39,76 @@ export function connectUnix(path: string, patience = longestWait): OwnedFd {
     socket.close();
     throw error;
   }
+}
+
+/**
+ * A unix socket that listens at a path, which must be free. bind(2), listen(2)
+ * @throws UsageError the path is too long; SystemCallError
+ */
+export function listenUnix(path: string): OwnedFd {
+  const address = addressOf(path);
+  const socket = createSocket();
+  try {
+    const { number } = socket;
+    if (Number(libc.syscall(syscallNumber("bind"), number, ptr(address), address.length, 0, 0, 0)) < 0) {
+      throw systemCallError("bind", { path });
+    }
+    if (Number(libc.syscall(syscallNumber("listen"), number, backlog, 0, 0, 0, 0)) < 0) {
+      throw systemCallError("listen", { path });
+    }
+    return socket;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}
+
+/**
+ * The next connection to a socket that listens, which has one to accept. accept(2)
+ * @returns undefined when whoever wanted it has gone again
+ * @throws SystemCallError
+ */
+export function acceptUnix({ number }: OwnedFd): OwnedFd | undefined {
+  const connection = Number(libc.syscall(syscallNumber("accept4"), number, 0, 0, closeOnExec, 0, 0));
+  if (connection >= 0) return new OwnedFd(connection);
+  const reason = errno();
+  if (reason === errnos.ECONNABORTED || reason === errnos.EAGAIN || reason === errnos.EINTR) return undefined;
+  throw systemCallError("accept4", {}, reason);
+}
+
+/**
+ * Sends as much of `bytes` as can be without waiting, over a connected socket. send(2), MSG_DONTWAIT
+ * @returns how much that was: 0 when the socket takes nothing at present
+ * @throws SystemCallError
+ */
+export function sendSome({ number }: OwnedFd, bytes: Uint8Array): number {
+  const [dontWait, noSignal] = [0x40, 0x4000];
+  const flags = dontWait | noSignal;
+  const count = Number(libc.syscall(syscallNumber("sendto"), number, ptr(bytes), bytes.length, flags, 0, 0));
+  if (count >= 0) return count;
+  const reason = errno();
+  if (reason === errnos.EAGAIN || reason === errnos.EINTR) return 0;
+  throw systemCallError("sendto", {}, reason);
+}
+
+function createSocket(): OwnedFd {
+  const number = Number(libc.syscall(syscallNumber("socket"), addressFamilyUnix, stream | closeOnExec, 0, 0, 0, 0));
+  if (number < 0) throw systemCallError("socket");
+  return new OwnedFd(number);
+}
+
+/** A `struct sockaddr_un`. unix(7) */
+function addressOf(path: string): Buffer {
+  const name = Buffer.from(path);
+  if (name.length > longestPath) {
+    throw new UsageError(`the path of the socket is longer than ${longestPath} bytes: ${path}`, {
+      hint: "name it by a shorter path, such as one relative to the current directory",
+    });
+  }
+  const address = Buffer.alloc(2 + longestPath + 1);
+  address.writeUInt16LE(addressFamilyUnix, 0);
+  name.copy(address, 2);
+  return address;
 }
 
 /** Lets nobody wait longer to send something: it fails with EAGAIN then. socket(7), SO_SNDTIMEO @throws SystemCallError */

@@ -90,19 +90,24 @@ export function launchContainer(
   options: ContainerProcessOptions,
   process: { readonly timed: boolean },
 ): LaunchedProcess {
-  const descriptors = joinedDescriptors(plan.steps);
-  if (options.userNamespace !== undefined) descriptors.push(options.userNamespace);
-  if (options.prepared !== undefined) descriptors.push(...options.prepared.descriptors);
-  if (options.terminalSocket !== undefined) descriptors.push(options.terminalSocket);
-  if (options.created !== undefined) descriptors.push(...descriptorsOf(options.created));
   return launch({
     namespaces: plan.namespaces,
     intoCgroup: options.cgroup.cloneInto,
     steps: plan.steps,
     stdio: options.stdio,
-    descriptors: [...new Set(descriptors)],
+    descriptors: planDescriptors(plan, options),
     timed: process.timed,
   });
+}
+
+/** The descriptors that a plan's steps name, but for the standard ones. */
+export function planDescriptors(plan: LaunchPlan, options: ContainerProcessOptions): number[] {
+  const descriptors = joinedDescriptors(plan.steps);
+  if (options.userNamespace !== undefined) descriptors.push(options.userNamespace);
+  if (options.prepared !== undefined) descriptors.push(...options.prepared.descriptors);
+  if (options.terminalSocket !== undefined) descriptors.push(options.terminalSocket);
+  if (options.created !== undefined) descriptors.push(...descriptorsOf(options.created));
+  return [...new Set(descriptors)];
 }
 
 function descriptorsOf(created: NonNullable<ContainerProcessOptions["created"]>): number[] {

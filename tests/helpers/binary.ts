@@ -113,6 +113,8 @@ export class Sandbox implements AsyncDisposable {
   }
 
   #uses(pid: number): boolean {
+    const words = readProcess(pid, "cmdline").split("\0");
+    if (words[0] === "gocker-monitor" && words[1]?.includes(`"root":"${this.root}"`) === true) return true;
     if (readProcess(pid, "environ").split("\0").includes(`GOCKER_ROOT=${this.root}`)) {
       return readProcessLink(pid, "exe").replace(/ \(deleted\)$/, "") === binary;
     }

@@ -14,6 +14,7 @@ export function runOptions(change: Partial<RunOptions> = {}): RunOptions {
     terminal: false,
     remove: false,
     init: false,
+    detach: false,
     labels: {},
     pull: "missing",
     quiet: false,

@@ -1,7 +1,8 @@
-import { run } from "../../engine/run.ts";
+import { run, runDetached } from "../../engine/run.ts";
 import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
 import { TerminalUi } from "../output/run-ui.ts";
+import { writeOutput } from "../output/write.ts";
 import { absentRunFlags, runFlags } from "./run/flags.ts";
 import { runOptions } from "./run/options.ts";
 
@@ -62,6 +63,12 @@ export const runCommand = command({
       subject: image,
       explain: flags.explain,
     });
+    if (options.detach) {
+      const id = await runDetached(context, options, ui);
+      ui.finishPull();
+      writeOutput(`${id}\n`);
+      return 0;
+    }
     const exitCode = await run(context, options, ui);
     ui.finishPull();
     return exitCode;

@@ -17,3 +17,14 @@ export async function forEachOperand(
   if (errors.length === 1) throw errors[0];
   if (errors.length > 1) throw new AggregateError(errors, `${errors.length} of ${operands.length} failed`);
 }
+
+/** As {@link forEachOperand}, but to all at once. */
+export async function forEachOperandAtOnce(
+  operands: readonly string[],
+  action: (operand: string) => Promise<void>,
+): Promise<void> {
+  const outcomes = await Promise.allSettled(operands.map(action));
+  const errors = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
+  if (errors.length === 1) throw errors[0];
+  if (errors.length > 1) throw new AggregateError(errors, `${errors.length} of ${operands.length} failed`);
+}

@@ -10,8 +10,8 @@ export const helloReference: Reference = { domain: "docker.io", repository: "goc
  * They change with the program, and with the interpreter that runs it; a test compares.
  */
 export const helloManifests: Record<Architecture, Digest> = {
-  x86_64: "sha256:0279f1aac7053bb0dc594c34c27ad2f800cc0f9295a8e7b665f672ea7a50e70f",
-  aarch64: "sha256:20f22e272df3027379bbf9cc37b2bb6759b0ac310dd12ffe655382a7d3b938f7",
+  x86_64: "sha256:8b08368f178cdb7bf8dc512809f1071ddef56bc6fc8d6f7bd92d25f10ff5663a",
+  aarch64: "sha256:c13caa2e1446d5279b041be062ccef31f33552711ae5443646c8838ecc746525",
 };
 
 /**

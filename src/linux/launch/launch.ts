@@ -9,6 +9,8 @@ import {
   CLONE_VM,
   CLOSE_RANGE_CLOEXEC,
   F_SETFD,
+  MAP_ANONYMOUS,
+  MAP_PRIVATE,
   PR_SET_DUMPABLE,
   SIGCHLD,
 } from "../constants.ts";
@@ -59,8 +61,7 @@ let spawner: Spawn | undefined;
 function loadSpawner(): Spawn {
   if (spawner !== undefined) return spawner;
   const protection = { readWrite: 3, readExecute: 5 };
-  const privateAnonymous = 0x22;
-  const page = libc.mmap(0, pageSize, protection.readWrite, privateAnonymous, -1, 0) as Pointer;
+  const page = libc.mmap(0, pageSize, protection.readWrite, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) as Pointer;
   const code = Buffer.from(machineCode[hostArchitecture].hex, "hex");
   new Uint8Array(toArrayBuffer(page, 0, pageSize)).set(code);
   if (libc.mprotect(page, pageSize, protection.readExecute) < 0) throw systemCallError("mprotect");

@@ -2,6 +2,7 @@ import { ptr } from "bun:ffi";
 import { read } from "node:fs";
 import { promisify } from "node:util";
 import { systemCallError } from "../../linux/errno.ts";
+import { createEventCounter } from "../../linux/event-counter.ts";
 import { OwnedFd } from "../../linux/fd.ts";
 import { cString, libc } from "../../linux/libc.ts";
 import { syscallNumber } from "../../linux/syscalls.ts";
@@ -29,9 +30,8 @@ export function watchOom(cgroup: Cgroup, onOom: () => void): OomWatch {
  * admin-guide/cgroup-v1/memory.rst, "OOM Control"
  */
 function watchV1(directory: string, onOom: () => void): OomWatch {
-  const number = Number(libc.syscall(syscallNumber("eventfd2"), 0, closeOnExec, 0, 0, 0, 0));
-  if (number === -1) throw systemCallError("eventfd2");
-  const events = new OwnedFd(number);
+  const events = createEventCounter();
+  const { number } = events;
   const control = `${directory}/cgroup.event_control`;
   try {
     using file = ControlFile.forReading(`${directory}/memory.oom_control`);

@@ -10,12 +10,12 @@ import { newContainer } from "../../helpers/container.ts";
 import { TemporaryDirectory } from "../../helpers/temporary.ts";
 
 let directory: TemporaryDirectory;
-let context: { root: string };
+let context: { root: string; state: string; debug: undefined };
 let containers: ContainerStore;
 
 beforeEach(() => {
   directory = new TemporaryDirectory("engine");
-  context = { root: directory.path };
+  context = { root: directory.path, state: `${directory.path}/state`, debug: undefined };
   containers = ContainerStore.open(context.root);
 });
 afterEach(() => directory[Symbol.dispose]());

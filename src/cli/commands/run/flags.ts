@@ -24,6 +24,24 @@ export const runFlags = {
     group: groups.container,
     description: "Give the container a terminal of its own",
   },
+  detach: {
+    type: "boolean",
+    alias: "d",
+    group: groups.container,
+    description: "Print the container's ID and leave it running",
+  },
+  "detach-keys": {
+    type: "string",
+    valueHint: "KEYS",
+    group: groups.container,
+    description: "Keys that leave a container with a terminal (ctrl-p,ctrl-q)",
+  },
+  restart: {
+    type: "string",
+    valueHint: "POLICY",
+    group: groups.container,
+    description: "Start it again when it has ended: always, unless-stopped, on-failure[:N]",
+  },
   rm: { type: "boolean", group: groups.container, description: "Remove the container when it has ended" },
   name: { type: "string", group: groups.container, description: "The container's name (one is made up otherwise)" },
   label: {
@@ -201,12 +219,12 @@ export const runFlags = {
 /** Flags of `docker run` that gocker has not: named to tell "not yet" from "mistyped". */
 export const absentRunFlags: ReadonlySet<string> = new Set(
   `a annotation attach blkio-weight blkio-weight-device c cgroup-parent cgroupns cpu-period cpu-quota cpu-rt-period
-  cpu-rt-runtime cpu-shares cpus cpuset-cpus cpuset-mems d detach detach-keys device device-cgroup-rule device-read-bps
+  cpu-rt-runtime cpu-shares cpus cpuset-cpus cpuset-mems device device-cgroup-rule device-read-bps
   device-read-iops device-write-bps device-write-iops disable-content-trust dns-option dns-search domainname expose gpus
   health-cmd health-interval health-retries health-start-interval health-start-period health-timeout ip ip6 ipc
   kernel-memory label-file link link-local-ip log-driver log-opt m mac-address memory memory-reservation memory-swap
   memory-swappiness network-alias no-healthcheck oom-kill-disable oom-score-adj p P pid pids-limit publish publish-all
-  restart runtime shm-size sig-proxy stop-timeout storage-opt sysctl use-api-socket userns uts volume-driver
+  runtime shm-size sig-proxy stop-timeout storage-opt sysctl use-api-socket userns uts volume-driver
   volumes-from`
     .trim()
     .split(/\s+/),

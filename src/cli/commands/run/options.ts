@@ -10,6 +10,7 @@ import { isAddress } from "./addresses.ts";
 import { targetFault } from "./bind-path.ts";
 import type { runFlags } from "./flags.ts";
 import { parseMountFlag } from "./mount-flag.ts";
+import { checkRestart, parseRestart } from "./restart-flag.ts";
 import { parseSecurityOptions } from "./security-flag.ts";
 import { tmpfsOptionFault } from "./tmpfs-options.ts";
 import { parseVolumeFlag } from "./volume-flag.ts";
@@ -46,6 +47,7 @@ export function runOptions(
     terminal: flags.tty,
     remove: flags.rm,
     init: flags.init,
+    detach: flags.detach,
     labels: parseLabels(flags.label),
     pull: flags.pull,
     quiet: flags.quiet,
@@ -74,7 +76,16 @@ export function runOptions(
   if (given(flags.workdir)) options.workingDirectory = checkWorkingDirectory(flags.workdir);
   if (given(flags["stop-signal"])) options.stopSignal = checkSignal(flags["stop-signal"]);
   if (flags.explain !== undefined) options.explain = flags.explain;
+  applyLife(options, flags);
   return options;
+}
+
+/** What a container does that goes on without gocker. */
+function applyLife(options: RunOptions, flags: RunFlagValues): void {
+  const restart = parseRestart(flags.restart ?? "");
+  checkRestart(restart, flags.rm);
+  if (restart !== undefined) options.restart = restart;
+  if (given(flags["detach-keys"])) options.detachKeys = flags["detach-keys"];
 }
 
 function given(value: string | undefined): value is string {

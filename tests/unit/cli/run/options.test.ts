@@ -21,7 +21,7 @@ test("without flags everything is at its default, and nothing else is there", ()
 
 test("every flag at once", () => {
   const words =
-    "-i -t --rm --init --name web -h box -l a=b=c --label d --cidfile id --platform linux/arm64 --pull always -q " +
+    "-i -t -d --rm --init --detach-keys ctrl-x --name web -h box -l a=b=c --label d --cidfile id --platform linux/arm64 --pull always -q " +
     "-e A=b -e C --env-file env -u 1000:users -w /srv --group-add wheel --group-add 10 --ulimit nofile=1:2 " +
     "--stop-signal TERM --entrypoint /bin/x -v data:/data:ro --mount type=tmpfs,target=/m --tmpfs /t:size=1m " +
     "--read-only --network none --add-host db:10.0.0.1 --dns 1.1.1.1 --cap-add net_admin --cap-drop ALL --privileged " +
@@ -35,6 +35,8 @@ test("every flag at once", () => {
     terminal: true,
     remove: true,
     init: true,
+    detach: true,
+    detachKeys: "ctrl-x",
     name: "web",
     hostname: "box",
     labels: { a: "b=c", d: "" },

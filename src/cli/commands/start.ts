@@ -1,0 +1,52 @@
+import { startContainers, startAttached } from "../../engine/start.ts";
+import { command } from "../command.ts";
+import { UsageError } from "../../util/errors.ts";
+import { openEngine } from "../open-engine.ts";
+import { writeOutput } from "../output/write.ts";
+import { forEachOperand } from "./several.ts";
+
+export const startCommand = command({
+  meta: {
+    name: "start",
+    description: "Start containers that do not run",
+    usage: "[OPTIONS] CONTAINER [CONTAINER...]",
+    operands: { minimum: 1, maximum: Number.POSITIVE_INFINITY },
+    absent: new Set(["checkpoint", "checkpoint-dir"]),
+    notes: [
+      {
+        heading: "Exit code",
+        text: "With -a the container's own, as with run. Otherwise 0 when all run.",
+      },
+    ],
+    examples: [
+      { words: "gocker start web db", does: "Two containers, which go on by themselves" },
+      { words: "gocker start -ai shell", does: "Back into a container that was made with -it" },
+    ],
+  },
+  flags: {
+    attach: { type: "boolean", alias: "a", description: "Show what the container writes, and pass signals on" },
+    interactive: { type: "boolean", alias: "i", description: "Give the container gocker's standard input" },
+    "detach-keys": {
+      type: "string",
+      valueHint: "KEYS",
+      description: "Keys that leave a container with a terminal (ctrl-p,ctrl-q)",
+    },
+  },
+  async run({ flags, operands, everywhere }) {
+    const context = openEngine(everywhere);
+    if (!flags.attach && !flags.interactive) {
+      await forEachOperand(operands, async (reference) => {
+        await startContainers(context, reference);
+        writeOutput(`${reference}\n`);
+      });
+      return 0;
+    }
+    const [reference = "", ...others] = operands;
+    if (others.length > 0) throw new UsageError("only one container can be started and attached to at once");
+    return await startAttached(context, reference, {
+      input: flags.interactive,
+      detachKeys: flags["detach-keys"],
+      signals: true,
+    });
+  },
+});

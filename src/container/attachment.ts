@@ -1,0 +1,148 @@
+import { type OwnedFd, writePatiently } from "../linux/fd.ts";
+import { isTerminal, TerminalMode, windowSize } from "../linux/terminal.ts";
+import { InvalidDocumentError } from "../util/errors.ts";
+import { KeySequence } from "./detach-keys.ts";
+import {
+  decodeDocument,
+  encodeMessage,
+  encodeSize,
+  type Ending,
+  MessageReader,
+  messageType,
+} from "./monitor/protocol.ts";
+import { type OwnInput, readOwnInput } from "./own-input.ts";
+
+/** How a container is shown on gocker's own standard descriptors. */
+export interface AttachmentOptions {
+  /** The container has a terminal. */
+  readonly terminal: boolean;
+  /** gocker's input goes to the container. */
+  readonly input: boolean;
+  /** Typed into a terminal, they leave the container to itself. */
+  readonly detachKeys: Uint8Array;
+}
+
+/** How it came to an end: with the container, by the keys for that, or because the monitor has died. */
+export type AttachmentEnd = { readonly exitCode: number } | "detached" | "lost";
+
+/** What may wait to be written before the monitor is read on. */
+const mostWaiting = 1024 * 1024;
+
+/** A connection to a container's monitor that is shown on gocker's own standard descriptors. */
+export class Attachment implements Disposable {
+  readonly #options: AttachmentOptions;
+  readonly #reader = new MessageReader();
+  readonly #end = Promise.withResolvers<AttachmentEnd>();
+  readonly #mode: TerminalMode | undefined;
+  #socket: Bun.Socket | undefined;
+  #input: OwnInput | undefined;
+  #output: Promise<void> = Promise.resolve();
+  #bytesWaiting = 0;
+  #drained: PromiseWithResolvers<void> | undefined;
+
+  private constructor(options: AttachmentOptions) {
+    this.#options = options;
+    this.#mode = options.terminal && options.input ? TerminalMode.save(0) : undefined;
+  }
+
+  /**
+   * Shows what comes over a connection that was greeted; the connection's descriptor becomes this one's.
+   * @throws SystemCallError
+   */
+  static async open(connection: OwnedFd, options: AttachmentOptions): Promise<Attachment> {
+    const attachment = new Attachment(options);
+    const socket: Bun.SocketHandler = {
+      data: (_, bytes) => attachment.#take(bytes),
+      drain: () => attachment.#drained?.resolve(),
+      close: () => attachment.#finish("lost"),
+      error: () => attachment.#finish("lost"),
+    };
+    // The types know a descriptor for listening sockets only.
+    const request = { fd: connection.release(), socket } as unknown as Bun.UnixSocketOptions;
+    attachment.#socket = await Bun.connect(request);
+    attachment.#mode?.makeRaw();
+    if (options.terminal) attachment.#followSize();
+    if (options.input) void attachment.#passInput();
+    return attachment;
+  }
+
+  /** Resolves when everything that the container wrote is shown, or nobody wants it any more. */
+  async finished(): Promise<AttachmentEnd> {
+    const end = await this.#end.promise;
+    await this.#output;
+    return end;
+  }
+
+  #finish(end: AttachmentEnd): void {
+    this.#end.resolve(end);
+  }
+
+  #take(bytes: Uint8Array): void {
+    for (const { type, body } of this.#reader.add(bytes)) {
+      if (type === messageType.stdout || type === messageType.stderr)
+        this.#show(type === messageType.stdout ? 1 : 2, body);
+      else if (type === messageType.ending) this.#finish(decodeDocument(body) as Ending);
+      else throw new InvalidDocumentError(`the container's monitor sends what this gocker does not know (${type})`);
+    }
+  }
+
+  /** In the order in which it came. Who reads slowly lets the container wait. */
+  #show(descriptor: 1 | 2, bytes: Uint8Array): void {
+    const own = bytes.slice();
+    this.#bytesWaiting += own.length;
+    if (this.#bytesWaiting > mostWaiting) this.#socket?.pause();
+    const before = this.#output;
+    this.#output = (async () => {
+      await before;
+      try {
+        await writePatiently(() => descriptor, own);
+      } catch {
+        // Nobody reads any more: as with docker, the container goes on.
+        this.#finish("detached");
+      }
+      this.#bytesWaiting -= own.length;
+      if (this.#bytesWaiting <= mostWaiting / 2) this.#socket?.resume();
+    })();
+  }
+
+  async #passInput(): Promise<void> {
+    const isTyped = isTerminal(0);
+    const kind = isTyped ? "terminal" : "stream";
+    const keys = new KeySequence(this.#options.detachKeys);
+    const watchesKeys = this.#options.terminal && isTyped && this.#options.detachKeys.length > 0;
+    this.#input = await readOwnInput(kind);
+    for await (const chunk of this.#input.chunks) {
+      const typed = watchesKeys ? keys.take(chunk) : { passed: chunk, complete: false };
+      if (typed.passed.length > 0) await this.#send(encodeMessage(messageType.input, typed.passed));
+      if (typed.complete) return this.#finish("detached");
+    }
+    await this.#send(encodeMessage(messageType.inputEnd));
+  }
+
+  /** Resolves when the socket has taken it. */
+  async #send(message: Uint8Array): Promise<void> {
+    let rest = message;
+    for (;;) {
+      const count = this.#socket?.write(rest) ?? -1;
+      if (count < 0) return;
+      rest = rest.subarray(count);
+      if (rest.length === 0) return;
+      this.#drained = Promise.withResolvers<void>();
+      await Promise.race([this.#drained.promise, this.#end.promise]);
+    }
+  }
+
+  readonly #followSize = (): void => {
+    const size = windowSize(1) ?? windowSize(0);
+    if (size !== undefined) void this.#send(encodeSize(size));
+    process.off("SIGWINCH", this.#followSize);
+    process.on("SIGWINCH", this.#followSize);
+  };
+
+  [Symbol.dispose](): void {
+    process.off("SIGWINCH", this.#followSize);
+    this.#mode?.restore();
+    this.#input?.stop();
+    this.#socket?.end();
+  }
+}

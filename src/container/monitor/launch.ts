@@ -1,0 +1,103 @@
+import { CLONE_INTO_CGROUP, CLONE_PIDFD, MAP_ANONYMOUS, MAP_PRIVATE, SIGCHLD } from "../../linux/constants.ts";
+import { launch, type LaunchedProcess } from "../../linux/launch/launch.ts";
+import { fieldOf, slot, statusDescriptor, type Step, words } from "../../linux/launch/plan.ts";
+import { sleepSteps } from "../../linux/launch/sleep.ts";
+import { type ContainerProcessOptions, planContainer, planDescriptors } from "../../runtime/container-process.ts";
+import type { LaunchPlan } from "../../runtime/plan/launch-plan.ts";
+import { GockerError } from "../../util/errors.ts";
+import { descriptorsOf, monitorWords, type MonitorState } from "./state.ts";
+import { wakesOf } from "./wakes.ts";
+
+const group = "process";
+
+/** A container to be launched with a monitor as its parent. */
+export interface MonitoredLaunch {
+  readonly container: ContainerProcessOptions;
+  /** What the monitor has: descriptors that are open here. The one for the process stands for its number alone. */
+  readonly monitor: MonitorState & { readonly descriptors: { readonly process: number } };
+  /** The reading end of a pipe: the monitor ends, and the container with it, when gocker ends before it writes a byte. */
+  readonly commitment: number;
+}
+
+/**
+ * Starts a container's monitor, and by that the container: as one process that holds nothing of gocker's, makes the
+ * container's first process, and sleeps until something happens to it. So gocker need not be started twice, and a monitor
+ * that has nothing to do costs next to nothing.
+ * @returns the monitor; its status tells the number of the container's process, and how the launch went
+ * @throws SystemCallError
+ */
+export function launchMonitored(request: MonitoredLaunch): LaunchedProcess {
+  const { container, monitor, commitment } = request;
+  const plan = planContainer(container);
+  if (plan.tellsChild) {
+    throw new GockerError("UNSUPPORTED", "a container that joins a pid namespace cannot be left to a monitor");
+  }
+  const nothing = monitor.descriptors.process;
+  const kept = descriptorsOf(monitor);
+  const given = [...planDescriptors(plan, container), ...container.stdio, ...intoCgroup(container)];
+  return launch({
+    namespaces: 0,
+    steps: monitoredSteps(request, plan),
+    stdio: [nothing, nothing, nothing],
+    descriptors: [...new Set([...kept, commitment, ...given])].filter((fd) => fd > 2),
+  });
+}
+
+function intoCgroup({ cgroup }: ContainerProcessOptions): number[] {
+  return cgroup.cloneInto === undefined ? [] : [cgroup.cloneInto];
+}
+
+function monitoredSteps({ container, monitor, commitment }: MonitoredLaunch, plan: LaunchPlan): Step[] {
+  const { cloneInto } = container.cgroup;
+  const kept = descriptorsOf(monitor);
+  const given = [...new Set([...planDescriptors(plan, container), ...container.stdio, ...intoCgroup(container)])];
+  const others = given.filter((fd) => fd > 2 && !kept.includes(fd));
+
+  const pidfd = new Uint8Array(8);
+  const number = fieldOf("pidfd", pidfd, 0);
+  const count = slot("bytes read");
+  const flags = BigInt(plan.namespaces | CLONE_PIDFD) | (cloneInto === undefined ? 0n : CLONE_INTO_CGROUP);
+  // `struct clone_args`: the child has a copy of this memory, and so needs no stack of its own. clone(2)
+  const request = words(flags, pidfd, 0, 0, SIGCHLD, 0, 0, 0, 0, 0, cloneInto ?? 0);
+
+  const stays: Step[] = [
+    step("Let the launch be told of by the container alone", "close", [statusDescriptor]),
+    ...others.map((fd) => step("Leave to the container what is its own", "close", [fd])),
+    step("Keep hold of the container's process", "dup3", [number, monitor.descriptors.process, 0]),
+    step("Keep it once", "close", [number]),
+    step("Be in no directory of the caller's", "chdir", ["/"]),
+    { ...step("Wait until the container is on record", "read", [commitment, new Uint8Array(1), 1]), result: count },
+    // To read nothing is no error, but to map nothing is one: gocker has died. mmap(2), EINVAL
+    step("Go on if it is", "mmap", [0, count, 0, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0]),
+    step("Wait once", "close", [commitment]),
+    ...sleepSteps({
+      wakes: wakesOf(monitor.descriptors),
+      program: monitor.descriptors.program,
+      argv: monitorWords(monitor),
+    }),
+  ];
+  return [
+    step("Leave gocker's session", "setsid", []),
+    {
+      ...step("Make the container's first process", "clone3", [request, 88]),
+      onSuccess: { parent: "stays", skip: stays.length },
+    },
+    ...stays,
+    ...container.stdio.map((fd, target) => step(`Connect descriptor ${target}`, "dup3", [fd, target, 0])),
+    ...[...kept, commitment].map((fd) => step("Leave to the monitor what is its own", "close", [fd])),
+    ...container.stdio
+      .filter((fd) => fd > 2)
+      .filter(isFirst)
+      .map((fd) => step("Have it once", "close", [fd])),
+    ...intoCgroup(container).map((fd) => step("Close the cgroup's directory", "close", [fd])),
+    ...plan.steps,
+  ];
+}
+
+function isFirst(fd: number, index: number, all: readonly number[]): boolean {
+  return all.indexOf(fd) === index;
+}
+
+function step(label: string, syscall: Step["syscall"], args: Step["args"]): Step {
+  return { label, group, syscall, args };
+}

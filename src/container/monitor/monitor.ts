@@ -1,0 +1,253 @@
+import { OwnedFd } from "../../linux/fd.ts";
+import { fallAsleep } from "../../linux/launch/sleep.ts";
+import { pollAll, pollEvent } from "../../linux/poll.ts";
+import { setWindowSize } from "../../linux/terminal.ts";
+import { errorMessage } from "../../util/errors.ts";
+import type { LogStream, LogWriter } from "../logs/log-writer.ts";
+import { Connections } from "./connections.ts";
+import { InputQueue } from "./input.ts";
+import { Outputs } from "./outputs.ts";
+import { type Ending, messageType } from "./protocol.ts";
+import { descriptorsOf, type MonitorDescriptors, type MonitorState, monitorWords } from "./state.ts";
+import type { Waiting } from "./waiting.ts";
+import { wakesOf } from "./wakes.ts";
+
+/** What a monitor does with what happens. */
+export interface MonitorDuties {
+  /** Where the container's outputs are kept. @param onError told of what fails beside the writing */
+  openLog(onError: (error: unknown) => void): Promise<LogWriter>;
+  /**
+   * The container's process has ended: its status is taken, and nothing of it is left.
+   * @returns when it is to be started again; undefined when not
+   */
+  processEnded(state: MonitorState): Promise<{ readonly startAt: number; readonly pause: number } | undefined>;
+  /** Starts the container again. @returns its descriptors; undefined when it could not be started, and that is on record */
+  startAgain(state: MonitorState): Promise<Partial<MonitorDescriptors> | undefined>;
+  /** The container is at its end, which is put on record; the lock is given up. */
+  finish(): Promise<Ending>;
+}
+
+/** Milliseconds without anything to do, after which a monitor sleeps. */
+const idleTime = 3_000;
+
+/** Milliseconds that outputs may stay open when all of the container's processes have ended: others may have them. */
+const drainTime = 2_000;
+
+/**
+ * Looks after one container: keeps what it writes and shows it to those who are connected, gives it their input, and does
+ * what is to be done at its end. Nothing here waits but for all of that together; and when nothing has happened for a
+ * while, the process sleeps (see `fallAsleep`) until something does.
+ */
+export class Monitor {
+  readonly #duties: MonitorDuties;
+  readonly #connections: Connections;
+  #state: MonitorState;
+  #outputs: Outputs;
+  #input: InputQueue | undefined;
+  #stdin: OwnedFd | undefined;
+  #log: LogWriter | undefined;
+  #logFailure: string | undefined;
+  #isStopped = false;
+
+  constructor(state: MonitorState, duties: MonitorDuties) {
+    this.#duties = duties;
+    this.#state = state;
+    this.#outputs = this.#openOutputs();
+    this.#openInput();
+    this.#connections = new Connections(new OwnedFd(state.descriptors.listener), {
+      onGreeting: (_, { stop }) => {
+        if (stop === true) this.#isStopped = true;
+      },
+      onInput: (bytes) => this.#input?.add(bytes),
+      onInputEnd: () => {
+        if (this.#state.inputOnce && this.#outputs.terminal === undefined) this.#input?.end();
+      },
+      onSize: (size) => {
+        if (this.#outputs.terminal !== undefined) setWindowSize(this.#outputs.terminal, size);
+      },
+    });
+  }
+
+  /** What went wrong with the log, if something did: the container goes on without. */
+  get logFailure(): string | undefined {
+    return this.#logFailure;
+  }
+
+  /** Returns when the container is at its end, and everybody has been told. Or sleeps: the process is another one then. */
+  async run(): Promise<void> {
+    while (await this.#runOnce());
+    this.#connections.finish(await this.#duties.finish());
+    while (!this.#connections.isEmpty) this.#serve(this.#connections.waiting(false), -1);
+    this.#connections[Symbol.dispose]();
+  }
+
+  /** From a start of the container to its end. @returns whether it is started again */
+  async #runOnce(): Promise<boolean> {
+    if (this.#state.startAt === undefined) {
+      await this.#openLog();
+      this.#serveUntilEnd();
+      const again = await this.#duties.processEnded(this.#state);
+      this.#drain();
+      this.#closeRun();
+      if (again === undefined || this.#isStopped) return false;
+      this.#state = { ...this.#state, ...again, restarts: this.#state.restarts + 1 };
+    }
+    if (!this.#waitForStart()) return false;
+    const { startAt: _startAt, ...state } = this.#state;
+    const descriptors = await this.#duties.startAgain(state);
+    if (descriptors === undefined) return false;
+    this.#state = { ...state, descriptors: { ...state.descriptors, ...descriptors } };
+    this.#outputs = this.#openOutputs();
+    this.#openInput();
+    return true;
+  }
+
+  #serveUntilEnd(): void {
+    const process = this.#state.descriptors.process as number;
+    let hasEnded = false;
+    const end: Waiting = { fd: process, events: pollEvent.readable, serve: () => void (hasEnded = true) };
+    while (!hasEnded) {
+      const isBusy = this.#serve([...this.#waiting(), end], idleTime);
+      if (!isBusy && this.#isIdle) this.#sleep();
+    }
+  }
+
+  /** What the container has written before its end. */
+  #drain(): void {
+    const deadline = performance.now() + drainTime;
+    while (!this.#outputs.hasEnded) {
+      // Who reads slowly has all the time: it is nobody of the container's.
+      const left = this.#connections.isFull ? drainTime : deadline - performance.now();
+      if (left <= 0) return;
+      this.#serve(this.#waiting(), left);
+    }
+  }
+
+  /** @returns false when somebody has asked to leave it */
+  #waitForStart(): boolean {
+    for (let left = this.#timeToStart(); left > 0; left = this.#timeToStart()) {
+      if (this.#isStopped) return false;
+      const isBusy = this.#serve(this.#connections.waiting(false), Math.min(left, idleTime));
+      if (!isBusy && left > idleTime && this.#isIdle) this.#sleep(this.#timeToStart());
+    }
+    return !this.#isStopped;
+  }
+
+  #timeToStart(): number {
+    return (this.#state.startAt ?? 0) - Date.now();
+  }
+
+  *#waiting(): Generator<Waiting> {
+    yield* this.#connections.waiting(this.#input?.takesMore ?? true);
+    // A container has to wait for the slowest of those who look at it, as for the reader of a pipe.
+    if (!this.#connections.isFull) yield* this.#outputs.waiting();
+    const wanted = this.#input?.wanted;
+    if (wanted !== undefined) yield { ...wanted, serve: () => this.#input?.flush() };
+  }
+
+  /**
+   * Waits once. Those who connect come first: what they want they have sent by then, and they miss nothing.
+   * @returns whether anything happened
+   */
+  #serve(waiting: Iterable<Waiting>, milliseconds: number): boolean {
+    const all = [...waiting];
+    const ready = pollAll(all, Math.ceil(milliseconds));
+    const [listener] = ready;
+    if (listener !== undefined && listener !== 0) {
+      all[0]?.serve(listener);
+      return true;
+    }
+    for (const [index, one] of all.entries()) {
+      const events = ready[index] ?? 0;
+      if (events !== 0) one.serve(events);
+    }
+    return ready.some((events) => events !== 0);
+  }
+
+  #openOutputs(): Outputs {
+    return new Outputs(this.#state.descriptors, {
+      onOutput: (stream, bytes) => this.#take(stream, bytes),
+      onTerminal: (terminal) => this.#openTerminal(terminal),
+    });
+  }
+
+  #openTerminal(terminal: number): void {
+    // Its other direction is closed with the first one.
+    this.#input = new InputQueue(terminal, () => (this.#input = undefined));
+  }
+
+  #openInput(): void {
+    const { stdin, terminal } = this.#state.descriptors;
+    if (terminal !== undefined) this.#openTerminal(terminal);
+    if (stdin === undefined) return;
+    const file = new OwnedFd(stdin);
+    this.#stdin = file;
+    this.#input = new InputQueue(stdin, () => this.#closeInput());
+  }
+
+  #closeInput(): void {
+    this.#stdin?.close();
+    this.#stdin = undefined;
+    this.#input = undefined;
+  }
+
+  #take(stream: LogStream, bytes: Uint8Array): void {
+    this.#connections.output(stream === "stdout" ? messageType.stdout : messageType.stderr, bytes);
+    this.#keep((log) => log.write(stream, bytes, Date.now()));
+  }
+
+  /** A log that cannot be written (the disk is full) is no reason to hold the container up. */
+  #keep(use: (log: LogWriter) => void): void {
+    if (this.#log === undefined) return;
+    try {
+      use(this.#log);
+    } catch (error) {
+      this.#noteLogFailure(error);
+    }
+  }
+
+  async #openLog(): Promise<void> {
+    try {
+      this.#log = await this.#duties.openLog((error) => this.#noteLogFailure(error));
+    } catch (error) {
+      this.#noteLogFailure(error);
+    }
+  }
+
+  #noteLogFailure(error: unknown): void {
+    this.#logFailure ??= `output was lost: ${errorMessage(error)}`;
+  }
+
+  get #isIdle(): boolean {
+    return this.#connections.isEmpty && this.#input?.wanted === undefined;
+  }
+
+  #sleep(timeout?: number): never {
+    this.#keep((log) => log.flush());
+    const { lock, program, listener, process } = this.#state.descriptors;
+    const stdin = this.#stdin?.number;
+    const descriptors = {
+      lock,
+      program,
+      listener,
+      ...(process !== undefined && { process }),
+      ...(stdin !== undefined && { stdin }),
+      ...this.#outputs.descriptors,
+    };
+    const state = { ...this.#state, descriptors };
+    const wakes = wakesOf(descriptors);
+    fallAsleep({ wakes, timeout, program, argv: monitorWords(state) }, descriptorsOf(state));
+  }
+
+  /** What belongs to one run of the container. */
+  #closeRun(): void {
+    this.#keep((log) => log.flush());
+    this.#log?.[Symbol.dispose]();
+    this.#log = undefined;
+    this.#outputs[Symbol.dispose]();
+    this.#closeInput();
+    const { lock, program, listener, process } = this.#state.descriptors;
+    if (process !== undefined) new OwnedFd(process).close();
+    this.#state = { ...this.#state, descriptors: { lock, program, listener } };
+  }
+}

@@ -1,0 +1,50 @@
+import { launchContainer, planContainer } from "../../runtime/container-process.ts";
+import type { Cgroup } from "../../runtime/cgroup/cgroup.ts";
+import { launchError } from "../../runtime/errors.ts";
+import { SIGKILL } from "../../linux/constants.ts";
+import { reap, sendSignal } from "../../linux/process.ts";
+import type { ClaimedContainer } from "../claim.ts";
+import type { OpenContainer } from "../open.ts";
+import { locateTarget } from "../target-path.ts";
+import type { MonitorDescriptors } from "./state.ts";
+import { openMonitoredStdio } from "./stdio.ts";
+
+/**
+ * Starts a container from its monitor, whose child it is then. Returns when its program runs.
+ * @returns the descriptors of its process, its outputs and its input
+ * @throws as `startMonitored`
+ */
+export async function startAgain(
+  claim: ClaimedContainer,
+  { spec, rootFileSystem, files }: OpenContainer,
+  cgroup: Cgroup,
+): Promise<Partial<MonitorDescriptors>> {
+  using cleanup = new DisposableStack();
+  using undo = new DisposableStack();
+  cgroup.create();
+  undo.defer(() => cgroup.remove());
+  const resources = spec.linux?.resources;
+  if (resources?.devices !== undefined) cgroup.restrictDevices(resources.devices);
+  const stdio = cleanup.use(openMonitoredStdio(claim.record, spec.process?.user.uid ?? 0));
+  const options = {
+    id: claim.id,
+    spec,
+    root: rootFileSystem,
+    cgroup,
+    reaper: claim.record.init === true,
+    diesWithParent: true,
+    stdio: stdio.ofContainer,
+    terminalSocket: stdio.terminalSocket,
+    resolveTarget: (path: string) => locateTarget(files, path),
+  };
+  const process = cleanup.use(launchContainer(planContainer(options), options, { timed: false }));
+  const kill = undo.adopt(process, ({ pidfd, pid }) => {
+    if (sendSignal(pidfd, SIGKILL)) reap(pid);
+  });
+  stdio.closeContainersEnds();
+  claim.markRunning(process.pid);
+  const error = launchError(await process.status.outcome(), spec.process?.args?.[0] ?? "");
+  if (error !== undefined) throw error;
+  undo.move();
+  return { ...stdio.release(), process: kill.pidfd.release() };
+}

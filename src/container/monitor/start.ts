@@ -1,0 +1,101 @@
+import { SIGKILL } from "../../linux/constants.ts";
+import { createPipe, openNull, type OwnedFd, writeAll } from "../../linux/fd.ts";
+import type { LaunchedProcess } from "../../linux/launch/launch.ts";
+import { reap, sendSignal } from "../../linux/process.ts";
+import { openProgram } from "../../linux/program.ts";
+import type { RuntimeSpec } from "../../oci/runtime-spec.ts";
+import type { Cgroup } from "../../runtime/cgroup/cgroup.ts";
+import { launchError } from "../../runtime/errors.ts";
+import type { RootFileSystem } from "../../runtime/root.ts";
+import { GockerError } from "../../util/errors.ts";
+import type { ClaimedContainer } from "../claim.ts";
+import { launchMonitored } from "./launch.ts";
+import type { Greeting } from "./protocol.ts";
+import { connectToMonitor, listenAsMonitor, removeMonitorSocket } from "./socket.ts";
+import { openMonitoredStdio } from "./stdio.ts";
+
+/** A container that is to run with a monitor. */
+export interface MonitoredContainer {
+  readonly claim: ClaimedContainer;
+  readonly spec: RuntimeSpec;
+  readonly root: RootFileSystem;
+  readonly cgroup: Cgroup;
+  /** Process 1 is gocker's reaper. */
+  readonly reaper: boolean;
+  resolveTarget(path: string): string;
+  /** gocker's root and state directories. */
+  readonly directories: { readonly root: string; readonly state: string };
+  /** Who wants to be connected from the beginning: nothing that the container writes is missed. */
+  readonly greeting?: Greeting | undefined;
+}
+
+/**
+ * Starts a container that goes on without gocker: see {@link launchMonitored}. Returns when its program runs; the
+ * container's lock is the monitor's as well by then, and the record says that it runs.
+ * @returns the connection of `greeting`
+ * @throws ExecutionError the program cannot be executed; GockerError the launch failed: no process is left then
+ */
+export async function startMonitored(container: MonitoredContainer): Promise<OwnedFd | undefined> {
+  const { claim, cgroup, directories, greeting } = container;
+  using cleanup = new DisposableStack();
+  using undo = new DisposableStack();
+  cgroup.create();
+  undo.defer(() => cgroup.remove());
+  const resources = container.spec.linux?.resources;
+  if (resources?.devices !== undefined) cgroup.restrictDevices(resources.devices);
+  const listener = cleanup.use(listenAsMonitor(directories.state, claim.id));
+  undo.defer(() => removeMonitorSocket(directories.state, claim.id));
+  const connection = greeting === undefined ? undefined : connectToMonitor(directories.state, claim.id, greeting);
+  if (connection !== undefined) undo.use(connection);
+
+  const stdio = cleanup.use(openMonitoredStdio(claim.record, container.spec.process?.user.uid ?? 0));
+  const commitment = cleanup.use(createPipe());
+  const monitor = cleanup.use(
+    launchMonitored({
+      commitment: commitment.reader.number,
+      container: {
+        id: claim.id,
+        spec: container.spec,
+        root: container.root,
+        cgroup,
+        reaper: container.reaper,
+        diesWithParent: true,
+        stdio: stdio.ofContainer,
+        terminalSocket: stdio.terminalSocket,
+        resolveTarget: (path) => container.resolveTarget(path),
+      },
+      monitor: {
+        id: claim.id,
+        ...directories,
+        inputOnce: greeting?.input === true,
+        restarts: 0,
+        descriptors: {
+          ...stdio.ofMonitor,
+          lock: claim.lockDescriptor,
+          program: cleanup.use(openProgram()).number,
+          listener: listener.number,
+          process: cleanup.use(openNull()).number,
+        },
+      },
+    }),
+  );
+  undo.defer(() => end(monitor));
+  commitment.reader.close();
+  stdio[Symbol.dispose]();
+
+  const pid = await monitor.status.childTold();
+  if (pid !== undefined) claim.markRunning(pid);
+  const outcome = await monitor.status.outcome();
+  const error = launchError(outcome, container.spec.process?.args?.[0] ?? "");
+  if (error !== undefined) throw error;
+  if (pid === undefined) throw new GockerError("LAUNCH", "the container's monitor has ended before it did anything");
+  writeAll(commitment.writer.number, new Uint8Array(1));
+  undo.move();
+  return connection;
+}
+
+/** The monitor has begun as gocker's child, and the container dies with it. */
+function end(monitor: LaunchedProcess): void {
+  sendSignal(monitor.pidfd, SIGKILL);
+  reap(monitor.pid);
+}

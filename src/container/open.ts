@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+import { kernelVersion } from "../linux/kernel.ts";
+import type { RuntimeSpec } from "../oci/runtime-spec.ts";
+import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
+import type { OverlayRoot } from "../runtime/root.ts";
+import { LayeredRoot } from "./layered-root.ts";
+import { overlayRoot } from "./overlay-root.ts";
+import type { ContainerRecord } from "./record.ts";
+import { readLayers, visibleLayers } from "./upper.ts";
+
+/** Where a container lies that was made before. */
+export interface ContainerPlace {
+  /** gocker's root directory. */
+  readonly root: string;
+  /** The container's. */
+  readonly directory: string;
+  readonly record: ContainerRecord;
+  /** Where an unpacked layer lies, by its diff ID. */
+  layerDirectory(diffId: string): string;
+}
+
+/** A container that is there, to be started. */
+export interface OpenContainer extends Disposable {
+  readonly spec: RuntimeSpec;
+  readonly rootFileSystem: OverlayRoot;
+  /** Its files, to look paths up in. Open until this is disposed of. */
+  readonly files: LayeredRoot;
+}
+
+/**
+ * Opens a container that does not run.
+ * @throws InvalidDocumentError its specification is broken; SystemCallError
+ */
+export function openContainer({ root, directory, record, layerDirectory }: ContainerPlace): OpenContainer {
+  const layers = readLayers(record.layers.map(layerDirectory));
+  const spec = parseRuntimeSpec(readFileSync(`${directory}/config.json`));
+  const kernel = kernelVersion();
+  const rootFileSystem = overlayRoot({ root, directory, layers, volatile: record.remove, kernel });
+  const files = LayeredRoot.open([...visibleLayers(layers).map((layer) => layer.directory), `${directory}/upper`]);
+  return { spec, rootFileSystem, files, [Symbol.dispose]: () => files[Symbol.dispose]() };
+}

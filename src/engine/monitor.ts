@@ -1,0 +1,123 @@
+import { readFileSync } from "node:fs";
+import type { ClaimedContainer } from "../container/claim.ts";
+import { containerEvent } from "../container/events.ts";
+import { openLog } from "../container/logs/open-log.ts";
+import type { LogWriter } from "../container/logs/log-writer.ts";
+import { Monitor, type MonitorDuties } from "../container/monitor/monitor.ts";
+import type { Ending } from "../container/monitor/protocol.ts";
+import { isRestarted, pauseBeforeRestart } from "../container/monitor/restart.ts";
+import { removeMonitorSocket } from "../container/monitor/socket.ts";
+import { type MonitorDescriptors, type MonitorState, parseMonitorState } from "../container/monitor/state.ts";
+import { ContainerStore } from "../container/records.ts";
+import { VolumeStore } from "../container/volumes.ts";
+import { exitCodeOf, reap } from "../linux/process.ts";
+import type { RuntimeSpec } from "../oci/runtime-spec.ts";
+import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
+import { openCgroup } from "../runtime/cgroup/open.ts";
+import { ExecutionError } from "../runtime/errors.ts";
+import { errorMessage } from "../util/errors.ts";
+import { recordEvent } from "./record-event.ts";
+import type { ContainerStores } from "./reconcile.ts";
+
+/**
+ * The role of a process that looks after one container until that is at its end.
+ * @param word what it knows: see `monitorWords`
+ */
+export async function runMonitor(word: string | undefined): Promise<void> {
+  const state = parseMonitorState(word);
+  const stores = { containers: ContainerStore.open(state.root), volumes: VolumeStore.open(state.root) };
+  const claim = stores.containers.inherit(state.id, state.descriptors.lock);
+  const duties = new Duties(state, stores, claim);
+  const monitor = new Monitor(state, duties);
+  duties.watches(monitor);
+  await monitor.run();
+}
+
+class Duties implements MonitorDuties {
+  readonly #directories: Pick<MonitorState, "root" | "state">;
+  readonly #stores: ContainerStores;
+  readonly #claim: ClaimedContainer;
+  #monitor: Monitor | undefined;
+  #exitCode = 0;
+  #error: string | undefined;
+
+  constructor({ root, state }: MonitorState, stores: ContainerStores, claim: ClaimedContainer) {
+    this.#directories = { root, state };
+    this.#stores = stores;
+    this.#claim = claim;
+  }
+
+  watches(monitor: Monitor): void {
+    this.#monitor = monitor;
+  }
+
+  openLog(onError: (error: unknown) => void): Promise<LogWriter> {
+    const { directory, record } = this.#claim;
+    const configuration = record.log ?? { driver: "json-file", options: {} };
+    const environment = this.#spec().process?.env ?? [];
+    return openLog(directory, configuration, { ...record, environment }, onError);
+  }
+
+  async processEnded(state: MonitorState): Promise<{ readonly startAt: number; readonly pause: number } | undefined> {
+    const claim = this.#claim;
+    const { pid, startedAt } = claim.record.state;
+    this.#exitCode = exitCodeOf(reap(pid as number));
+    using cgroup = openCgroup(this.#cgroupPath());
+    cgroup.kill();
+    cgroup.remove();
+    recordEvent(this.#context, containerEvent(claim.record, "die", { exitCode: String(this.#exitCode) }));
+    // As it is now: others change it while the container runs.
+    const record = this.#stores.containers.read(claim.id);
+    claim.adopt(record);
+    const wasStopped = this.#stores.containers.wasStopped(claim.id);
+    const end = { policy: record.restart, exitCode: this.#exitCode, wasStopped, restarts: state.restarts };
+    if (!isRestarted(end)) return undefined;
+    const pause = pauseBeforeRestart(state.pause, Date.now() - Date.parse(startedAt ?? ""));
+    claim.markRestarting({ exitCode: this.#exitCode }, state.restarts + 1);
+    return { startAt: Date.now() + pause, pause };
+  }
+
+  async startAgain(): Promise<Partial<MonitorDescriptors> | undefined> {
+    const claim = this.#claim;
+    try {
+      const { openStored } = await import("./open-container.ts");
+      const { startAgain } = await import("../container/monitor/start-again.ts");
+      using container = openStored(this.#directories.root, claim);
+      using cgroup = openCgroup(this.#cgroupPath());
+      const descriptors = await startAgain(claim, container, cgroup);
+      recordEvent(this.#context, containerEvent(claim.record, "start"));
+      return descriptors;
+    } catch (error) {
+      this.#exitCode = error instanceof ExecutionError ? error.exitCode : 125;
+      this.#error = errorMessage(error);
+      return undefined;
+    }
+  }
+
+  async finish(): Promise<Ending> {
+    const claim = this.#claim;
+    const { record } = claim;
+    const error = this.#error ?? this.#monitor?.logFailure;
+    claim.markExited({ exitCode: this.#exitCode, ...(error !== undefined && { error }) });
+    removeMonitorSocket(this.#directories.state, claim.id);
+    if (record.remove) {
+      const { removeContainer } = await import("../container/remove.ts");
+      await removeContainer(this.#stores, claim, { anonymousVolumes: true });
+      recordEvent(this.#context, containerEvent(record, "destroy"));
+    }
+    claim[Symbol.dispose]();
+    return { exitCode: this.#exitCode };
+  }
+
+  get #context() {
+    return { state: this.#directories.state, debug: undefined };
+  }
+
+  #cgroupPath(): string {
+    return this.#spec().linux?.cgroupsPath ?? `/gocker/${this.#claim.id}`;
+  }
+
+  #spec(): RuntimeSpec {
+    return parseRuntimeSpec(readFileSync(`${this.#claim.directory}/config.json`));
+  }
+}

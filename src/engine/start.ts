@@ -1,0 +1,134 @@
+import { containerEvent } from "../container/events.ts";
+import type { ClaimedContainer } from "../container/claim.ts";
+import type { Greeting } from "../container/monitor/protocol.ts";
+import { startMonitored } from "../container/monitor/start.ts";
+import type { ContainerStore } from "../container/records.ts";
+import type { OwnedFd } from "../linux/fd.ts";
+import type { RuntimeSpec } from "../oci/runtime-spec.ts";
+import { openCgroup } from "../runtime/cgroup/open.ts";
+import { ExecutionError } from "../runtime/errors.ts";
+import type { RootFileSystem } from "../runtime/root.ts";
+import { ConflictError, errorMessage } from "../util/errors.ts";
+import type { AttachOptions } from "./attach.ts";
+import type { EngineContext } from "./context.ts";
+import { openContainers } from "./reconcile.ts";
+import { recordEvent } from "./record-event.ts";
+import type { StopOptions } from "./stop.ts";
+
+/** A container to start, with what was looked up for that. */
+export interface StartableContainer {
+  readonly claim: ClaimedContainer;
+  readonly spec: RuntimeSpec;
+  readonly rootFileSystem: RootFileSystem;
+  resolveTarget(path: string): string;
+}
+
+/**
+ * Starts a container that goes on by itself, and returns when its program runs. The claim is its monitor's as well then,
+ * and of no more use.
+ * @param greeting to be connected from the beginning
+ * @returns the connection of `greeting`
+ * @throws ExecutionError, GockerError: it does not run, which its record tells
+ */
+export async function startContainer(
+  context: Pick<EngineContext, "root" | "state" | "debug">,
+  containers: ContainerStore,
+  container: StartableContainer,
+  greeting?: Greeting,
+): Promise<OwnedFd | undefined> {
+  const { claim, spec, rootFileSystem } = container;
+  containers.clearStopMark(claim.id);
+  using cgroup = openCgroup(spec.linux?.cgroupsPath ?? `/gocker/${claim.id}`);
+  try {
+    const connection = await startMonitored({
+      claim,
+      spec,
+      root: rootFileSystem,
+      cgroup,
+      reaper: claim.record.init === true,
+      resolveTarget: (path) => container.resolveTarget(path),
+      directories: { root: context.root, state: context.state },
+      greeting,
+    });
+    recordEvent(context, containerEvent(claim.record, "start"));
+    return connection;
+  } catch (error) {
+    const exitCode = error instanceof ExecutionError ? error.exitCode : 125;
+    claim.markExited({ exitCode, error: errorMessage(error) });
+    throw error;
+  }
+}
+
+/**
+ * `gocker start`: starts a container that was made before. One that runs is left as it is.
+ * @param reference its name, ID, or the beginning of its ID
+ * @throws NotFoundError, UsageError as `ContainerStore.resolve`; ConflictError another gocker works on it;
+ *   as {@link startContainer}
+ */
+export async function startContainers(context: EngineContext, reference: string): Promise<void> {
+  const { containers } = await openContainers(context);
+  await startStored(context, containers, containers.resolve(reference));
+}
+
+/**
+ * `gocker start --attach`: as {@link startContainers}, and shows the container until it ends or is left.
+ * @returns the exit code: the container's own; 0 when it was left
+ */
+export async function startAttached(
+  context: EngineContext,
+  reference: string,
+  options: AttachOptions,
+): Promise<number> {
+  const { containers } = await openContainers(context);
+  const id = containers.resolve(reference);
+  const record = containers.read(id);
+  const { greetingOf, showContainer, attachToContainer } = await import("./attach.ts");
+  const connection = await startStored(context, containers, id, greetingOf(record, options));
+  if (connection === undefined) return await attachToContainer(context, reference, options);
+  return await showContainer(containers, record, connection, options);
+}
+
+/** `gocker restart`: as `stop` and {@link startContainers}. @throws as those */
+export async function restartContainer(context: EngineContext, reference: string, options: StopOptions): Promise<void> {
+  const { containers } = await openContainers(context);
+  const id = containers.resolve(reference);
+  const { stop } = await import("./stop.ts");
+  await stop(context, containers, id, options);
+  await startStored(context, containers, id);
+  recordEvent(context, containerEvent(containers.read(id), "restart"));
+}
+
+/** @returns the connection of `greeting`; undefined without one, and when the container ran before */
+async function startStored(
+  context: EngineContext,
+  containers: ContainerStore,
+  id: string,
+  greeting?: Greeting,
+): Promise<OwnedFd | undefined> {
+  using claim = await claimAtRest(containers, id);
+  if (claim === undefined) return undefined;
+  const { openStored } = await import("./open-container.ts");
+  const { locateTarget } = await import("../container/target-path.ts");
+  using opened = openStored(context.root, claim);
+  const { spec, rootFileSystem, files } = opened;
+  const container = { claim, spec, rootFileSystem, resolveTarget: (path: string) => locateTarget(files, path) };
+  return await startContainer(context, containers, container, greeting);
+}
+
+/** Milliseconds that another gocker has to be done with a container that does not run. */
+const patience = 10_000;
+
+/** @returns undefined when the container runs */
+async function claimAtRest(containers: ContainerStore, id: string): Promise<ClaimedContainer | undefined> {
+  const deadline = Date.now() + patience;
+  for (;;) {
+    const claim = containers.claim(id);
+    if (claim !== undefined) return claim;
+    const { status } = containers.read(id).state;
+    if (status === "running" || status === "restarting") return undefined;
+    if (Date.now() > deadline) {
+      throw new ConflictError(`container ${containers.read(id).name} is being worked on by another gocker`);
+    }
+    await Bun.sleep(5);
+  }
+}

@@ -1,0 +1,115 @@
+import { openFirstProcess } from "../container/first-process.ts";
+import { containerEvent } from "../container/events.ts";
+import { connectToMonitor } from "../container/monitor/socket.ts";
+import type { ContainerRecord } from "../container/record.ts";
+import type { ContainerStore } from "../container/records.ts";
+import { SIGKILL } from "../linux/constants.ts";
+import { type OwnedFd, readSome, waitReadable } from "../linux/fd.ts";
+import { FileLock } from "../linux/lock.ts";
+import { processEnded, sendSignal } from "../linux/process.ts";
+import { signalNumber } from "../linux/signals.ts";
+import { ConflictError } from "../util/errors.ts";
+import type { EngineContext } from "./context.ts";
+import { openContainers } from "./reconcile.ts";
+import { recordEvent } from "./record-event.ts";
+
+export interface StopOptions {
+  /** Seconds until it is killed; negative: never. The container's own when absent. */
+  readonly timeout?: number | undefined;
+  /** The number of the signal that asks it to stop. The container's own when absent. */
+  readonly signal?: number | undefined;
+}
+
+const defaultTimeout = 10;
+/** Milliseconds in which a container that was killed must be gone. */
+const patience = 10_000;
+const sigterm = 15;
+
+/**
+ * `gocker stop` of a container.
+ * @param reference its name, ID, or the beginning of its ID
+ * @throws as {@link stop}, and UsageError as `ContainerStore.resolve`
+ */
+export async function stopContainer(context: EngineContext, reference: string, options: StopOptions): Promise<void> {
+  const { containers } = await openContainers(context);
+  await stop(context, containers, containers.resolve(reference), options);
+}
+
+/**
+ * Asks a container to end, kills it when it does not, and returns when its end is on record. One that does
+ * not run is left as it is. No policy starts it again.
+ * @throws NotFoundError there is none; ConflictError it does not end
+ */
+export async function stop(
+  context: Pick<EngineContext, "root" | "state" | "debug">,
+  containers: ContainerStore,
+  id: string,
+  options: StopOptions,
+): Promise<void> {
+  const record = containers.read(id);
+  const { status } = record.state;
+  if (status !== "running" && status !== "restarting") return;
+  containers.markStopped(id);
+  using monitor = tellMonitor(context.state, id);
+  using process = openFirstProcess(containers.read(id).state);
+  if (process !== undefined) {
+    const { signal = stopSignalOf(record), timeout = record.stopTimeout ?? defaultTimeout } = options;
+    await askToEnd(process, signal, timeout);
+  }
+  if (monitor !== undefined) await untilClosed(monitor);
+  await untilAtRest(containers, id);
+  recordEvent(context, containerEvent(record, "stop"));
+}
+
+/** The signal that asks a container to stop. */
+export function stopSignalOf({ stopSignal }: Pick<ContainerRecord, "stopSignal">): number {
+  return stopSignal === undefined ? sigterm : (signalNumber(stopSignal) ?? sigterm);
+}
+
+async function askToEnd(process: OwnedFd, signal: number, timeout: number): Promise<void> {
+  if (!sendSignal(process, signal)) return;
+  if (timeout < 0) return await processEnded(process);
+  const late = Symbol("late");
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<typeof late>((resolve) => (timer = setTimeout(() => resolve(late), timeout * 1000)));
+  const outcome = await Promise.race([processEnded(process), tooLate]);
+  clearTimeout(timer);
+  if (outcome === late) sendSignal(process, SIGKILL);
+}
+
+/**
+ * Tells a container's monitor not to start it again: one that waits for that gives it up.
+ * @returns the connection, which is closed once the container is at rest; undefined without a monitor
+ */
+export function tellMonitor(state: string, id: string): OwnedFd | undefined {
+  return connectToMonitor(state, id, { output: false, input: false, stop: true });
+}
+
+/** Resolves when the other end of a connection is closed, or after a while. */
+export async function untilClosed(connection: OwnedFd): Promise<void> {
+  const deadline = Date.now() + patience;
+  const buffer = new Uint8Array(4096);
+  while (Date.now() < deadline) {
+    await waitReadable(connection.number);
+    if (readSome(connection.number, buffer).length === 0) return;
+  }
+}
+
+/**
+ * Waits until whoever runs the container has put its end on record, and let go of it.
+ * @throws ConflictError it takes too long
+ */
+export async function untilAtRest(containers: ContainerStore, id: string): Promise<void> {
+  const deadline = AbortSignal.timeout(patience);
+  try {
+    using lock = await FileLock.acquire(containers.lockPath(id), "shared", { signal: deadline, file: "there" });
+    lock.release();
+  } catch (error) {
+    // At rest there is no lock.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    if (!deadline.aborted) throw error;
+    throw new ConflictError(`container ${id.slice(0, 12)} does not end`, {
+      hint: "a process may hang in the kernel, or another gocker may still be working on it",
+    });
+  }
+}
