@@ -16,7 +16,7 @@ export interface ContainerPlace {
   readonly directory: string;
   readonly record: ContainerRecord;
   /** Where an unpacked layer lies, by its diff ID. */
-  layerDirectory(diffId: string): string;
+  layerDirectory(this: void, diffId: string): string;
 }
 
 /** A container that is there, to be started. */
