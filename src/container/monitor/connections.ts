@@ -1,4 +1,4 @@
-import { OwnedFd } from "../../linux/fd.ts";
+import type { OwnedFd } from "../../linux/fd.ts";
 import { pollEvent } from "../../linux/poll.ts";
 import { acceptUnix } from "../../linux/unix-socket.ts";
 import { Client, type ClientEvents } from "./client.ts";

@@ -1,7 +1,7 @@
 import { OwnedFd } from "../../linux/fd.ts";
 import { fallAsleep } from "../../linux/launch/sleep.ts";
 import { pollAll, pollEvent } from "../../linux/poll.ts";
-import { setWindowSize } from "../../linux/terminal.ts";
+import { setWindowSize, type WindowSize } from "../../linux/terminal.ts";
 import { errorMessage } from "../../util/errors.ts";
 import type { LogStream, LogWriter } from "../logs/log-writer.ts";
 import { Connections } from "./connections.ts";
@@ -48,6 +48,8 @@ export class Monitor {
   #log: LogWriter | undefined;
   #logFailure: string | undefined;
   #isStopped = false;
+  /** Of the terminal of who came last: it may come before the container's own does. */
+  #size: WindowSize | undefined;
 
   constructor(state: MonitorState, duties: MonitorDuties) {
     this.#duties = duties;
@@ -63,6 +65,7 @@ export class Monitor {
         if (this.#state.inputOnce && this.#outputs.terminal === undefined) this.#input?.end();
       },
       onSize: (size) => {
+        this.#size = size;
         if (this.#outputs.terminal !== undefined) setWindowSize(this.#outputs.terminal, size);
       },
     });
@@ -103,10 +106,9 @@ export class Monitor {
   }
 
   #serveUntilEnd(): void {
-    const process = this.#state.descriptors.process as number;
-    let hasEnded = false;
-    const end: Waiting = { fd: process, events: pollEvent.readable, serve: () => void (hasEnded = true) };
-    while (!hasEnded) {
+    const run = { process: this.#state.descriptors.process as number, hasEnded: false };
+    const end: Waiting = { fd: run.process, events: pollEvent.readable, serve: () => void (run.hasEnded = true) };
+    while (!run.hasEnded) {
       const isBusy = this.#serve([...this.#waiting(), end], idleTime);
       if (!isBusy && this.#isIdle) this.#sleep();
     }
@@ -172,6 +174,7 @@ export class Monitor {
   }
 
   #openTerminal(terminal: number): void {
+    if (this.#size !== undefined) setWindowSize(terminal, this.#size);
     // Its other direction is closed with the first one.
     this.#input = new InputQueue(terminal, () => (this.#input = undefined));
   }

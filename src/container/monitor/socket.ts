@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { openDirectory } from "../../linux/at.ts";
 import { errnos } from "../../linux/errno.ts";
-import { OwnedFd, writeAll } from "../../linux/fd.ts";
+import { type OwnedFd, writeAll } from "../../linux/fd.ts";
 import { connectUnix, listenUnix } from "../../linux/unix-socket.ts";
 import { SystemCallError } from "../../util/errors.ts";
 import { encodeDocument, type Greeting, messageType } from "./protocol.ts";
