@@ -26,7 +26,7 @@ export interface ListContainersOptions {
 
 /** The containers, the newest first. */
 export async function listContainers(
-  context: Pick<EngineContext, "root">,
+  context: Pick<EngineContext, "root" | "state">,
   options: ListContainersOptions,
 ): Promise<ContainerSummary[]> {
   const { containers } = await openContainers(context, options.onBroken);

@@ -15,17 +15,21 @@ export interface ContainerStores {
  * @param onError told of containers that could not be put in order
  */
 export async function openContainers(
-  context: Pick<EngineContext, "root">,
+  context: Pick<EngineContext, "root" | "state">,
   onError: (id: string, error: unknown) => void = () => {},
 ): Promise<ContainerStores> {
   const stores = { containers: ContainerStore.open(context.root), volumes: VolumeStore.open(context.root) };
-  await reconcileContainers({ ...stores, kill: killLeftovers, onError });
+  await reconcileContainers({ ...stores, kill: (id) => killLeftovers(context.state, id), onError });
   return stores;
 }
 
-/** Ends the processes of a container by its cgroup, which knows them all, and removes that. */
-async function killLeftovers(id: string): Promise<void> {
-  const { openCgroup } = await import("../runtime/cgroup/open.ts");
+/** Ends the processes of a container by its cgroup, which knows them all, and removes that and its monitor's socket. */
+async function killLeftovers(state: string, id: string): Promise<void> {
+  const [{ openCgroup }, { removeMonitorSocket }] = await Promise.all([
+    import("../runtime/cgroup/open.ts"),
+    import("../container/monitor/socket.ts"),
+  ]);
+  removeMonitorSocket(state, id);
   using cgroup = openCgroup(`/gocker/${id}`);
   cgroup.kill();
   cgroup.remove();

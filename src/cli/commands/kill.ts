@@ -3,7 +3,7 @@ import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
 import { writeOutput } from "../output/write.ts";
 import { forEachOperand } from "./several.ts";
-import { signalOf } from "./stop-flags.ts";
+import { signalOf } from "./stop/flags.ts";
 
 export const killCommand = command({
   meta: {

@@ -3,7 +3,7 @@ import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
 import { writeOutput } from "../output/write.ts";
 import { forEachOperandAtOnce } from "./several.ts";
-import { stopFlags, stopOptions } from "./stop-flags.ts";
+import { stopFlags, stopOptions } from "./stop/flags.ts";
 
 export const restartCommand = command({
   meta: {

@@ -2,7 +2,7 @@ import { stopContainer } from "../../engine/stop.ts";
 import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
 import { writeOutput } from "../output/write.ts";
-import { stopFlags, stopOptions } from "./stop-flags.ts";
+import { stopFlags, stopOptions } from "./stop/flags.ts";
 import { forEachOperandAtOnce } from "./several.ts";
 
 export const stopCommand = command({

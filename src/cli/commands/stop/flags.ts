@@ -1,7 +1,7 @@
-import type { StopOptions } from "../../engine/stop.ts";
-import { signalNumber } from "../../linux/signals.ts";
-import { UsageError } from "../../util/errors.ts";
-import type { FlagDefinitions, FlagValues } from "../flags.ts";
+import type { StopOptions } from "../../../engine/stop.ts";
+import { signalNumber } from "../../../linux/signals.ts";
+import { UsageError } from "../../../util/errors.ts";
+import type { FlagDefinitions, FlagValues } from "../../flags.ts";
 
 /** How a container is stopped: of `stop` and `restart`. */
 export const stopFlags = {

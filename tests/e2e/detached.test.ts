@@ -1,0 +1,209 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+
+import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
+import { createRunner, outcomeOf, type Runner, success } from "../helpers/runner.ts";
+import { TerminalSession } from "../helpers/terminal-session.ts";
+import { gockerBinary } from "../helpers/binary.ts";
+import { until } from "../helpers/until.ts";
+
+interface State {
+  readonly status: string;
+  readonly exitCode?: number;
+  readonly restartCount?: number;
+  readonly pid?: number;
+  readonly error?: string;
+}
+
+describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
+  let runner: Runner;
+  let image: string;
+  beforeAll(async () => {
+    runner = await createRunner([], { "plain:1": { layers: [alpineLayer] } });
+    image = runner.image("plain:1");
+  });
+  afterEach(async () => {
+    const { stdout } = await runner.gocker(["ps", "-aq", "--no-trunc"]);
+    const ids = stdout.split("\n").filter((id) => id !== "");
+    if (ids.length > 0) expect((await runner.gocker(["rm", "-f", ...ids])).stderr).toBe("");
+    expect(runner.leftovers()).toEqual([]);
+    const sockets = `${runner.sandbox.state}/monitors`;
+    expect(existsSync(sockets) ? readdirSync(sockets) : []).toEqual([]);
+  });
+  afterAll(() => runner?.[Symbol.asyncDispose]());
+
+  async function runDetached(words: readonly string[]): Promise<string> {
+    const { stdout, stderr, exitCode } = await runner.gocker(["run", "-d", ...words]);
+    expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 });
+    expect(stdout).toMatch(/^[0-9a-f]{64}\n$/);
+    return stdout.trim();
+  }
+
+  const directory = (id: string) => `${runner.sandbox.root}/containers/${id}`;
+
+  function stateOf(id: string): State {
+    const path = ["exited", "running"].map((name) => `${directory(id)}/${name}.json`).find((name) => existsSync(name));
+    return path === undefined ? { status: "created" } : (JSON.parse(readFileSync(path, "utf8")) as State);
+  }
+
+  const untilExited = (id: string) =>
+    until("the container has ended", () => stateOf(id).status === "exited" && !existsSync(lockOf(id)));
+  const lockOf = (id: string) => `${runner.sandbox.root}/containers/active/${id}`;
+
+  function loggedBy(id: string): string[] {
+    const path = `${directory(id)}/${id}-json.log`;
+    const lines = existsSync(path) ? readFileSync(path, "utf8").split("\n").slice(0, -1) : [];
+    return lines.map((line) => JSON.parse(line) as { log: string; stream: string }).map((e) => `${e.stream}: ${e.log}`);
+  }
+
+  /** The process that looks after a container. */
+  function monitorOf(id: string): number {
+    const pid = stateOf(id).pid as number;
+    return Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+  }
+
+  test("run -d prints the ID; what the container writes is kept, and how it ended", async () => {
+    const id = await runDetached([image, "sh", "-c", "echo out; echo err >&2; printf rest; exit 7"]);
+    await untilExited(id);
+    expect(stateOf(id)).toMatchObject({ status: "exited", exitCode: 7 });
+    expect(loggedBy(id).toSorted()).toEqual(["stderr: err\n", "stdout: out\n", "stdout: rest"]);
+  });
+
+  test("a monitor with nothing to do holds next to no memory and nothing of gocker's or of the caller's", async () => {
+    const id = await runDetached([image, "sleep", "1000"]);
+    const monitor = monitorOf(id);
+    const rollup = readFileSync(`/proc/${monitor}/smaps_rollup`, "utf8");
+    expect(Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1])).toBeLessThan(200);
+    expect(readFileSync(`/proc/${monitor}/environ`, "utf8")).toBe("");
+    expect(readFileSync(`/proc/${monitor}/stat`, "utf8").split(" ")[5]).toBe(String(monitor));
+    // Of the container it has nothing but the process, and the container nothing of it.
+    const { pid } = stateOf(id);
+    const held = readdirSync(`/proc/${pid}/fd`).toSorted();
+    expect(held).toEqual(["0", "1", "2"]);
+  });
+
+  test("output wakes the monitor, which sleeps again", async () => {
+    const id = await runDetached([image, "sh", "-c", "echo one; sleep 1000"]);
+    const monitor = monitorOf(id);
+    const program = () => readFileSync(`/proc/${monitor}/maps`, "utf8").includes("memfd:gocker");
+    await until("the line is kept", () => loggedBy(id).length === 1);
+    await until("it sleeps", program);
+    expect(loggedBy(id)).toEqual(["stdout: one\n"]);
+  });
+
+  test("stop asks, then kills; kill sends a signal; what does not run says so", async () => {
+    const trap = "trap 'echo stopping; exit 3' TERM; while :; do sleep 0.01; done";
+    const asked = await runDetached(["--name", "asked", image, "sh", "-c", trap]);
+    expect(await runner.gocker(["stop", "asked"])).toEqual(success("asked\n"));
+    expect(stateOf(asked)).toMatchObject({ status: "exited", exitCode: 3 });
+    expect(loggedBy(asked)).toEqual(["stdout: stopping\n"]);
+    const deaf = await runDetached(["--name", "deaf", image, "sleep", "1000"]);
+    expect(await runner.gocker(["stop", "-t", "0", "deaf"])).toEqual(success("deaf\n"));
+    expect(stateOf(deaf)).toMatchObject({ status: "exited", exitCode: 137 });
+    expect(await runner.gocker(["stop", "deaf"])).toEqual(success("deaf\n"));
+    expect(await runner.gocker(["kill", "deaf"])).toMatchObject({
+      stdout: "",
+      stderr: "gocker: container deaf is not running\n",
+    });
+    const signalled = await runDetached([image, "sleep", "1000"]);
+    expect(await runner.gocker(["kill", "-s", "9", signalled])).toEqual(success(`${signalled}\n`));
+    await untilExited(signalled);
+    expect(stateOf(signalled)).toMatchObject({ exitCode: 137 });
+  });
+
+  test("created, started, shown, started again", async () => {
+    const script = "test -e /once && echo again; touch /once; echo here; exit 4";
+    const { stdout } = await runner.gocker(["create", "--name", "later", image, "sh", "-c", script]);
+    expect(stateOf(stdout.trim()).status).toBe("created");
+    expect(await runner.gocker(["start", "-a", "later"])).toEqual({ stdout: "here\n", stderr: "", exitCode: 4 });
+    expect(await runner.gocker(["start", "-a", "later"])).toEqual({ stdout: "again\nhere\n", stderr: "", exitCode: 4 });
+  });
+
+  test("input reaches a container that is started with it, and its end", async () => {
+    const { stdout } = await runner.gocker(["create", "-i", image, "sh", "-c", "wc -c; echo end"]);
+    const stdin = new Uint8Array(1_000_000).fill(120);
+    expect(await runner.gocker(["start", "-ai", stdout.trim()], { stdin })).toEqual(success("1000000\nend\n"));
+  });
+
+  test("all of a large output is shown, and kept", async () => {
+    const { stdout } = await runner.gocker(["create", image, "sh", "-c", "seq 1 200000; seq 1 50000 >&2"]);
+    const id = stdout.trim();
+    const shown = await runner.gocker(["start", "-a", id]);
+    expect(shown.exitCode).toBe(0);
+    expect(shown.stdout.split("\n")).toHaveLength(200_001);
+    expect(shown.stderr.split("\n")).toHaveLength(50_001);
+    expect(shown.stdout.endsWith("199999\n200000\n")).toBe(true);
+    expect(loggedBy(id)).toHaveLength(250_000);
+  });
+
+  test("several look at one container; who goes away does not disturb it", async () => {
+    const id = await runDetached(["-i", image, "sh", "-c", "read a; echo got $a; read b; echo got $b"]);
+    const one = runner.start(["attach", id]);
+    const other = runner.start(["attach", "--no-stdin", id]);
+    await until("both are there", () => readdirSync(`/proc/${monitorOf(id)}/fd`).length > 11);
+    void one.stdin.write("first\n");
+    await one.stdin.flush();
+    await until("it is answered", () => loggedBy(id).length === 1);
+    one.kill("SIGKILL");
+    await one.exited;
+    const last = runner.start(["attach", id]);
+    void last.stdin.write("second\n");
+    await last.stdin.flush();
+    expect(await outcomeOf(last)).toEqual(success("got second\n"));
+    expect(await outcomeOf(other)).toEqual(success("got first\ngot second\n"));
+  });
+
+  test("policies start a container again, until it is stopped", async () => {
+    const limited = await runDetached(["--restart", "on-failure:2", image, "sh", "-c", "echo run; exit 5"]);
+    await until("it has given up", () => stateOf(limited).status === "exited" && loggedBy(limited).length === 3);
+    expect(stateOf(limited)).toMatchObject({ exitCode: 5, restartCount: 2 });
+    const good = await runDetached(["--restart", "on-failure", image, "true"]);
+    await untilExited(good);
+    expect(stateOf(good)).toMatchObject({ exitCode: 0 });
+    const always = await runDetached(["--restart", "always", image, "sh", "-c", "echo run"]);
+    await until("it was started three times", () => loggedBy(always).length >= 3);
+    expect(await runner.gocker(["stop", always])).toEqual(success(`${always}\n`));
+    expect(stateOf(always).status).toBe("exited");
+    const runs = loggedBy(always).length;
+    expect(await runner.gocker(["start", always])).toEqual(success(`${always}\n`));
+    await until("it is started again", () => loggedBy(always).length > runs);
+  });
+
+  test("--rm takes the container away when it has ended", async () => {
+    const id = await runDetached(["--rm", image, "true"]);
+    await until("it is gone", () => !existsSync(directory(id)) && !existsSync(lockOf(id)));
+  });
+
+  test("a command that is not there: nothing runs, and the container tells", async () => {
+    const outcome = await runner.gocker(["run", "-d", "--name", "none", image, "no-such"]);
+    expect(outcome).toMatchObject({ stdout: "", exitCode: 127 });
+    expect(outcome.stderr).toContain("cannot run no-such: executable file not found");
+    expect(await runner.gocker(["start", "none"])).toMatchObject({ stdout: "", exitCode: 127 });
+    await runner.gocker(["run", "-d", "--rm", image, "no-such"]);
+    expect(runner.leftovers().filter((name) => !name.startsWith("names/"))).toHaveLength(1);
+  });
+
+  test("a container dies with its monitor, and the next command puts that on record", async () => {
+    const id = await runDetached([image, "sleep", "1000"]);
+    const { pid } = stateOf(id);
+    process.kill(monitorOf(id), "SIGKILL");
+    await until("it is dead", () => !existsSync(`/proc/${pid}/root/bin`));
+    expect((await runner.gocker(["ps", "-a"])).stdout).toContain("Exited (137)");
+    expect(existsSync(lockOf(id))).toBe(false);
+  });
+
+  test("a terminal is left by its keys and taken up again", async () => {
+    await runDetached(["-it", "--name", "shell", "--hostname", "box", image, "sh"]);
+    const environment = { PATH: process.env["PATH"] ?? "", ...runner.sandbox.environment };
+    {
+      await using session = new TerminalSession([gockerBinary(), "attach", "shell"], environment);
+      session.type("echo $((40 + 2)) $(stty size)\n");
+      await session.expect("42 30 90");
+      session.type("\u0010\u0011");
+      expect(await session.process.exited).toBe(0);
+    }
+    await using session = new TerminalSession([gockerBinary(), "attach", "shell"], environment);
+    session.type("exit 9\n");
+    expect(await session.process.exited).toBe(9);
+  });
+});
