@@ -4,6 +4,7 @@ import { removeContainer as removeFiles } from "../container/remove.ts";
 import { DirectStdio, TerminalStdio } from "../container/stdio.ts";
 import { Supervisor } from "../container/supervisor.ts";
 import { locateTarget } from "../container/target-path.ts";
+import type { OwnedFd } from "../linux/fd.ts";
 import { exitCodeOf } from "../linux/process.ts";
 import { openCgroup } from "../runtime/cgroup/open.ts";
 import { ExecutionError } from "../runtime/errors.ts";
@@ -21,6 +22,7 @@ import type { ExplainedPlan, RunUi } from "./run-ui.ts";
  * @throws ExecutionError when the program cannot be executed; any GockerError when the container could not be started
  */
 export async function run(context: EngineContext, options: RunOptions, ui: RunUi): Promise<number> {
+  if (!options.remove && options.explain === undefined) return await runAttached(context, options, ui);
   using made = await createFromOptions(context, options, ui);
   const { stores, created } = made;
   const { claim } = created;
@@ -39,6 +41,34 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
     cleanup.defer(() => claim.markExited({ exitCode, error: errorMessage(error) }));
     throw error;
   }
+}
+
+/** A container that stays: what it writes is kept, and it can be left to itself and attached to. */
+async function runAttached(context: EngineContext, options: RunOptions, ui: RunUi): Promise<number> {
+  using made = await createFromOptions(context, options, ui);
+  const { stores, created } = made;
+  using claim = created.claim;
+  const { spec, rootFileSystem, imageRoot } = created;
+  const [{ startContainer }, { greetingOf, showContainer }] = await Promise.all([
+    import("./start.ts"),
+    import("./attach.ts"),
+  ]);
+  tellStart(created, options, ui);
+  const resolveTarget = (path: string) => locateTarget(imageRoot, path);
+  const attach = { input: options.interactive, detachKeys: options.detachKeys, signals: true };
+  try {
+    const container = { claim, spec, rootFileSystem, resolveTarget };
+    const greeting = greetingOf(claim.record, attach);
+    const connection = await startContainer(context, stores.containers, container, greeting);
+    return await showContainer(stores.containers, claim.record, connection as OwnedFd, attach);
+  } catch (error) {
+    throw isNotFound(error) ? withHint(error, created, options) : error;
+  }
+}
+
+function tellStart({ claim, spec }: CreatedContainer, options: RunOptions, ui: RunUi): void {
+  ui.onLog(`Running [${(spec.process?.args ?? []).join(" ")}] on image ${options.image}`);
+  ui.onLog(`Starting container ${claim.id}`);
 }
 
 /**
@@ -89,8 +119,7 @@ async function runCreated(created: CreatedContainer, options: RunOptions, ui: Ru
     ui.onExplain?.(explained(supervisor.plan()));
     return 0;
   }
-  ui.onLog(`Running [${(spec.process?.args ?? []).join(" ")}] on image ${options.image}`);
-  ui.onLog(`Starting container ${claim.id}`);
+  tellStart(created, options, ui);
   try {
     return exitCodeOf(await supervisor.run());
   } catch (error) {
