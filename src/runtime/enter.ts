@@ -7,7 +7,7 @@ import { lsmSupport } from "../linux/lsm.ts";
 import { reap, sendSignal } from "../linux/process.ts";
 import type { Process } from "../oci/runtime-spec.ts";
 import type { JoinedCgroup } from "./cgroup/exec-cgroup.ts";
-import { ociState } from "./oci-state.ts";
+import type { LiveContainer } from "./live-container.ts";
 import { joinedDescriptors } from "./plan/cgroup-join.ts";
 import { buildExecPlan } from "./plan/exec-plan.ts";
 import type { JoinTarget } from "./plan/join.ts";
@@ -15,7 +15,6 @@ import { filterInForce } from "./plan/seccomp-listener.ts";
 import { type PlannedProcess, processOfPlan, programOfPlan, runningProgram } from "./planned-process.ts";
 import { compileSeccomp } from "./seccomp/compile.ts";
 import { listenerOf } from "./seccomp/listener.ts";
-import type { RuntimeContainer } from "./runtime-container.ts";
 import { nullDescriptors } from "./stdio.ts";
 
 /** A process that is to be in a container. */
@@ -30,6 +29,8 @@ export interface Entry {
   readonly stdio: readonly [number, number, number];
   /** A socket for the terminal's master side, when `process.terminal` is set. */
   readonly terminalSocket?: number | undefined;
+  /** See `addTerminal`. */
+  readonly plainOutput?: boolean;
   readonly newKeyring: boolean;
   readonly preservedDescriptors: number;
 }
@@ -40,7 +41,7 @@ export interface Entry {
  * @returns when its program runs
  * @throws ExecutionError the program cannot be executed; SystemCallError; CgroupError
  */
-export async function enterContainer(container: RuntimeContainer, entry: Entry): Promise<PlannedProcess> {
+export async function enterContainer(container: LiveContainer, entry: Entry): Promise<PlannedProcess> {
   const { target, cgroup, process, stdio, terminalSocket, preservedDescriptors } = entry;
   const program = entry.file ?? process.args?.[0] ?? "";
   const { seccomp, personality, memoryPolicy } = container.readSpec().linux ?? {};
@@ -58,6 +59,7 @@ export async function enterContainer(container: RuntimeContainer, entry: Entry):
     lastCapability: lastCapability(),
     hardLimit,
     terminalSocket,
+    plainOutput: entry.plainOutput,
     nullStdio: nullDescriptors(stdio),
     newKeyring: entry.newKeyring,
     preservedDescriptors,
@@ -76,8 +78,7 @@ export async function enterContainer(container: RuntimeContainer, entry: Entry):
     tellsChild: steps.some(({ onSuccess }) => onSuccess?.parent === "tells"),
     handOver: async ({ pid, pidfd }) => {
       const { handListenerOver } = await import("./seccomp-agent.ts");
-      const state = ociState(container.state, container.status());
-      handListenerOver(listener, { pid, pidfd, preservedDescriptors }, state);
+      handListenerOver(listener, { pid, pidfd, preservedDescriptors }, container.ociState());
       writeAll(release.writer.number, new Uint8Array(1));
     },
   });

@@ -6,7 +6,7 @@ import { libc } from "../linux/libc.ts";
 import { namespaceFlags } from "../linux/namespace.ts";
 import { sendSignal } from "../linux/process.ts";
 import type { JoinTarget } from "./plan/join.ts";
-import type { RuntimeContainer } from "./runtime-container.ts";
+import type { LiveContainer } from "./live-container.ts";
 
 /** The descriptors of a {@link JoinTarget}, closed together. */
 export interface OpenJoinTarget extends JoinTarget, Disposable {}
@@ -16,12 +16,12 @@ export interface OpenJoinTarget extends JoinTarget, Disposable {}
  * @returns undefined when its first process has ended
  * @throws SystemCallError
  */
-export function openJoinTarget(container: RuntimeContainer): OpenJoinTarget | undefined {
+export function openJoinTarget(container: Pick<LiveContainer, "pid" | "openProcess">): OpenJoinTarget | undefined {
   using cleanup = new DisposableStack();
   const pidfd = container.openProcess();
   if (pidfd === undefined) return undefined;
   cleanup.use(pidfd);
-  const { pid } = container.state;
+  const { pid } = container;
   const number = libc.openat(AT_FDCWD, `/proc/${pid}/root`, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
   if (number < 0) throw systemCallError("open", { path: `/proc/${pid}/root` });
   const root = cleanup.use(new OwnedFd(number));

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, rmdirSync, unlinkSync } from "node:fs";
 import { FileLock } from "../linux/lock.ts";
-import { openPidfd, sendSignal } from "../linux/process.ts";
-import { OwnedFd } from "../linux/fd.ts";
-import { processState } from "../linux/process-state.ts";
+import { sendSignal } from "../linux/process.ts";
+import type { OwnedFd } from "../linux/fd.ts";
+import { isAlive, openKnownProcess } from "../linux/known-process.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
@@ -10,6 +10,8 @@ import { GockerError, type GockerErrorOptions, InvalidDocumentError, NotFoundErr
 import { readIfThere } from "../util/read-if-there.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import { openCgroup } from "./cgroup/open.ts";
+import type { LiveContainer } from "./live-container.ts";
+import { type OciState, ociState } from "./oci-state.ts";
 
 /** The states of a container. OCI runtime specification, runtime.md, "State"; `paused` is runc's and Docker's. */
 export type ContainerStatus = "creating" | "created" | "running" | "paused" | "stopped";
@@ -54,7 +56,7 @@ export class ContainerStateError extends GockerError {
 }
 
 /** One container of a {@link StateStore}. */
-export class RuntimeContainer implements Disposable {
+export class RuntimeContainer implements LiveContainer, Disposable {
   readonly directory: string;
   readonly id: string;
   #lock: FileLock | undefined;
@@ -88,6 +90,15 @@ export class RuntimeContainer implements Disposable {
 
   get state(): ContainerState {
     return this.#state ?? this.readState();
+  }
+
+  get pid(): number {
+    return this.state.pid;
+  }
+
+  /** What `state` prints. */
+  ociState(): OciState {
+    return ociState(this.state, this.status());
   }
 
   /** Keeps what is known of the container from now on. */
@@ -131,19 +142,15 @@ export class RuntimeContainer implements Disposable {
   }
 
   status(): ContainerStatus {
-    const { pid } = this.state;
-    if (pid === 0) return this.#isBeingMade() ? "creating" : "stopped";
-    if (!this.#isAlive()) return "stopped";
+    if (this.pid === 0) return this.#isBeingMade() ? "creating" : "stopped";
+    if (!isAlive(this.#process)) return "stopped";
     using cgroup = this.cgroup();
     if (cgroup.isFrozen()) return "paused";
     return existsSync(this.startFifo) ? "created" : "running";
   }
 
-  /** Whether the first process lives; one that has ended and was not waited for does not. */
-  #isAlive(): boolean {
-    const { pid, pidStartTime } = this.state;
-    const found = processState(pid);
-    return found !== undefined && found.startTime === pidStartTime && found.letter !== "Z" && found.letter !== "X";
+  get #process() {
+    return { pid: this.state.pid, startTime: this.state.pidStartTime };
   }
 
   /** Whoever makes it has its lock, and does not ask. */
@@ -163,13 +170,7 @@ export class RuntimeContainer implements Disposable {
    * @returns undefined when it has ended, or there was none yet
    */
   openProcess(): OwnedFd | undefined {
-    if (this.state.pid === 0) return undefined;
-    const number = openPidfd(this.state.pid);
-    if (number === undefined) return undefined;
-    const pidfd = new OwnedFd(number);
-    if (this.#isAlive()) return pidfd;
-    pidfd.close();
-    return undefined;
+    return this.pid === 0 ? undefined : openKnownProcess(this.#process);
   }
 
   /** {@link openProcess}, of a container that waits to be started. @throws ContainerStateError it has ended */

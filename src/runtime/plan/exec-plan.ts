@@ -31,6 +31,8 @@ export interface ExecPlanInput {
   hardLimit(this: void, resource: number): bigint;
   /** Where the terminal's master side goes; needed when `process.terminal` is set. */
   readonly terminalSocket?: number | undefined;
+  /** See `addTerminal`. */
+  readonly plainOutput?: boolean | undefined;
   /** Which of the descriptors 0, 1 and 2 are the host's null device. */
   readonly nullStdio: readonly number[];
   readonly newKeyring: boolean;
@@ -86,7 +88,7 @@ export function buildExecPlan(input: ExecPlanInput): Step[] {
       socket: input.terminalSocket,
       owner: process.user.uid,
       size: process.consoleSize,
-      plainOutput: true,
+      plainOutput: input.plainOutput,
     });
   }
   const directory = openWorkingDirectory(builder, process.cwd);

@@ -30,7 +30,7 @@ export function addTerminal(
     readonly owner: number;
     readonly size: { readonly height: number; readonly width: number } | undefined;
     /** What is written comes out as it is, without a carriage return before each line feed: as runc and crun have it. */
-    readonly plainOutput?: boolean;
+    readonly plainOutput?: boolean | undefined;
   },
 ): void {
   const { container, master } = terminalDescriptors;

@@ -79,9 +79,10 @@ export const execCommand = ociCommand({
     using receiver = pidfdReceiver(given["pidfd-socket"], "setns");
     using signals = new ForegroundSignals();
     using started = await execute(container, {
-      process: { ...process, env: [...(process.env ?? []), ...variables] },
+      process: () => ({ ...process, env: [...(process.env ?? []), ...variables] }),
       stdio: stdio.descriptors,
       terminalSocket: stdio.terminalSocket,
+      plainOutput: true,
       newKeyring: true,
       preservedDescriptors,
       ignorePaused: given["ignore-paused"],
