@@ -1,9 +1,8 @@
-import { fstatSync, readSync } from "node:fs";
-import { O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_PATH, O_RDONLY } from "../linux/constants.ts";
-import { openInDirectory, tryReopen } from "../linux/at.ts";
+import { readBelow } from "../linux/read-below.ts";
 import type { Process } from "../oci/runtime-spec.ts";
+import { GockerError } from "../util/errors.ts";
 
-/** A larger file is no user database. */
+/** In bytes. */
 const largest = 4 * 2 ** 20;
 
 /** PATH_MAX, with the final NUL. limits.h(0p) */
@@ -38,17 +37,12 @@ function homeOf(root: number, uid: number): string {
   return home.startsWith("/") && !home.includes("\0") && Buffer.byteLength(home) < longestPath ? home : "/";
 }
 
-/**
- * No link leads out of the container, and nothing but a regular file is opened: to open a device is to use it, and this
- * process is not held by the container's rules for devices. What a process of the container keeps back is not waited for.
- */
+/** One that is too large is no user database. */
 function passwd(root: number): string {
-  using place = openInDirectory(root, "etc/passwd", O_PATH | O_CLOEXEC);
-  if (place === undefined) return "";
-  const stat = fstatSync(place.number);
-  if (!stat.isFile() || stat.size > largest) return "";
-  using file = tryReopen(place.number, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-  if (file === undefined) return "";
-  const bytes = Buffer.alloc(stat.size);
-  return bytes.toString("utf8", 0, readSync(file.number, bytes, 0, bytes.length, 0));
+  try {
+    return Buffer.from(readBelow(root, "/etc/passwd", largest) ?? []).toString("utf8");
+  } catch (error) {
+    if (error instanceof GockerError && error.code === "FILE_TOO_LARGE") return "";
+    throw error;
+  }
 }
