@@ -78,7 +78,8 @@ export async function createContainer(input: CreateInput): Promise<CreatedContai
   const visible = visibleLayers(layers).map(({ directory }) => directory);
   const imageRoot = cleanup.use(LayeredRoot.open(visible));
   const host = readHostFacts({ devices: options.privileged });
-  const user = resolveUser(input.user ?? image.config.config?.User ?? "", input.groupAdd, readUserDatabase(imageRoot));
+  const wantedUser = input.user ?? image.config.config?.User ?? "";
+  const user = resolveUser(wantedUser, input.groupAdd, readUserDatabase(imageRoot));
   const seccomp = await seccompOf(input, host);
   const requests = volumeRequests(image.config.config, options.mounts);
   const volumeNames = nameVolumes(requests);
@@ -96,6 +97,9 @@ export async function createContainer(input: CreateInput): Promise<CreatedContai
       remove: input.remove,
       terminal: options.terminal,
       ...input.life,
+      ...(wantedUser !== "" && { user: wantedUser }),
+      ...(input.groupAdd.length > 0 && { groupAdd: input.groupAdd }),
+      environment: [...(image.config.config?.Env ?? []), ...input.environment],
       ...(stopSignalOf(input) !== undefined && { stopSignal: stopSignalOf(input) as string }),
     }),
     (unfinished) => removeContainer(input, unfinished, { anonymousVolumes: true }),

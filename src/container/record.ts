@@ -24,6 +24,12 @@ export interface ContainerRecord {
   readonly remove: boolean;
   readonly terminal: boolean;
   readonly stopSignal?: string;
+  /** As whom its processes run, in the words of the user or the image; root when absent. */
+  readonly user?: string;
+  /** `--group-add`: what its processes have beside the groups of their users. */
+  readonly groupAdd?: readonly string[];
+  /** What the image and then the user put into the environment: `KEY=value`, or `KEY` alone to take it away. */
+  readonly environment?: readonly string[];
   /** Seconds that a container has for its end before it is killed; negative: for ever. 10 when absent. */
   readonly stopTimeout?: number;
   /** Its standard input can be written to (`-i`). */
