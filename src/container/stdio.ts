@@ -5,7 +5,7 @@ import { createSocketPair, type FdPair, type OwnedFd, waitReadable } from "../li
 import { isTerminal } from "../linux/terminal.ts";
 import type { InputRelay } from "./input-relay.ts";
 import type { OutputRelay } from "./output-relay.ts";
-import type { TerminalRelay } from "./terminal-relay.ts";
+import type { TerminalRelay, TerminalRelayOptions } from "./terminal-relay.ts";
 
 /** What the container's descriptors 0, 1 and 2 are connected to. */
 export interface ContainerStdio extends Disposable {
@@ -23,8 +23,8 @@ export interface ContainerStdio extends Disposable {
 export interface DirectStdioOptions {
   /** The container gets gocker's standard input; else it finds nothing there. */
   readonly interactive: boolean;
-  /** The container's user, as the host numbers it. */
-  readonly owner: number;
+  /** The container's user, as the host numbers it; absent where the launch gives the pipes to it. */
+  readonly owner?: number;
 }
 
 /**
@@ -45,7 +45,8 @@ export class DirectStdio implements ContainerStdio {
     this.#outputs = [...new Set(relays.outputs.values())];
     const output = (fd: number) => relays.outputs.get(fd)?.descriptor ?? fd;
     this.descriptors = [this.#null ?? relays.input?.descriptor ?? 0, output(1), output(2)];
-    if (options.owner !== 0) for (const fd of this.descriptors) givePipe(fd, options.owner);
+    const { owner = 0 } = options;
+    if (owner !== 0) for (const fd of this.descriptors) givePipe(fd, owner);
   }
 
   static async open(options: DirectStdioOptions): Promise<DirectStdio> {
@@ -121,14 +122,14 @@ function isAnonymousPipe(fd: number): boolean {
 /** A terminal of the container's own, shown on gocker's. */
 export class TerminalStdio implements ContainerStdio {
   readonly descriptors: readonly [number, number, number];
-  readonly #interactive: boolean;
+  readonly #options: TerminalRelayOptions;
   readonly #null: number;
   readonly #sockets: FdPair;
   #master: OwnedFd | undefined;
   #relay: TerminalRelay | undefined;
 
-  constructor(options: { readonly interactive: boolean }) {
-    this.#interactive = options.interactive;
+  constructor(options: TerminalRelayOptions) {
+    this.#options = options;
     this.#null = openSync("/dev/null", constants.O_RDWR);
     this.descriptors = [this.#null, this.#null, this.#null];
     this.#sockets = createSocketPair();
@@ -139,13 +140,32 @@ export class TerminalStdio implements ContainerStdio {
   }
 
   async attach(): Promise<void> {
+    if ((await this.take()) === undefined) return;
+    const { TerminalRelay } = await import("./terminal-relay.ts");
+    this.#relay = new TerminalRelay(this.#master as OwnedFd, this.#options);
+  }
+
+  /**
+   * What {@link attach} begins with, for a terminal that is not shown.
+   * @returns its master side, which stays this one's; undefined when the process has ended without a terminal
+   */
+  async take(): Promise<OwnedFd | undefined> {
     // The container's end alone stays open, so that its death without a terminal is noticed.
     this.#sockets.writer.close();
     await waitReadable(this.#sockets.reader.number);
     this.#master = receiveDescriptor(this.#sockets.reader.number, "the terminal");
-    if (this.#master === undefined) return;
-    const { TerminalRelay } = await import("./terminal-relay.ts");
-    this.#relay = new TerminalRelay(this.#master, this.#interactive);
+    return this.#master;
+  }
+
+  /**
+   * Resolves with the terminal's master side when the detach keys were typed: the container keeps its terminal as long as
+   * somebody holds that, which stays this one's. After {@link attach}; never when there is no terminal.
+   */
+  async detached(): Promise<OwnedFd> {
+    const { promise: never } = Promise.withResolvers<never>();
+    if (this.#relay === undefined || this.#master === undefined) return never;
+    await this.#relay.detached;
+    return this.#master;
   }
 
   async drain(): Promise<void> {

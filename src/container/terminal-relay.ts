@@ -2,6 +2,15 @@ import { ReadStream } from "node:tty";
 import { duplicate, makeNonBlocking, type OwnedFd, writePatiently } from "../linux/fd.ts";
 import { setWindowSize, TerminalMode, windowSize } from "../linux/terminal.ts";
 import { asError } from "../util/errors.ts";
+import { KeySequence } from "./detach-keys.ts";
+
+/** How {@link TerminalRelay} shows a terminal. */
+export interface TerminalRelayOptions {
+  /** What is typed goes to the container, key by key. */
+  readonly interactive: boolean;
+  /** Keys that end the showing and leave the container its terminal: see `parseDetachKeys`. */
+  readonly detachKeys?: Uint8Array | undefined;
+}
 
 /**
  * Shows a container's terminal on gocker's own, until the container's side is closed. Loads node:tty, whose streams
@@ -13,19 +22,28 @@ import { asError } from "../util/errors.ts";
 export class TerminalRelay implements Disposable {
   /** Resolves when everything that the container wrote has been shown. */
   readonly finished: Promise<void>;
+  /** Resolves when the detach keys were typed: nothing is shown or passed on from then on. */
+  readonly detached: Promise<void>;
+  readonly #detach: () => void;
+  readonly #keys: KeySequence | undefined;
   readonly #master: OwnedFd;
   readonly #mode: TerminalMode | undefined;
   readonly #resize = () => this.#followSize();
   #open = true;
+  #isDetached = false;
+  #stopReading = () => {};
   /** What ended the passing on of input, unless it was an end. */
   #failure: Error | undefined;
 
   /**
    * @param master the container's terminal; its owner closes it after disposing of this
-   * @param interactive what is typed goes to the container, key by key
    */
-  constructor(master: OwnedFd, interactive: boolean) {
+  constructor(master: OwnedFd, { interactive, detachKeys }: TerminalRelayOptions) {
     this.#master = master;
+    this.#keys = detachKeys === undefined ? undefined : new KeySequence(detachKeys);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.detached = promise;
+    this.#detach = resolve;
     makeNonBlocking(master.number);
     this.#mode = interactive ? TerminalMode.save(0) : undefined;
     this.#mode?.makeRaw();
@@ -45,8 +63,11 @@ export class TerminalRelay implements Disposable {
   async #showOutput(): Promise<void> {
     try {
       // The event loop waits for descriptors that do not block. The stream closes what it reads from.
-      const output = Bun.file(duplicate(this.#master.number).release()).stream();
-      for await (const chunk of output) await writePatiently(() => 1, chunk);
+      const reader = Bun.file(duplicate(this.#master.number).release()).stream().getReader();
+      this.#stopReading = () => void reader.cancel().catch(() => {});
+      for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        await writePatiently(() => 1, next.value);
+      }
     } catch (error) {
       // A reader of gocker's output who has gone, or gocker's own terminal: nobody looks any more.
       if (!this.#isEnd(error) && !hasCode(error, "EPIPE")) throw error;
@@ -61,7 +82,12 @@ export class TerminalRelay implements Disposable {
     typed.unref();
     const master = () => (this.#open ? this.#master.number : undefined);
     try {
-      for await (const chunk of typed) await writePatiently(master, chunk as Buffer);
+      for await (const chunk of typed) {
+        const { passed, complete } = this.#keys?.take(chunk as Buffer) ?? { passed: chunk as Buffer, complete: false };
+        await writePatiently(master, passed);
+        if (complete) return this.#leave();
+      }
+      await writePatiently(master, this.#keys?.rest() ?? new Uint8Array());
     } catch (error) {
       // Reading fails when gocker's terminal is gone, writing when the container's other side is: both mean the end.
       if (!this.#isEnd(error)) this.#failure = asError(error);
@@ -70,8 +96,17 @@ export class TerminalRelay implements Disposable {
     }
   }
 
+  /** What is typed from here on is for whoever has gocker's terminal next. */
+  #leave(): void {
+    this.#isDetached = true;
+    this.#open = false;
+    this.#stopReading();
+    this.#detach();
+  }
+
   /** The kernel sends SIGHUP to the container's session and ends its reading. pty(7) */
   #hangUp(): void {
+    if (this.#isDetached) return;
     this.#open = false;
     this.#master.close();
   }
