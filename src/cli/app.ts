@@ -50,6 +50,7 @@ const gocker = defineCommand({
     restart: async () => (await import("./commands/restart.ts")).restartCommand,
     kill: async () => (await import("./commands/kill.ts")).killCommand,
     attach: async () => (await import("./commands/attach.ts")).attachCommand,
+    exec: async () => (await import("./commands/exec.ts")).execCommand,
     pull: async () => (await import("./commands/pull.ts")).pullCommand,
     load: async () => (await import("./commands/load.ts")).loadCommand,
     images: async () => (await import("./commands/images.ts")).imagesCommand,

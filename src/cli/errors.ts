@@ -16,6 +16,8 @@ const failed = 125;
 const exitCodes: ReadonlyMap<string, number> = new Map([
   ["COMMAND_NOT_EXECUTABLE", 126],
   ["COMMAND_NOT_FOUND", 127],
+  // As Docker has it.
+  ["NOT_RUNNING", 1],
 ]);
 
 /** 128 + SIGPIPE: how a program ends whose reader has gone. */

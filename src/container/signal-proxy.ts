@@ -1,4 +1,6 @@
 import { SIGKILL } from "../linux/constants.ts";
+import type { OwnedFd } from "../linux/fd.ts";
+import { sendSignal } from "../linux/process.ts";
 
 /** What gocker passes on to the container's first process, as docker's --sig-proxy does. signal(7) */
 const proxied = [
@@ -35,4 +37,30 @@ export function proxySignals(send: (signal: number) => void): Disposable {
       for (const { name, handler } of handlers) process.off(name, handler);
     },
   };
+}
+
+/** {@link proxySignals} for a process that is still to come: it gets those that came before it, too. */
+export class ProxiedSignals implements Disposable {
+  readonly #early: number[] = [];
+  readonly #proxy: Disposable;
+  #process: OwnedFd | undefined;
+
+  /** @param onEarly told of each signal that comes before there is a process */
+  constructor(onEarly: (signal: number) => void = () => {}) {
+    this.#proxy = proxySignals((signal) => {
+      if (this.#process !== undefined) return void sendSignal(this.#process, signal);
+      this.#early.push(signal);
+      onEarly(signal);
+    });
+  }
+
+  /** The program runs: it gets all signals from now on, and those that came until now. */
+  passTo(process: OwnedFd): void {
+    this.#process = process;
+    for (const signal of this.#early) sendSignal(process, signal);
+  }
+
+  [Symbol.dispose](): void {
+    this.#proxy[Symbol.dispose]();
+  }
 }

@@ -123,14 +123,14 @@ function buildProcess(input: SpecInput): Process {
       home: user.home,
     }),
     cwd,
-    capabilities: buildCapabilities(specCapabilities(options, input.host), user),
+    capabilities: processCapabilities(specCapabilities(options, input.host), user),
     rlimits: buildRlimits(options.ulimits, input.host.openFiles),
     noNewPrivileges: options.noNewPrivileges,
   };
 }
 
 /** Nothing is inheritable or ambient (CVE-2022-29162); a user other than root has only what it can gain by executing. */
-function buildCapabilities(bounding: readonly string[], user: ContainerUser): Capabilities {
+export function processCapabilities(bounding: readonly string[], user: Pick<ContainerUser, "uid">): Capabilities {
   const own = user.uid === 0 ? bounding : [];
   return { bounding: [...bounding], effective: [...own], permitted: [...own], inheritable: [], ambient: [] };
 }

@@ -4,12 +4,12 @@ import { resolveUserEnvironment } from "../container/environment.ts";
 import { containerEvent } from "../container/events.ts";
 import { removeContainer as removeFiles } from "../container/remove.ts";
 import { distinctLayers, type StoredImage } from "../image/stored-image.ts";
-import { isTerminal } from "../linux/terminal.ts";
 import { errorMessage, NotFoundError, UsageError } from "../util/errors.ts";
 import { writeFileExclusive } from "../util/exclusive-file.ts";
 import { findBuiltIn, isBuiltIn } from "./built-in.ts";
 import type { EngineContext } from "./context.ts";
 import { findImage } from "./find-image.ts";
+import { checkInputDevice } from "./input-device.ts";
 import type { RunOptions } from "./options.ts";
 import { type ContainerStores, openContainers } from "./reconcile.ts";
 import { recordEvent } from "./record-event.ts";
@@ -49,11 +49,7 @@ export async function create(context: EngineContext, options: RunOptions, ui: Ru
 
 /** What can be refused before an image is pulled. */
 function checkBeforehand(options: RunOptions): void {
-  if (!options.detach && options.interactive && options.terminal && !isTerminal(0)) {
-    throw new UsageError("the input device is not a TTY", {
-      hint: "leave out -t when the input is a file or a pipe",
-    });
-  }
+  if (!options.detach) checkInputDevice(options);
   if (options.cidFile !== undefined && existsSync(options.cidFile)) {
     throw new UsageError(`the container ID file ${options.cidFile} exists`, {
       hint: "another container may run under it: remove the file or name another one",

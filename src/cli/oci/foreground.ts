@@ -1,8 +1,8 @@
-import { proxySignals } from "../../container/signal-proxy.ts";
+import { ProxiedSignals } from "../../container/signal-proxy.ts";
 import { TerminalStdio } from "../../container/stdio.ts";
 import { SIGKILL } from "../../linux/constants.ts";
 import type { OwnedFd } from "../../linux/fd.ts";
-import { exitCodeOf, processEnded, reap, sendSignal } from "../../linux/process.ts";
+import { exitCodeOf, processEnded, reap } from "../../linux/process.ts";
 import { connectUnix } from "../../linux/unix-socket.ts";
 import { UsageError } from "../../util/errors.ts";
 import { InterruptedError } from "./interrupted.ts";
@@ -59,33 +59,22 @@ export function processStdio(options: {
 /** What the caller asks for by signals, from before a container is made until it ends. */
 export class ForegroundSignals implements Disposable {
   readonly #abort = new AbortController();
-  readonly #early: number[] = [];
-  readonly #proxy: Disposable;
-  #process: OwnedFd | undefined;
-
-  constructor() {
-    this.#proxy = proxySignals((signal) => this.#take(signal));
-  }
+  readonly #signals = new ProxiedSignals((signal) => {
+    if (ending.has(signal)) this.#abort.abort(new InterruptedError(signal));
+  });
 
   /** Aborted with an {@link InterruptedError} when gocker is to end before there is a program to tell. */
   get aborted(): AbortSignal {
     return this.#abort.signal;
   }
 
-  /** The program runs: it gets all signals from now on, and those that came since the container was made. */
+  /** See `ProxiedSignals.passTo`. */
   passTo(process: OwnedFd): void {
-    this.#process = process;
-    for (const signal of this.#early) sendSignal(process, signal);
-  }
-
-  #take(signal: number): void {
-    if (this.#process !== undefined) return void sendSignal(this.#process, signal);
-    this.#early.push(signal);
-    if (ending.has(signal)) this.#abort.abort(new InterruptedError(signal));
+    this.#signals.passTo(process);
   }
 
   [Symbol.dispose](): void {
-    this.#proxy[Symbol.dispose]();
+    this.#signals[Symbol.dispose]();
   }
 }
 

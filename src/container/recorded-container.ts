@@ -1,0 +1,97 @@
+import { readdirSync, readlinkSync } from "node:fs";
+import { isAlive, type KnownProcess, openKnownProcess } from "../linux/known-process.ts";
+import type { OwnedFd } from "../linux/fd.ts";
+import type { RuntimeSpec } from "../oci/runtime-spec.ts";
+import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
+import type { Cgroup } from "../runtime/cgroup/cgroup.ts";
+import { openCgroup } from "../runtime/cgroup/open.ts";
+import type { LiveContainer } from "../runtime/live-container.ts";
+import type { OciState } from "../runtime/oci-state.ts";
+import type { ContainerStatus } from "../runtime/runtime-container.ts";
+import { NotFoundError } from "../util/errors.ts";
+import { readIfThere } from "../util/read-if-there.ts";
+import type { ContainerRecord } from "./record.ts";
+
+/** A container of `gocker run` for those who enter it: what its record says, and what is on the disk beside that. */
+export class RecordedContainer implements LiveContainer {
+  readonly #record: ContainerRecord;
+  readonly #directory: string;
+  #spec: RuntimeSpec | undefined;
+
+  /**
+   * @param record as it was read just now: should the container be started anew, another one is needed
+   * @param directory the container's, by `ContainerStore.directory`
+   */
+  constructor(record: ContainerRecord, directory: string) {
+    this.#record = record;
+    this.#directory = directory;
+  }
+
+  get id(): string {
+    return this.#record.id;
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
+  /** The first process; undefined when the record knows of none. */
+  get #process(): KnownProcess | undefined {
+    const { status, pid, pidStartTime } = this.#record.state;
+    if (status !== "running" || pid === undefined || pidStartTime === undefined) return undefined;
+    return { pid, startTime: pidStartTime };
+  }
+
+  status(): ContainerStatus {
+    const process = this.#process;
+    if (process === undefined || !isAlive(process)) return "stopped";
+    try {
+      // The record is written as soon as there is a process.
+      if (isBeingSetUp(process.pid)) return "creating";
+    } catch (error) {
+      if (!isAlive(process)) return "stopped";
+      throw error;
+    }
+    using cgroup = this.cgroup();
+    return cgroup.isFrozen() ? "paused" : "running";
+  }
+
+  readSpec(): RuntimeSpec {
+    if (this.#spec !== undefined) return this.#spec;
+    const text = readIfThere(`${this.#directory}/config.json`);
+    if (text === undefined) throw new NotFoundError(`the specification of the container ${this.id} is missing`);
+    return (this.#spec = parseRuntimeSpec(Buffer.from(text)));
+  }
+
+  cgroup(): Cgroup {
+    return openCgroup(this.readSpec().linux?.cgroupsPath ?? `/gocker/${this.id}`);
+  }
+
+  openProcess(): OwnedFd | undefined {
+    return this.#process === undefined ? undefined : openKnownProcess(this.#process);
+  }
+
+  ociState(): OciState {
+    const { ociVersion, annotations } = this.readSpec();
+    return {
+      ociVersion,
+      id: this.id,
+      status: this.status(),
+      pid: this.pid,
+      bundle: this.#directory,
+      ...(annotations !== undefined && { annotations }),
+    };
+  }
+}
+
+/** How /proc calls the file that a plan's process executes. memfd_create(2) */
+const stub = "/memfd:gocker (deleted)";
+
+/**
+ * Whether a first process still works on its plan: until that is done, its root directory may be the host's. The reaper of
+ * `--init` is of the same file for good, and has nothing but its standard descriptors open then, unlike a plan.
+ */
+function isBeingSetUp(pid: number): boolean {
+  if (readlinkSync(`/proc/${pid}/exe`) !== stub) return false;
+  return readdirSync(`/proc/${pid}/fd`).some((name) => Number(name) > 2);
+}
