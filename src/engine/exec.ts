@@ -63,6 +63,9 @@ export async function exec(context: Pick<EngineContext, "root">, options: ExecOp
   const { containers } = await openContainers(context);
   const record = containers.read(containers.resolve(options.container));
   const container = new RecordedContainer(record, containers.directory(record.id));
+  if (record.state.status === "restarting") {
+    throw new NotRunningError(`container ${options.container} is restarting`, "wait until it runs again");
+  }
   await checkRunning(container, options.container);
   const request: ExecRequest = { container, record, options, environment };
   return options.detach ? await detached(request) : await attached(request);
