@@ -6,6 +6,7 @@ import { gockerBinary } from "../helpers/binary.ts";
 import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
 import { containerCgroups, createRunner, outcomeOf, type Runner, success } from "../helpers/runner.ts";
 import { makeTar } from "../helpers/tar.ts";
+import { terminalHolders } from "../helpers/terminal-holders.ts";
 import { until } from "../helpers/until.ts";
 
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -153,6 +154,21 @@ describe.skipIf(!canRunCorpus)("gocker exec", () => {
         stderr: expect.stringContaining("gocker: unable to find user nosuch"),
         exitCode: 125,
       });
+    });
+
+    test.each([
+      ["a FIFO", "mkfifo /etc/passwd"],
+      ["a directory", "mkdir /etc/passwd"],
+      ["a device", "mknod /etc/passwd c 1 5"],
+      ["a link in a circle", "ln -s passwd /etc/passwd"],
+    ])("is not looked for in %s", async (_, replace) => {
+      expect(await shell(`mv /etc/passwd /etc/passwd.own; ${replace}`)).toEqual(success(""));
+      try {
+        expect((await exec("-u", "nobody", "main", "id")).stderr).toContain("unable to find user nobody");
+        expect(await exec("-u", "5", "main", "sh", "-c", "echo $HOME")).toEqual(success("/\n"));
+      } finally {
+        await shell("rm -rf /etc/passwd; mv /etc/passwd.own /etc/passwd");
+      }
     });
 
     test("is not looked up outside of the container, where its files lead", async () => {
@@ -354,7 +370,7 @@ describe.skipIf(!canRunCorpus)("gocker exec", () => {
       expect(await shell(`echo $$ > /tmp/with-terminal; ${script}`, "-dt")).toEqual(success(""));
       await until("it has written all of that", () => existsSync(inside("tmp/through")));
       expect(readFileSync(inside("tmp/tty"), "utf8")).toMatch(/^\/dev\/pts\/\d+\n$/);
-      const holder = holders();
+      const holder = terminalHolders();
       expect(holder).toHaveLength(1);
       expect(await shell("kill -9 $(cat /tmp/with-terminal)")).toEqual(success(""));
       await until("who held the terminal has ended", () => !existsSync(`/proc/${holder[0]}`));
@@ -439,15 +455,6 @@ describe.skipIf(!canRunCorpus)("gocker exec", () => {
     return Number(found);
   }
 });
-
-/** Processes that hold a terminal which nobody looks at. */
-function holders(): number[] {
-  const { stdout } = Bun.spawnSync(["sh", "-c", "ls -l /proc/[0-9]*/exe /proc/[0-9]*/fd/* 2>/dev/null"]);
-  const lines = stdout.toString().split("\n");
-  const numbers = (pattern: RegExp) => lines.flatMap((line) => pattern.exec(line)?.[1] ?? []);
-  const stubs = new Set(numbers(/\/proc\/(\d+)\/exe -> \/memfd:gocker \(deleted\)$/));
-  return [...new Set(numbers(/\/proc\/(\d+)\/fd\/\d+ -> .*\/ptmx$/))].filter((pid) => stubs.has(pid)).map(Number);
-}
 
 function statusOf(pid: number): string {
   return existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/status`, "latin1") : "";
