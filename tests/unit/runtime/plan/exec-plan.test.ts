@@ -96,3 +96,9 @@ test("descriptors that the caller hands on are left open", () => {
   expect(closing(0)?.args[0]).toBe(3);
   expect(closing(2)?.args[0]).toBe(5);
 });
+
+test("a terminal's line feeds are as they are with the kernel's terminals, unless asked otherwise", () => {
+  const terminal = { process: { ...process, terminal: true }, terminalSocket: 30 };
+  expect(labels(terminal)).not.toContain("Leave line feeds as they are");
+  expect(labels({ ...terminal, plainOutput: true })).toContain("Leave line feeds as they are");
+});
