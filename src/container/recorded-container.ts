@@ -1,5 +1,5 @@
 import { readdirSync, readlinkSync } from "node:fs";
-import { isAlive, type KnownProcess, openKnownProcess } from "../linux/known-process.ts";
+import { isAlive, type KnownProcess } from "../linux/known-process.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
@@ -10,6 +10,7 @@ import type { OciState } from "../runtime/oci-state.ts";
 import type { ContainerStatus } from "../runtime/runtime-container.ts";
 import { NotFoundError } from "../util/errors.ts";
 import { readIfThere } from "../util/read-if-there.ts";
+import { firstProcessOf, openFirstProcess } from "./first-process.ts";
 import type { ContainerRecord } from "./record.ts";
 
 /** A container of `gocker run` for those who enter it: what its record says, and what is on the disk beside that. */
@@ -35,11 +36,8 @@ export class RecordedContainer implements LiveContainer {
     return this.#process?.pid ?? 0;
   }
 
-  /** The first process; undefined when the record knows of none. */
   get #process(): KnownProcess | undefined {
-    const { status, pid, pidStartTime } = this.#record.state;
-    if (status !== "running" || pid === undefined || pidStartTime === undefined) return undefined;
-    return { pid, startTime: pidStartTime };
+    return firstProcessOf(this.#record.state);
   }
 
   status(): ContainerStatus {
@@ -68,7 +66,7 @@ export class RecordedContainer implements LiveContainer {
   }
 
   openProcess(): OwnedFd | undefined {
-    return this.#process === undefined ? undefined : openKnownProcess(this.#process);
+    return openFirstProcess(this.#record.state);
   }
 
   ociState(): OciState {

@@ -1,5 +1,7 @@
 import { buildExecProcess, usersBelow } from "../container/exec-process.ts";
 import { resolveUserEnvironment } from "../container/environment.ts";
+import { containerEvent } from "../container/events.ts";
+import { newContainerId } from "../container/ids.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { RecordedContainer } from "../container/recorded-container.ts";
 import { ProxiedSignals } from "../container/signal-proxy.ts";
@@ -17,6 +19,7 @@ import { GockerError, SystemCallError, UsageError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 import { checkInputDevice } from "./input-device.ts";
 import { openContainers } from "./reconcile.ts";
+import { recordEvent } from "./record-event.ts";
 
 /** What `gocker exec` was asked to do. */
 export interface ExecOptions {
@@ -57,7 +60,10 @@ const longestRest = 2_000;
  * @throws NotRunningError, ExecutionError the program cannot be executed, NotFoundError there is no such container,
  *   UnknownUserError, UsageError
  */
-export async function exec(context: Pick<EngineContext, "root">, options: ExecOptions): Promise<number> {
+export async function exec(
+  context: Pick<EngineContext, "root" | "state" | "debug">,
+  options: ExecOptions,
+): Promise<number> {
   if (!options.detach) checkInputDevice(options);
   const environment = resolveUserEnvironment(options.environment, options.environmentFiles, process.env);
   const { containers } = await openContainers(context);
@@ -67,7 +73,11 @@ export async function exec(context: Pick<EngineContext, "root">, options: ExecOp
     throw new NotRunningError(`container ${options.container} is restarting`, "wait until it runs again");
   }
   await checkRunning(container, options.container);
-  const request: ExecRequest = { container, record, options, environment };
+  const execId = newContainerId();
+  const tell = (action: string, more?: Readonly<Record<string, string>>) =>
+    recordEvent(context, containerEvent(record, action, { execID: execId, ...more }));
+  tell(`exec_create: ${options.command.join(" ")}`);
+  const request: ExecRequest = { container, record, options, environment, tell };
   return options.detach ? await detached(request) : await attached(request);
 }
 
@@ -76,6 +86,8 @@ interface ExecRequest {
   readonly record: ContainerRecord;
   readonly options: ExecOptions;
   readonly environment: readonly string[];
+  /** Records an event. */
+  readonly tell: (action: string, more?: Readonly<Record<string, string>>) => void;
 }
 
 /** @throws NotRunningError */
@@ -126,6 +138,7 @@ async function untilEnd(request: ExecRequest, stdio: ContainerStdio, detach?: ()
     return 0;
   }
   const code = exitCodeOf(reap(started.pid));
+  request.tell("exec_die", { exitCode: String(code) });
   await Promise.race([stdio.drain(), Bun.sleep(longestRest)]);
   return code;
 }
@@ -147,11 +160,11 @@ async function detached(request: ExecRequest): Promise<number> {
 
 /** @returns when the program runs */
 async function start(
-  { container, record, options, environment }: ExecRequest,
+  { container, record, options, environment, tell }: ExecRequest,
   stdio: Pick<ContainerStdio, "descriptors" | "terminalSocket">,
 ): Promise<PlannedProcess> {
   try {
-    return await execInContainer(container, {
+    const started = await execInContainer(container, {
       process: (root) =>
         buildExecProcess({
           wishes: { ...options, environment },
@@ -169,6 +182,8 @@ async function start(
       ignorePaused: false,
       subCgroups: new Map(),
     });
+    tell(`exec_start: ${options.command.join(" ")}`);
+    return started;
   } catch (error) {
     if (error instanceof ExecutionError || error instanceof UsageError) throw error;
     // It may end at any moment, and whatever is being done in it fails then.

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { eventLogPaths } from "../../src/container/events.ts";
 import { gockerBinary } from "../helpers/binary.ts";
 import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
 import { containerCgroups, createRunner, outcomeOf, type Runner, success } from "../helpers/runner.ts";
@@ -413,6 +414,33 @@ describe.skipIf(!canRunCorpus)("gocker exec", () => {
       for (const stderr of seen.slice(0, -1)) expect(stderr).toMatch(/no such container|is not running/);
       expect((await outcomeOf(child)).exitCode).toBe(0);
     }
+  });
+
+  test("a container that was started in the background, again and again", async () => {
+    expect(
+      (await runner.gocker(["run", "-d", "--name", "behind", "-u", "nobody", image, "sleep", "1000"])).exitCode,
+    ).toBe(0);
+    expect(await exec("behind", "id", "-un")).toEqual(success("nobody\n"));
+    expect((await runner.gocker(["restart", "-t", "0", "behind"])).exitCode).toBe(0);
+    expect(await exec("behind", "id", "-un")).toEqual(success("nobody\n"));
+    expect(await runner.gocker(["rm", "-f", "behind"])).toEqual(success("behind\n"));
+  });
+
+  test("is told to those who follow events", async () => {
+    const { current } = eventLogPaths(runner.sandbox.state);
+    const before = readFileSync(current, "utf8").length;
+    expect((await exec("main", "sh", "-c", "exit 3")).exitCode).toBe(3);
+    const lines = readFileSync(current, "utf8").slice(before).trimEnd().split("\n");
+    const events = lines.map(
+      (line) => JSON.parse(line) as { Action: string; Actor: { ID: string; Attributes: object } },
+    );
+    expect(events.map(({ Action, Actor }) => ({ Action, ...Actor }))).toEqual([
+      { Action: "exec_create: sh -c exit 3", ID: id, Attributes: expect.objectContaining({ name: "main" }) },
+      { Action: "exec_start: sh -c exit 3", ID: id, Attributes: expect.objectContaining({ name: "main" }) },
+      { Action: "exec_die", ID: id, Attributes: expect.objectContaining({ name: "main", exitCode: "3" }) },
+    ]);
+    const ids = events.map(({ Actor }) => (Actor.Attributes as { execID: string }).execID);
+    expect(new Set(ids).size).toBe(1);
   });
 
   test("a container that does not run", async () => {

@@ -37,7 +37,7 @@ async function startContainer(name: string, script: string, flags: readonly stri
   });
   await until("it runs", async () => (await ground.gocker(["exec", name, "test", "-e", "/tmp/ready"])).exitCode === 0);
   return {
-    exec: (...words: string[]) => ground.gocker(["exec", ...words], { env: { SECRET: secret } }),
+    exec: (...more: string[]) => ground.gocker(["exec", ...more], { env: { SECRET: secret } }),
     async [Symbol.asyncDispose]() {
       child.kill("SIGTERM");
       await child.exited;

@@ -48,7 +48,7 @@ function build(
 test("what holds the container's own process holds this one", () => {
   const { rlimits, noNewPrivileges, capabilities, cwd, args, consoleSize } = build({ command: ["ls", "-l"] });
   expect({ rlimits, noNewPrivileges, capabilities, cwd, args, consoleSize }).toEqual({
-    rlimits: specOf().process?.rlimits as NonNullable<Process["rlimits"]>,
+    rlimits: specOf().process?.rlimits,
     noNewPrivileges: true,
     capabilities: {
       bounding: [...defaultCapabilities],
