@@ -19,6 +19,7 @@ export class OutputRelay implements Disposable {
   readonly #target: OutputTarget;
   readonly #pipe: FdPair;
   #finished: Promise<void> | undefined;
+  #isWriting = false;
 
   constructor(target: OutputTarget) {
     this.#target = target;
@@ -28,6 +29,11 @@ export class OutputRelay implements Disposable {
   /** The container's end. */
   get descriptor(): number {
     return this.#pipe.writer.number;
+  }
+
+  /** Whether it waits for who reads; else for who writes. */
+  get isWriting(): boolean {
+    return this.#isWriting;
   }
 
   /** The container has its end: passes on what comes, until nobody has that any more. */
@@ -47,8 +53,10 @@ export class OutputRelay implements Disposable {
     const { descriptor, mayWait } = this.#target;
     try {
       for await (const chunk of Bun.file(this.#pipe.reader.number).stream()) {
+        this.#isWriting = true;
         if (mayWait) await writePatiently(() => descriptor, chunk);
         else writeAll(descriptor, chunk);
+        this.#isWriting = false;
       }
     } catch (error) {
       // Nobody reads any more: the container's programs get to know that as from the output itself.

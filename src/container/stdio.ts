@@ -15,8 +15,12 @@ export interface ContainerStdio extends Disposable {
   readonly terminalSocket?: number;
   /** The process is there: takes what it sent. */
   attach(): Promise<void>;
-  /** Resolves when everything that the container wrote has been passed on. Only after the container's end. */
-  drain(): Promise<void>;
+  /**
+   * Resolves when everything that was written has been passed on. Only after the process's end.
+   * @param patience how long to wait in all for others who have the outputs open, in milliseconds: for ever unless told.
+   *   Those who read slowly have all the time
+   */
+  drain(patience?: number): Promise<void>;
 }
 
 /** What {@link DirectStdio.open} goes by. */
@@ -59,8 +63,9 @@ export class DirectStdio implements ContainerStdio {
     this.#input?.start();
   }
 
-  async drain(): Promise<void> {
-    await Promise.all(this.#outputs.map((relay) => relay.finished()));
+  async drain(patience?: number): Promise<void> {
+    const finished = Promise.all(this.#outputs.map((relay) => relay.finished()));
+    await orIdle(finished, patience, () => this.#outputs.some(({ isWriting }) => isWriting));
     this.#input?.finish();
   }
 
@@ -119,6 +124,20 @@ function isAnonymousPipe(fd: number): boolean {
   return readlinkSync(`/proc/self/fd/${fd}`).startsWith("pipe:");
 }
 
+/** How often is looked whether something goes on, in milliseconds. */
+const tick = 20;
+
+/** Waits until something is done, or has stood still for so long in all. */
+async function orIdle(done: Promise<unknown>, patience: number | undefined, isBusy: () => boolean): Promise<void> {
+  const over = new AbortController();
+  const isDone = done.finally(() => over.abort());
+  await (patience === undefined ? isDone : Promise.race([isDone, idleFor(patience, isBusy, over.signal)]));
+}
+
+async function idleFor(milliseconds: number, isBusy: () => boolean, over: AbortSignal): Promise<void> {
+  for (let left = milliseconds; left > 0 && !over.aborted; left -= isBusy() ? 0 : tick) await Bun.sleep(tick);
+}
+
 /** A terminal of the container's own, shown on gocker's. */
 export class TerminalStdio implements ContainerStdio {
   readonly descriptors: readonly [number, number, number];
@@ -168,8 +187,9 @@ export class TerminalStdio implements ContainerStdio {
     return this.#master;
   }
 
-  async drain(): Promise<void> {
-    await this.#relay?.finished;
+  async drain(patience?: number): Promise<void> {
+    const relay = this.#relay;
+    if (relay !== undefined) await orIdle(relay.finished, patience, () => relay.isWriting);
   }
 
   [Symbol.dispose](): void {

@@ -31,6 +31,7 @@ export class TerminalRelay implements Disposable {
   readonly #resize = () => this.#followSize();
   #open = true;
   #isDetached = false;
+  #isWriting = false;
   #stopReading = () => {};
   /** What ended the passing on of input, unless it was an end. */
   #failure: Error | undefined;
@@ -55,6 +56,11 @@ export class TerminalRelay implements Disposable {
     if (interactive) void this.#passInput();
   }
 
+  /** Whether it waits for who looks at gocker's terminal; else for who writes to the container's. */
+  get isWriting(): boolean {
+    return this.#isWriting;
+  }
+
   #followSize(): void {
     const size = windowSize(1) ?? windowSize(0);
     if (size !== undefined && this.#open) setWindowSize(this.#master.number, size);
@@ -66,7 +72,9 @@ export class TerminalRelay implements Disposable {
       const reader = Bun.file(duplicate(this.#master.number).release()).stream().getReader();
       this.#stopReading = () => void reader.cancel().catch(() => {});
       for (let next = await reader.read(); !next.done; next = await reader.read()) {
+        this.#isWriting = true;
         await writePatiently(() => 1, next.value);
+        this.#isWriting = false;
       }
     } catch (error) {
       // A reader of gocker's output who has gone, or gocker's own terminal: nobody looks any more.

@@ -51,8 +51,8 @@ export class NotRunningError extends GockerError {
 
 /** How long a container may take from its first process to its program, in milliseconds. */
 const longestStart = 10_000;
-/** How long outputs are passed on that others still have open when the program has ended, in milliseconds: Docker's time. */
-const longestRest = 2_000;
+/** How long others are waited for who have the outputs of a program open that has ended, in milliseconds. */
+const patience = 200;
 
 /**
  * `gocker exec`: runs a further program in a container that runs, held by all that holds the container's own.
@@ -139,7 +139,7 @@ async function untilEnd(request: ExecRequest, stdio: ContainerStdio, detach?: ()
   }
   const code = exitCodeOf(reap(started.pid));
   request.tell("exec_die", { exitCode: String(code) });
-  await Promise.race([stdio.drain(), Bun.sleep(longestRest)]);
+  await stdio.drain(patience);
   return code;
 }
 

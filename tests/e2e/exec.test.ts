@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { eventLogPaths } from "../../src/container/events.ts";
 import { gockerBinary } from "../helpers/binary.ts";
 import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
+import { hostShell } from "../helpers/host-shell.ts";
 import { containerCgroups, createRunner, outcomeOf, type Runner, success } from "../helpers/runner.ts";
 import { makeTar } from "../helpers/tar.ts";
 import { terminalHolders } from "../helpers/terminal-holders.ts";
@@ -63,22 +64,7 @@ describe.skipIf(!canRunCorpus)("gocker exec", () => {
   /** Where the container's files are, as the host sees them. */
   const inside = (name: string) => `/proc/${pid}/root/${name}`;
 
-  /** A shell of the host's, in which `$G` is gocker: its pipes are real ones. */
-  const onHost = async (script: string) => {
-    const child = Bun.spawn(["bash", "-o", "pipefail", "-c", script], {
-      env: {
-        PATH: process.env["PATH"] ?? "",
-        ...runner.sandbox.environment,
-        G: gockerBinary(),
-        D: runner.sandbox.directory,
-      },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const [stdout, stderr, exitCode] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-    return { stdout, stderr, exitCode };
-  };
+  const onHost = (script: string) => hostShell(runner, script);
 
   test("is in all of the container: namespaces, root directory, cgroup", async () => {
     const script =
@@ -240,49 +226,6 @@ describe.skipIf(!canRunCorpus)("gocker exec", () => {
     const all = /^CapBnd:\t(\w+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "";
     const { stdout } = await shell("grep -E '^(CapEff|Seccomp:)' /proc/self/status", "--privileged");
     expect(stdout).toBe(`CapEff:\t${all}\nSeccomp:\t2\n`);
-  });
-
-  describe("input and outputs", () => {
-    test("stdout and stderr are two", async () => {
-      expect(await shell("echo out; echo err >&2")).toEqual({ stdout: "out\n", stderr: "err\n", exitCode: 0 });
-    });
-
-    test("without -i there is nothing to read, and the caller's input stays where it is", async () => {
-      expect(await runner.gocker(["exec", "main", "wc", "-c"], { stdin: "not for you" })).toEqual(success("0\n"));
-      expect(await onHost("(echo one; echo two) | ($G exec main cat; cat)")).toEqual(success("one\ntwo\n"));
-    });
-
-    test.each([
-      ["pipes", "cat $D/bytes | $G exec -i main cat | cat"],
-      ["files", "$G exec -i main cat <$D/bytes >$D/copy; cat $D/copy"],
-      [
-        "a pipe that another user opens anew",
-        "cat $D/bytes | $G exec -i -u nobody main sh -c 'cat /dev/stdin > /dev/stdout' | cat",
-      ],
-    ])("a megabyte of all bytes comes back the same through %s", async (_, script) => {
-      const bytes = new Uint8Array(1024 * 1024).map((_byte, index) => (index * 7 + (index >> 8)) & 255);
-      await Bun.write(join(runner.sandbox.directory, "bytes"), bytes);
-      const digest = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
-      expect(await onHost(`(${script}) | sha256sum`)).toEqual(success(`${digest}  -\n`));
-    });
-
-    test("a socket's bytes, too", async () => {
-      const bytes = crypto.getRandomValues(new Uint8Array(65_536));
-      const { bytes: back, exitCode } = await runner.sandbox.gocker(["exec", "-i", "main", "cat"], { stdin: bytes });
-      expect(exitCode).toBe(0);
-      expect(Buffer.compare(back, bytes)).toBe(0);
-    });
-
-    test("a reader that goes ends the writer", async () => {
-      expect(await onHost("$G exec main yes | head -1; echo ${PIPESTATUS[0]}")).toEqual(success("y\n141\n"));
-    });
-
-    test("what a child of the command's has open is not waited for", async () => {
-      // To a file, whose place a pipe of gocker's takes.
-      const { stdout, exitCode } = await onHost("$G exec main sh -c 'sleep 1000 & echo $!' >$D/out; cat $D/out");
-      expect(exitCode).toBe(0);
-      expect(await shell(`kill -9 ${stdout.trim()}`)).toEqual(success(""));
-    });
   });
 
   describe("the exit code", () => {
