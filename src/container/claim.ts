@@ -1,7 +1,7 @@
 import type { FileLock } from "../linux/lock.ts";
 import { processState } from "../linux/process-state.ts";
 import { GockerError } from "../util/errors.ts";
-import type { ContainerRecord, ContainerState } from "./record.ts";
+import type { ContainerHealth, ContainerRecord, ContainerState } from "./record.ts";
 
 /** Where a claim's container is kept: the `ContainerStore` that made the claim. */
 export interface ContainerKeeper {
@@ -66,6 +66,11 @@ export class ClaimedContainer implements Disposable {
       ...(pidStartTime === undefined ? {} : { pidStartTime }),
       startedAt: new Date().toISOString(),
     });
+  }
+
+  /** What its health check has found, of a container that runs. */
+  markHealth(health: ContainerHealth): void {
+    this.#setState({ ...this.record.state, health });
   }
 
   /** The container has ended, and is started again after a while by its policy, for the so manieth time. */

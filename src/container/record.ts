@@ -1,4 +1,5 @@
 import { InvalidDocumentError } from "../util/errors.ts";
+import type { Healthcheck } from "./healthcheck.ts";
 
 /** What gocker remembers of a container: `container.json` in its directory, and its state in files beside it. */
 export interface ContainerRecord {
@@ -40,6 +41,8 @@ export interface ContainerRecord {
   readonly restart?: RestartPolicy;
   /** Where its outputs are kept; `json-file` when absent. */
   readonly log?: LogConfiguration;
+  /** How it is found out whether the container works: the user's wishes on top of the image's. */
+  readonly healthcheck?: Healthcheck;
   readonly state: ContainerState;
 }
 
@@ -84,6 +87,22 @@ export interface ContainerState {
   readonly restartCount?: number;
   /** Why the container did not run or did not end by itself. */
   readonly error?: string;
+  /** What its health check has found; absent without one. */
+  readonly health?: ContainerHealth;
+}
+
+/** What a health check has found since the container was started. */
+export interface ContainerHealth {
+  readonly status: "starting" | "healthy" | "unhealthy";
+  /** How many probes have failed since the last one that did not. */
+  readonly failingStreak: number;
+  /** The last probes, the newest last. Times are RFC 3339. */
+  readonly log: readonly {
+    readonly start: string;
+    readonly end: string;
+    readonly exitCode: number;
+    readonly output: string;
+  }[];
 }
 
 /** What to tell of a container that is about to be made; {@link ContainerRecord} says what the fields mean. */

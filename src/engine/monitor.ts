@@ -3,6 +3,8 @@ import type { ClaimedContainer } from "../container/claim.ts";
 import { containerEvent } from "../container/events.ts";
 import { openLog } from "../container/logs/open-log.ts";
 import type { LogWriter } from "../container/logs/log-writer.ts";
+import { probeOf } from "../container/healthcheck.ts";
+import { HealthCheck, type HealthDuties } from "../container/monitor/health.ts";
 import { Monitor, type MonitorDuties } from "../container/monitor/monitor.ts";
 import type { Ending } from "../container/monitor/protocol.ts";
 import { isRestarted, pauseBeforeRestart } from "../container/monitor/restart.ts";
@@ -56,6 +58,23 @@ class Duties implements MonitorDuties {
     const configuration = record.log ?? { driver: "json-file", options: {} };
     const environment = this.#spec().process?.env ?? [];
     return openLog(directory, configuration, { ...record, environment }, onError);
+  }
+
+  openHealthCheck(nextAt: number | undefined): HealthCheck | undefined {
+    const claim = this.#claim;
+    const { healthcheck, state } = claim.record;
+    const probe = probeOf(healthcheck);
+    if (probe === undefined) return undefined;
+    const onHealth: HealthDuties["onHealth"] = (health, { changed }) => {
+      claim.markHealth(health);
+      if (changed) recordEvent(this.#context, containerEvent(claim.record, `health_status: ${health.status}`));
+    };
+    const start = async (args: readonly string[]) => {
+      const { startProbe } = await import("../container/monitor/start-probe.ts");
+      return await startProbe(claim.record, claim.directory, args);
+    };
+    const since = Date.parse(state.startedAt ?? "");
+    return new HealthCheck(probe, { startProbe: start, onHealth }, since, { health: state.health, nextAt });
   }
 
   async processEnded(state: MonitorState): Promise<{ readonly startAt: number; readonly pause: number } | undefined> {

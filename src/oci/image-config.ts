@@ -40,7 +40,14 @@ export interface ImageConfigExecution {
   Labels?: Record<string, string> | null;
   StopSignal?: string;
   StopTimeout?: number;
-  Healthcheck?: { Test?: string[]; Interval?: number; Timeout?: number; StartPeriod?: number; Retries?: number };
+  Healthcheck?: {
+    Test?: string[];
+    Interval?: number;
+    Timeout?: number;
+    StartPeriod?: number;
+    StartInterval?: number;
+    Retries?: number;
+  };
   OnBuild?: string[] | null;
   Shell?: string[] | null;
   ArgsEscaped?: boolean;
@@ -122,6 +129,7 @@ function parseHealthcheck(value: unknown): NonNullable<ImageConfigExecution["Hea
     Interval: read.integer("Interval"),
     Timeout: read.integer("Timeout"),
     StartPeriod: read.integer("StartPeriod"),
+    StartInterval: read.integer("StartInterval"),
     Retries: read.integer("Retries"),
   });
 }

@@ -5,6 +5,7 @@ import { setWindowSize, type WindowSize } from "../../linux/terminal.ts";
 import { errorMessage } from "../../util/errors.ts";
 import type { LogStream, LogWriter } from "../logs/log-writer.ts";
 import { Connections } from "./connections.ts";
+import type { HealthCheck } from "./health.ts";
 import { InputQueue } from "./input.ts";
 import { Outputs } from "./outputs.ts";
 import { type Ending, messageType } from "./protocol.ts";
@@ -23,6 +24,8 @@ export interface MonitorDuties {
   processEnded(state: MonitorState): Promise<{ readonly startAt: number; readonly pause: number } | undefined>;
   /** Starts the container again. @returns its descriptors; undefined when it could not be started, and that is on record */
   startAgain(state: MonitorState): Promise<Partial<MonitorDescriptors> | undefined>;
+  /** The health check of a container that runs, if it has one. @param nextAt when the next probe is due, if that is known */
+  openHealthCheck(nextAt: number | undefined): HealthCheck | undefined;
   /** The container is at its end, which is put on record; the lock is given up. */
   finish(): Promise<Ending>;
 }
@@ -88,7 +91,7 @@ export class Monitor {
   async #runOnce(): Promise<boolean> {
     if (this.#state.startAt === undefined) {
       await this.#openLog();
-      this.#serveUntilEnd();
+      await this.#serveUntilEnd();
       const again = await this.#duties.processEnded(this.#state);
       this.#drain();
       this.#closeRun();
@@ -105,13 +108,22 @@ export class Monitor {
     return true;
   }
 
-  #serveUntilEnd(): void {
+  async #serveUntilEnd(): Promise<void> {
+    using health = this.#duties.openHealthCheck(this.#state.probeAt);
     const run = { process: this.#state.descriptors.process as number, hasEnded: false };
     const end: Waiting = { fd: run.process, events: pollEvent.readable, serve: () => void (run.hasEnded = true) };
     while (!run.hasEnded) {
-      const isBusy = this.#serve([...this.#waiting(), end], idleTime);
-      if (!isBusy && this.#isIdle) this.#sleep();
+      const left = health?.timeLeft(Date.now()) ?? idleTime;
+      const waiting = [...this.#waiting(), ...(health?.waiting() ?? []), end];
+      const isBusy = this.#serve(waiting, Math.min(left, idleTime));
+      await health?.act(Date.now());
+      if (isBusy || !this.#isIdle || health?.isBusy === true) continue;
+      const next = health?.timeLeft(Date.now());
+      if (next === undefined) this.#sleep();
+      else if (next > idleTime) this.#sleep({ timeout: next, probeAt: health?.nextAt });
     }
+    const { probeAt: _, ...state } = this.#state;
+    this.#state = state;
   }
 
   /** What the container has written before its end. */
@@ -130,7 +142,7 @@ export class Monitor {
     for (let left = this.#timeToStart(); left > 0; left = this.#timeToStart()) {
       if (this.#isStopped) return false;
       const isBusy = this.#serve(this.#connections.waiting(false), Math.min(left, idleTime));
-      if (!isBusy && left > idleTime && this.#isIdle) this.#sleep(this.#timeToStart());
+      if (!isBusy && left > idleTime && this.#isIdle) this.#sleep({ timeout: this.#timeToStart() });
     }
     return !this.#isStopped;
   }
@@ -225,7 +237,7 @@ export class Monitor {
     return this.#connections.isEmpty && this.#input?.wanted === undefined;
   }
 
-  #sleep(timeout?: number): never {
+  #sleep({ timeout, probeAt }: { readonly timeout?: number; readonly probeAt?: number | undefined } = {}): never {
     this.#keep((log) => log.flush());
     const { lock, program, listener, process } = this.#state.descriptors;
     const stdin = this.#stdin?.number;
@@ -237,7 +249,7 @@ export class Monitor {
       ...(stdin !== undefined && { stdin }),
       ...this.#outputs.descriptors,
     };
-    const state = { ...this.#state, descriptors };
+    const state = { ...this.#state, descriptors, ...(probeAt !== undefined && { probeAt }) };
     const wakes = wakesOf(descriptors);
     fallAsleep({ wakes, timeout, program, argv: monitorWords(state) }, descriptorsOf(state));
   }

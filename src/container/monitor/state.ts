@@ -18,6 +18,8 @@ export interface MonitorState {
   readonly startAt?: number;
   /** Milliseconds of the wait before that. */
   readonly pause?: number;
+  /** When its health is to be looked at next, in milliseconds since 1970. */
+  readonly probeAt?: number;
 }
 
 /** The open files that a monitor has, by their numbers. */
