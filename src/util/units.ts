@@ -1,7 +1,7 @@
 import { UsageError } from "./errors.ts";
 
 /** How often the base is multiplied. */
-const sizes: Readonly<Record<string, number>> = { "": 0, b: 0, k: 1, m: 2, g: 3, t: 4, p: 5 };
+const sizes: Readonly<Record<string, number>> = { "": 0, k: 1, m: 2, g: 3, t: 4, p: 5 };
 
 /**
  * A size such as `64m`, `1.5g`, `1024` or `10MiB` in bytes; powers of 1024, as docker and runc read most of them.
@@ -10,8 +10,8 @@ const sizes: Readonly<Record<string, number>> = { "": 0, b: 0, k: 1, m: 2, g: 3,
  * @throws UsageError
  */
 export function parseSize(text: string, what: string, base: 1000 | 1024 = 1024): number {
-  const found = /^(\d+(?:\.\d+)?) ?([bkmgtp]?)(?:i?b)?$/i.exec(text);
-  const power = found === null ? undefined : sizes[(found[2] as string).toLowerCase()];
+  const found = /^(\d+\.?\d*|\.\d+) ?(?:b|([kmgtp])(?:i?b)?)?$/i.exec(text);
+  const power = found === null ? undefined : sizes[(found[2] ?? "").toLowerCase()];
   if (found !== null && power !== undefined) return Math.floor(Number(found[1]) * base ** power);
   throw new UsageError(`${what} must be a size such as 64m or 1g, not ${JSON.stringify(text)}`);
 }

@@ -11,11 +11,13 @@ test.each([
   ["1.5g", 1.5 * 2 ** 30],
   ["2 k", 2048],
   ["1b", 1],
+  [".5k", 512],
+  ["5.k", 5120],
 ])("the size %p", (text, bytes) => {
   expect(parseSize(text, "--memory")).toBe(bytes);
 });
 
-test.each(["", "m", "-1", "1x", "1mm", "0x10", "1e3"])("%p is no size", (text) => {
+test.each(["", "m", "-1", "1x", "1mm", "0x10", "1e3", "10bb", "10ib", "10bib", "."])("%p is no size", (text) => {
   expect(() => parseSize(text, "--memory")).toThrow(UsageError);
   expect(() => parseSize(text, "--memory")).toThrow(
     `--memory must be a size such as 64m or 1g, not ${JSON.stringify(text)}`,
