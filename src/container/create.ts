@@ -4,7 +4,7 @@ import { kernelVersion } from "../linux/kernel.ts";
 import { windowSize } from "../linux/terminal.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ImageConfig } from "../oci/image-config.ts";
-import type { RuntimeSpec, Seccomp } from "../oci/runtime-spec.ts";
+import type { Resources, RuntimeSpec, Seccomp } from "../oci/runtime-spec.ts";
 import type { OverlayRoot } from "../runtime/root.ts";
 import { UsageError } from "../util/errors.ts";
 import type { ClaimedContainer } from "./claim.ts";
@@ -81,6 +81,7 @@ export async function createContainer(input: CreateInput): Promise<CreatedContai
   const wantedUser = input.user ?? image.config.config?.User ?? "";
   const user = resolveUser(wantedUser, input.groupAdd, readUserDatabase(imageRoot));
   const seccomp = await seccompOf(input, host);
+  const limits = await limitsOf(options);
   const requests = volumeRequests(image.config.config, options.mounts);
   const volumeNames = nameVolumes(requests);
   const command = resolveCommand({ ...options, image: image.config.config });
@@ -127,6 +128,7 @@ export async function createContainer(input: CreateInput): Promise<CreatedContai
     rootPath: "rootfs",
     host,
     seccomp,
+    limits,
     ...(options.terminal && { consoleSize: windowSize(1) ?? windowSize(0) }),
   });
   writeFileSync(`${claim.directory}/config.json`, serialiseSpec(spec));
@@ -154,6 +156,15 @@ async function seccompOf({ seccomp, options }: CreateInput, host: HostFacts): Pr
     kernel: host.kernel,
   };
   return seccomp === "default" ? defaultSeccomp(facts) : seccompFromFile(seccomp.file, facts);
+}
+
+async function limitsOf({ resources }: ContainerOptions): Promise<Resources | undefined> {
+  if (resources === undefined) return undefined;
+  const [{ newResources }, { resourceHost }] = await Promise.all([
+    import("./resources.ts"),
+    import("./resource-host.ts"),
+  ]);
+  return newResources(resources, resourceHost);
 }
 
 /** `-v` makes a missing source directory, as Docker does; `--mount` takes it for a mistake. */

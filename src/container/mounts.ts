@@ -15,6 +15,8 @@ export interface MountsInput {
   readonly etcFiles?: EtcFilePaths | undefined;
   readonly readOnly: boolean;
   readonly privileged: boolean;
+  /** Of /dev/shm, in bytes. */
+  readonly shmSize?: number | undefined;
   /** The kernel has mount_setattr(2) (Linux 5.12): a read-only bind covers the mounts below its source too. */
   readonly recursiveReadOnly: boolean;
 }
@@ -64,6 +66,9 @@ function keptDefaults(input: MountsInput, taken: ReadonlySet<string>): Mount[] {
     .filter(({ destination }) => !taken.has(destination) && !(ownDev && destination.startsWith("/dev/")))
     .map((mount) => {
       const { destination, options = [] } = mount;
+      if (input.shmSize !== undefined && destination === "/dev/shm") {
+        return { ...mount, options: mergeTmpfsOptions([...options, `size=${input.shmSize}`]) };
+      }
       // A privileged container may change the kernel's settings, whatever its root is like.
       if (input.privileged && destination.startsWith("/sys")) {
         return { ...mount, options: options.filter((option) => option !== "ro") };

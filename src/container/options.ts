@@ -1,3 +1,5 @@
+import type { ResourceOptions } from "./resource-options.ts";
+
 /**
  * What a container is asked to be: the part of what the user asked for that describes the container itself, and not its
  * image or what is done with it. The engine's options add the rest.
@@ -26,6 +28,14 @@ export interface ContainerOptions {
   capDrop: string[];
   privileged: boolean;
   noNewPrivileges: boolean;
+
+  resources?: ResourceOptions;
+  /** -1000 to 1000: which processes are killed first when the whole machine lacks memory. proc_pid_oom_score_adj(5) */
+  oomScoreAdj?: number;
+  /** Of /dev/shm, in bytes. */
+  shmSize?: number;
+  /** The cgroup in which the container's is made, from the root of each hierarchy. */
+  cgroupParent?: string;
 }
 
 export interface Ulimit {

@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { type CapabilityName, containerCapabilities } from "../linux/capabilities.ts";
 import { isAtLeast } from "../linux/kernel.ts";
 import type { ImageConfig } from "../oci/image-config.ts";
-import type { Capabilities, Linux, Namespace, Process, RuntimeSpec, Seccomp } from "../oci/runtime-spec.ts";
+import type { Capabilities, Linux, Namespace, Process, Resources, RuntimeSpec, Seccomp } from "../oci/runtime-spec.ts";
 import { InvalidDocumentError, UsageError } from "../util/errors.ts";
 import { buildAnnotations } from "./annotations.ts";
 import { resolveCommand } from "./command.ts";
@@ -34,6 +34,8 @@ export interface SpecInput {
   readonly host: HostFacts;
   /** The filter for the container's capabilities ({@link specCapabilities}); absent: unconfined. */
   readonly seccomp?: Seccomp | undefined;
+  /** Limits, from `newResources`. */
+  readonly limits?: Resources | undefined;
   /** Lines and columns of the user's terminal, when there is one. */
   readonly consoleSize?: { readonly height: number; readonly width: number } | undefined;
 }
@@ -62,6 +64,7 @@ export function buildRuntimeSpec(input: SpecInput): RuntimeSpec {
       etcFiles: input.etcFiles,
       readOnly: options.readOnly,
       privileged: options.privileged,
+      shmSize: options.shmSize,
       recursiveReadOnly: isAtLeast(host.kernel, 5, 12),
     }),
     annotations: buildAnnotations(image, options.labels, options.stopSignal),
@@ -125,6 +128,7 @@ function buildProcess(input: SpecInput): Process {
     cwd,
     capabilities: processCapabilities(specCapabilities(options, input.host), user),
     rlimits: buildRlimits(options.ulimits, input.host.openFiles),
+    ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
     noNewPrivileges: options.noNewPrivileges,
   };
 }
@@ -143,14 +147,14 @@ function workingDirectory(wanted: string | undefined, image: string | undefined)
   return normal === "/" ? normal : normal.replace(/\/+$/, "");
 }
 
-function buildLinux({ id, options, host, seccomp }: SpecInput): Linux {
+function buildLinux({ id, options, host, seccomp, limits }: SpecInput): Linux {
   const ownNetwork = options.network !== "host";
   return {
-    cgroupsPath: `/gocker/${id}`,
+    cgroupsPath: posix.join("/", options.cgroupParent ?? "gocker", id),
     namespaces: buildNamespaces(ownNetwork, host.cgroupV2Only),
     ...(ownNetwork ? { sysctl: { ...networkSysctls } } : {}),
     devices: options.privileged ? [...host.devices] : [],
-    resources: { devices: options.privileged ? privilegedDeviceRules() : defaultDeviceRules() },
+    resources: { devices: options.privileged ? privilegedDeviceRules() : defaultDeviceRules(), ...limits },
     maskedPaths: options.privileged ? [] : defaultMaskedPaths(host.thermalProcessors),
     readonlyPaths: options.privileged ? [] : [...defaultReadonlyPaths],
     ...(seccomp === undefined ? {} : { seccomp }),

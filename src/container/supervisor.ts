@@ -8,6 +8,7 @@ import { launchContainer, planContainer } from "../runtime/container-process.ts"
 import { launchError } from "../runtime/errors.ts";
 import type { LaunchPlan } from "../runtime/plan/launch-plan.ts";
 import type { RootFileSystem } from "../runtime/root.ts";
+import { applyLimits } from "./apply-limits.ts";
 import type { ClaimedContainer } from "./claim.ts";
 import { proxySignals } from "./signal-proxy.ts";
 import type { ContainerStdio } from "./stdio.ts";
@@ -22,6 +23,8 @@ export interface SupervisorOptions {
   /** Process 1 is gocker's reaper. */
   readonly reaper: boolean;
   resolveTarget(path: string): string;
+  /** Told of limits that are asked for and have no effect. */
+  readonly warn?: ((message: string) => void) | undefined;
   /** Told of the plan once the program runs or the launch failed; makes the launch take the time of each step. */
   readonly onLaunched?: ((plan: LaunchPlan, times: readonly bigint[]) => void) | undefined;
 }
@@ -48,15 +51,14 @@ export class Supervisor {
   /**
    * Starts the container, passes signals and the terminal on, and waits for its end. Its processes are all gone then,
    * and its cgroup; the record tells how it ended.
-   * @throws ExecutionError the program cannot be executed; GockerError the launch failed
+   * @throws ExecutionError the program cannot be executed; CgroupError a limit cannot be had; GockerError the launch failed
    */
   async run(): Promise<ExitStatus> {
-    const { claim, cgroup, spec, stdio, onLaunched } = this.#options;
-    const resources = spec.linux?.resources;
+    const { claim, cgroup, spec, stdio, onLaunched, warn } = this.#options;
     cgroup.create();
     using cleanup = new DisposableStack();
     cleanup.defer(() => cgroup.remove());
-    if (resources?.devices !== undefined) cgroup.restrictDevices(resources.devices);
+    await applyLimits(cgroup, spec.linux?.resources, warn);
     const plan = planContainer(this.#processOptions());
     using process = launchContainer(plan, this.#processOptions(), { timed: onLaunched !== undefined });
     // From here on a failure must not leave the process behind; the pidfd makes sure that no other one is meant.

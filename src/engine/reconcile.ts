@@ -19,18 +19,20 @@ export async function openContainers(
   onError: (id: string, error: unknown) => void = () => {},
 ): Promise<ContainerStores> {
   const stores = { containers: ContainerStore.open(context.root), volumes: VolumeStore.open(context.root) };
-  await reconcileContainers({ ...stores, kill: (id) => killLeftovers(context.state, id), onError });
+  const kill = (id: string) => killLeftovers(context.state, id, stores.containers.directory(id));
+  await reconcileContainers({ ...stores, kill, onError });
   return stores;
 }
 
 /** Ends the processes of a container by its cgroup, which knows them all, and removes that and its monitor's socket. */
-async function killLeftovers(state: string, id: string): Promise<void> {
-  const [{ openCgroup }, { removeMonitorSocket }] = await Promise.all([
+async function killLeftovers(state: string, id: string, directory: string): Promise<void> {
+  const [{ openCgroup }, { removeMonitorSocket }, { cgroupPathOf }] = await Promise.all([
     import("../runtime/cgroup/open.ts"),
     import("../container/monitor/socket.ts"),
+    import("../container/stored-spec.ts"),
   ]);
   removeMonitorSocket(state, id);
-  using cgroup = openCgroup(`/gocker/${id}`);
+  using cgroup = openCgroup(cgroupPathOf(id, directory));
   cgroup.kill();
   cgroup.remove();
 }

@@ -111,6 +111,7 @@ async function runCreated(created: CreatedContainer, options: RunOptions, ui: Ru
     stdio,
     reaper: options.init,
     resolveTarget: (path) => locateTarget(imageRoot, path),
+    warn: (message) => ui.warn(message),
     ...(options.explain === "run" && {
       onLaunched: (plan: LaunchPlan, times: readonly bigint[]) => ui.onExplain?.(explained(plan, times)),
     }),

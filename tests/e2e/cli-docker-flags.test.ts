@@ -5,6 +5,7 @@ import { runOptions } from "../../src/cli/commands/run/options.ts";
 import { parseFlags } from "../../src/cli/flags.ts";
 import { resolveUserEnvironment } from "../../src/container/environment.ts";
 import type { MountOption } from "../../src/container/options.ts";
+import type { ResourceOptions } from "../../src/container/resource-options.ts";
 import type { RunOptions } from "../../src/engine/options.ts";
 import { TemporaryDirectory } from "../helpers/temporary.ts";
 
@@ -43,7 +44,35 @@ interface CreateRequest {
     GroupAdd: string[] | null;
     Init?: boolean;
     NetworkMode: string;
+    Memory: number;
+    MemorySwap: number;
+    MemoryReservation: number;
+    MemorySwappiness: number;
+    OomKillDisable: boolean;
+    OomScoreAdj: number;
+    NanoCpus: number;
+    CpuPeriod: number;
+    CpuQuota: number;
+    CpuShares: number;
+    CpuRealtimePeriod: number;
+    CpuRealtimeRuntime: number;
+    CpusetCpus: string;
+    CpusetMems: string;
+    PidsLimit: number;
+    BlkioWeight: number;
+    BlkioWeightDevice: { Path: string; Weight: number }[];
+    BlkioDeviceReadBps: DockerRate[];
+    BlkioDeviceWriteBps: DockerRate[];
+    BlkioDeviceReadIOps: DockerRate[];
+    BlkioDeviceWriteIOps: DockerRate[];
+    ShmSize: number;
+    CgroupParent: string;
   };
+}
+
+interface DockerRate {
+  Path: string;
+  Rate: number;
 }
 
 interface DockerMount {
@@ -82,6 +111,7 @@ interface Wish {
   groups: string[];
   init: boolean;
   network: string;
+  limits: Record<string, unknown>;
 }
 
 let directory: TemporaryDirectory;
@@ -155,7 +185,43 @@ function dockerWish(request: CreateRequest): Wish {
     groups: host.GroupAdd ?? [],
     init: host.Init ?? false,
     network: host.NetworkMode,
+    limits: dockerLimits(host),
   };
+}
+
+function dockerLimits(host: CreateRequest["HostConfig"]): Record<string, unknown> {
+  const ofDevices = (list: readonly DockerRate[]) => list.map(({ Path, Rate }) => ({ path: Path, value: Rate }));
+  const resources: Record<keyof ResourceOptions, unknown> = {
+    memory: host.Memory,
+    memorySwap: host.MemorySwap,
+    memoryReservation: host.MemoryReservation,
+    memorySwappiness: host.MemorySwappiness === -1 ? 0 : host.MemorySwappiness,
+    oomKillDisable: host.OomKillDisable,
+    cpus: host.NanoCpus / 1e9,
+    cpuPeriod: host.CpuPeriod,
+    cpuQuota: host.CpuQuota,
+    cpuShares: host.CpuShares,
+    cpuRtPeriod: host.CpuRealtimePeriod,
+    cpuRtRuntime: host.CpuRealtimeRuntime,
+    cpusetCpus: host.CpusetCpus,
+    cpusetMems: host.CpusetMems,
+    // Its daemon takes every other one for no limit.
+    pidsLimit: Math.max(0, host.PidsLimit),
+    blkioWeight: host.BlkioWeight,
+    blkioWeightDevice: host.BlkioWeightDevice.map(({ Path, Weight }) => ({ path: Path, value: Weight })),
+    deviceReadBps: ofDevices(host.BlkioDeviceReadBps),
+    deviceWriteBps: ofDevices(host.BlkioDeviceWriteBps),
+    deviceReadIops: ofDevices(host.BlkioDeviceReadIOps),
+    deviceWriteIops: ofDevices(host.BlkioDeviceWriteIOps),
+  };
+  const others = { oomScoreAdj: host.OomScoreAdj, shmSize: host.ShmSize, cgroupParent: host.CgroupParent };
+  return thoseGiven({ ...resources, ...others });
+}
+
+/** Docker sends 0 and its like for what is not given. */
+function thoseGiven(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const isGiven = (value: unknown) => (Array.isArray(value) ? value.length > 0 : Boolean(value));
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => isGiven(value)));
 }
 
 function dockerMount(mount: DockerMount): string {
@@ -215,7 +281,13 @@ function asGocker(words: readonly string[]): Wish | undefined {
     groups: [...options.groupAdd],
     init: options.init,
     network: options.network,
+    limits: gockerLimits(options),
   };
+}
+
+function gockerLimits({ resources = {}, oomScoreAdj, shmSize, cgroupParent }: RunOptions): Record<string, unknown> {
+  const pidsLimit = Math.max(0, resources.pidsLimit ?? 0);
+  return thoseGiven({ ...resources, pidsLimit, oomScoreAdj, shmSize, cgroupParent });
 }
 
 /** Of several entries for one key the last one counts, for both; docker drops the others early and in any order. */
@@ -310,6 +382,58 @@ const lines = [
   '--mount type=bind,src=/a"b,dst=/c alpine',
   "--tmpfs /run --tmpfs /tmp:size=64m,mode=1777,exec alpine",
   "--net none alpine",
+  "-m 64m --memory-swap -1 alpine",
+  "-m 1.5G --memory-swap 3gb --memory-reservation 10mb alpine",
+  "-m8.5m --memory=9.m --memory-reservation 8m alpine",
+  "-m 0 --memory-swap 0 alpine",
+  "-m 10bb alpine",
+  "-m 10ib alpine",
+  "-m -1 alpine",
+  "-m abc alpine",
+  "-m alpine",
+  "--memory-swap -2 alpine",
+  "--memory-swap= alpine",
+  "--memory-swappiness 60 alpine",
+  "--memory-swappiness -1 alpine",
+  "--memory-swappiness 101 alpine",
+  "--cpus 1.5 alpine",
+  "--cpus .5 alpine",
+  "--cpus +1. alpine",
+  "--cpus 0.0000000001 alpine",
+  "--cpus abc alpine",
+  "--cpus= alpine",
+  "--cpu-period 1000 --cpu-quota -1 --cpu-shares 2 -c 0x10 alpine",
+  "-c 010 alpine",
+  "-c 08 alpine",
+  "-c 1.5 alpine",
+  "--cpu-rt-period 100 --cpu-rt-runtime 50 alpine",
+  "--cpuset-cpus 0-1,3 --cpuset-mems 0 alpine",
+  "--pids-limit 100 alpine",
+  "--pids-limit 0 alpine",
+  "--pids-limit -7 alpine",
+  "--pids-limit x alpine",
+  "--blkio-weight 300 --blkio-weight-device /dev/sda:200 --blkio-weight-device /dev/sdb:0 alpine",
+  "--blkio-weight 70000 alpine",
+  "--blkio-weight -1 alpine",
+  "--blkio-weight-device /dev/sda:5 alpine",
+  "--blkio-weight-device /dev/sda alpine",
+  "--blkio-weight-device sda:100 alpine",
+  "--blkio-weight-device /dev/sda:x alpine",
+  "--blkio-weight-device /dev/a:b:100 alpine",
+  "--device-read-bps /dev/a:1mb --device-write-bps /dev/a:1024 --device-read-bps /dev/b:1.5k alpine",
+  "--device-read-iops /dev/a:10 --device-write-iops /dev/a:0 alpine",
+  "--device-read-bps /dev/a:-1 alpine",
+  "--device-read-bps /dev/a: alpine",
+  "--device-read-bps /dev/a:1:2 alpine",
+  "--device-read-iops /dev/a:1k alpine",
+  "--device-write-iops /dev/a:-1 alpine",
+  "--device-read-iops a:1 alpine",
+  "--oom-kill-disable --oom-score-adj -500 alpine",
+  "--oom-kill-disable=false --oom-score-adj x alpine",
+  "--shm-size 128m alpine",
+  "--shm-size 0 alpine",
+  "--shm-size -1 alpine",
+  "--cgroup-parent /foo alpine",
   "--name",
   "-e",
   "--nonsense alpine",

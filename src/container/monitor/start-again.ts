@@ -3,6 +3,7 @@ import type { Cgroup } from "../../runtime/cgroup/cgroup.ts";
 import { launchError } from "../../runtime/errors.ts";
 import { SIGKILL } from "../../linux/constants.ts";
 import { reap, sendSignal } from "../../linux/process.ts";
+import { applyLimits } from "../apply-limits.ts";
 import type { ClaimedContainer } from "../claim.ts";
 import type { OpenContainer } from "../open.ts";
 import { locateTarget } from "../target-path.ts";
@@ -23,8 +24,7 @@ export async function startAgain(
   using undo = new DisposableStack();
   cgroup.create();
   undo.defer(() => cgroup.remove());
-  const resources = spec.linux?.resources;
-  if (resources?.devices !== undefined) cgroup.restrictDevices(resources.devices);
+  await applyLimits(cgroup, spec.linux?.resources);
   const stdio = cleanup.use(openMonitoredStdio(claim.record, spec.process?.user.uid ?? 0));
   const options = {
     id: claim.id,

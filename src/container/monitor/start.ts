@@ -8,6 +8,7 @@ import type { Cgroup } from "../../runtime/cgroup/cgroup.ts";
 import { launchError } from "../../runtime/errors.ts";
 import type { RootFileSystem } from "../../runtime/root.ts";
 import { GockerError } from "../../util/errors.ts";
+import { applyLimits } from "../apply-limits.ts";
 import type { ClaimedContainer } from "../claim.ts";
 import { launchMonitored } from "./launch.ts";
 import type { Greeting } from "./protocol.ts";
@@ -41,8 +42,7 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
   using undo = new DisposableStack();
   cgroup.create();
   undo.defer(() => cgroup.remove());
-  const resources = container.spec.linux?.resources;
-  if (resources?.devices !== undefined) cgroup.restrictDevices(resources.devices);
+  await applyLimits(cgroup, container.spec.linux?.resources);
   const listener = cleanup.use(listenAsMonitor(directories.state, claim.id));
   undo.defer(() => removeMonitorSocket(directories.state, claim.id));
   const connection = greeting === undefined ? undefined : connectToMonitor(directories.state, claim.id, greeting);

@@ -234,6 +234,19 @@ test("a terminal has its size, TERM, and nothing without one", () => {
   expect(build({}, undefined, { consoleSize }).process).not.toHaveProperty("consoleSize");
 });
 
+test("limits, and what goes with them", () => {
+  const limits = { memory: { limit: 2 ** 30 } };
+  const options = { oomScoreAdj: -500, shmSize: 2 ** 20, cgroupParent: "batch/nightly" };
+  const spec = build(options, undefined, { limits });
+  expect(spec.linux?.resources).toEqual({ ...build().linux?.resources, ...limits });
+  expect(spec.linux?.cgroupsPath).toBe(`/batch/nightly/${id}`);
+  expect(spec.process?.oomScoreAdj).toBe(-500);
+  const shm = spec.mounts?.find(({ destination }) => destination === "/dev/shm");
+  expect(shm?.options).toEqual(["nosuid", "noexec", "nodev", "mode=1777", "size=1048576"]);
+  expect(build().linux?.cgroupsPath).toBe(`/gocker/${id}`);
+  expect(build().process).not.toHaveProperty("oomScoreAdj");
+});
+
 test("annotations follow the image, labels win", () => {
   const config = {
     Cmd: ["sh"],

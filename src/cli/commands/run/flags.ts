@@ -1,4 +1,5 @@
 import type { FlagDefinitions } from "../../flags.ts";
+import { resourceFlags } from "./resource-flags.ts";
 
 const groups = {
   container: "Container",
@@ -135,6 +136,8 @@ export const runFlags = {
     description: "Make process 1 an init that passes signals on and reaps",
   },
 
+  ...resourceFlags,
+
   volume: {
     type: "string",
     alias: "v",
@@ -218,14 +221,10 @@ export const runFlags = {
 
 /** Flags of `docker run` that gocker has not: named to tell "not yet" from "mistyped". */
 export const absentRunFlags: ReadonlySet<string> = new Set(
-  `a annotation attach blkio-weight blkio-weight-device c cgroup-parent cgroupns cpu-period cpu-quota cpu-rt-period
-  cpu-rt-runtime cpu-shares cpus cpuset-cpus cpuset-mems device device-cgroup-rule device-read-bps
-  device-read-iops device-write-bps device-write-iops disable-content-trust dns-option dns-search domainname expose gpus
-  health-cmd health-interval health-retries health-start-interval health-start-period health-timeout ip ip6 ipc
-  kernel-memory label-file link link-local-ip log-driver log-opt m mac-address memory memory-reservation memory-swap
-  memory-swappiness network-alias no-healthcheck oom-kill-disable oom-score-adj p P pid pids-limit publish publish-all
-  runtime shm-size sig-proxy stop-timeout storage-opt sysctl use-api-socket userns uts volume-driver
-  volumes-from`
+  `a annotation attach cgroupns device device-cgroup-rule disable-content-trust dns-option dns-search domainname
+  expose gpus health-cmd health-interval health-retries health-start-interval health-start-period health-timeout ip
+  ip6 ipc label-file link link-local-ip log-driver log-opt mac-address network-alias no-healthcheck p P pid publish
+  publish-all runtime sig-proxy stop-timeout storage-opt sysctl use-api-socket userns uts volume-driver volumes-from`
     .trim()
     .split(/\s+/),
 );

@@ -10,6 +10,7 @@ import { isAddress } from "./addresses.ts";
 import { targetFault } from "./bind-path.ts";
 import type { runFlags } from "./flags.ts";
 import { parseMountFlag } from "./mount-flag.ts";
+import { parseResourceFlags } from "./resource-flags.ts";
 import { checkRestart, parseRestart } from "./restart-flag.ts";
 import { parseSecurityOptions } from "./security-flag.ts";
 import { tmpfsOptionFault } from "./tmpfs-options.ts";
@@ -65,6 +66,7 @@ export function runOptions(
     privileged: flags.privileged,
     noNewPrivileges,
     seccomp,
+    ...parseResourceFlags(flags),
   };
   // Given and empty means not given, as with Docker; only an empty --entrypoint says something.
   if (flags.entrypoint !== undefined) options.entrypoint = flags.entrypoint;

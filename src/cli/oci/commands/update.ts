@@ -4,6 +4,7 @@ import { parseResources } from "../../../oci/runtime-spec-parse.ts";
 import { updateContainer } from "../../../runtime/update.ts";
 import { UsageError } from "../../../util/errors.ts";
 import { parseSize } from "../../../util/units.ts";
+import { withoutAbsent } from "../../../util/without-absent.ts";
 import type { FlagValues } from "../../flags.ts";
 import { ociCommand } from "../command.ts";
 
@@ -63,14 +64,14 @@ function readResources(path: string): Resources {
 
 /** Only what is given: the other limits stay. */
 function fromFlags(given: FlagValues<typeof flags>): Resources {
-  const memory = withoutAbsent({
+  const memory = withoutAbsent<Record<string, unknown>>({
     limit: bytes("memory", given.memory),
     reservation: bytes("memory-reservation", given["memory-reservation"]),
     swap: bytes("memory-swap", given["memory-swap"]),
     kernel: bytes("kernel-memory", given["kernel-memory"]),
     kernelTCP: bytes("kernel-memory-tcp", given["kernel-memory-tcp"]),
   });
-  const cpu = withoutAbsent({
+  const cpu = withoutAbsent<Record<string, unknown>>({
     shares: integer("cpu-share", given["cpu-share"]),
     quota: integer("cpu-quota", given["cpu-quota"]),
     period: integer("cpu-period", given["cpu-period"]),
@@ -81,7 +82,7 @@ function fromFlags(given: FlagValues<typeof flags>): Resources {
     cpus: given["cpuset-cpus"],
     mems: given["cpuset-mems"],
   });
-  const blockIO = withoutAbsent({ weight: integer("blkio-weight", given["blkio-weight"]) });
+  const blockIO = withoutAbsent<Record<string, unknown>>({ weight: integer("blkio-weight", given["blkio-weight"]) });
   const pids = integer("pids-limit", given["pids-limit"]);
   return {
     ...(memory !== undefined && { memory }),
@@ -89,12 +90,6 @@ function fromFlags(given: FlagValues<typeof flags>): Resources {
     ...(blockIO !== undefined && { blockIO }),
     ...(pids !== undefined && { pids: { limit: pids } }),
   };
-}
-
-/** Undefined when nothing is left. */
-function withoutAbsent(values: Readonly<Record<string, unknown>>): Record<string, unknown> | undefined {
-  const present = Object.entries(values).filter(([, value]) => value !== undefined);
-  return present.length === 0 ? undefined : Object.fromEntries(present);
 }
 
 function integer(name: string, text: string | undefined): number | undefined {

@@ -25,7 +25,8 @@ test("every flag at once", () => {
     "-e A=b -e C --env-file env -u 1000:users -w /srv --group-add wheel --group-add 10 --ulimit nofile=1:2 " +
     "--stop-signal TERM --entrypoint /bin/x -v data:/data:ro --mount type=tmpfs,target=/m --tmpfs /t:size=1m " +
     "--read-only --network none --add-host db:10.0.0.1 --dns 1.1.1.1 --cap-add net_admin --cap-drop ALL --privileged " +
-    "--security-opt no-new-privileges --security-opt seccomp=p.json --explain=only alpine:3 sh -c x";
+    "--security-opt no-new-privileges --security-opt seccomp=p.json -m 64m --cpus 1.5 --shm-size 1m " +
+    "--oom-score-adj 5 --cgroup-parent /batch --explain=only alpine:3 sh -c x";
   expect(options(...words.split(" "))).toStrictEqual({
     image: "alpine:3",
     words: ["sh", "-c", "x"],
@@ -65,6 +66,10 @@ test("every flag at once", () => {
     privileged: true,
     noNewPrivileges: true,
     seccomp: { file: "/here/now/p.json" },
+    resources: { memory: 64 * 2 ** 20, cpus: 1.5 },
+    oomScoreAdj: 5,
+    shmSize: 2 ** 20,
+    cgroupParent: "/batch",
     explain: "only",
   });
 });

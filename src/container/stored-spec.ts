@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+import type { RuntimeSpec } from "../oci/runtime-spec.ts";
+import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
+import { writeFileAtomic } from "../util/atomic-file.ts";
+import { InvalidDocumentError, NotFoundError } from "../util/errors.ts";
+import { shortId } from "./ids.ts";
+import { serialiseSpec } from "./spec.ts";
+
+/**
+ * The specification of a container as it was made.
+ * @param directory the container's
+ * @throws NotFoundError it is gone, or was not made whole; InvalidDocumentError
+ */
+export function readStoredSpec(id: string, directory: string): RuntimeSpec {
+  try {
+    return parseRuntimeSpec(readFileSync(`${directory}/config.json`));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    throw new NotFoundError(`container ${shortId(id)} has no specification`, { cause: error });
+  }
+}
+
+/**
+ * Where a container's cgroup is, or was. Of one without a specification that can be read it is where it is as a rule:
+ * it was not made whole, or a loss of power, which specifications are not written for, has taken it.
+ * @param directory the container's
+ */
+export function cgroupPathOf(id: string, directory: string): string {
+  const usual = `/gocker/${id}`;
+  try {
+    return readStoredSpec(id, directory).linux?.cgroupsPath ?? usual;
+  } catch (error) {
+    if (error instanceof NotFoundError || error instanceof InvalidDocumentError) return usual;
+    throw error;
+  }
+}
+
+/** Exchanges the specification of a container that exists. @param directory the container's */
+export function writeStoredSpec(directory: string, spec: RuntimeSpec): void {
+  writeFileAtomic(`${directory}/config.json`, serialiseSpec(spec));
+}
