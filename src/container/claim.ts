@@ -13,6 +13,8 @@ export interface ContainerKeeper {
 /** How a container ended. */
 export interface ContainerEnd {
   readonly exitCode: number;
+  /** See `ContainerState.oomKilled`. */
+  readonly oomKilled?: boolean;
   /** Why it did not run, or did not end by itself. */
   readonly error?: string;
 }

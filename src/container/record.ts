@@ -85,6 +85,8 @@ export interface ContainerState {
   readonly exitCode?: number;
   /** How often its policy has started it again since its user did. */
   readonly restartCount?: number;
+  /** A process of it was killed because memory was lacking: the container's, or the machine's. */
+  readonly oomKilled?: boolean;
   /** Why the container did not run or did not end by itself. */
   readonly error?: string;
   /** What its health check has found; absent without one. */

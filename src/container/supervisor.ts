@@ -4,6 +4,7 @@ import type { LaunchedProcess } from "../linux/launch/launch.ts";
 import { type ExitStatus, processEnded, reap, sendSignal } from "../linux/process.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import type { Cgroup } from "../runtime/cgroup/cgroup.ts";
+import { oomKills } from "../runtime/cgroup/oom-kills.ts";
 import { launchContainer, planContainer } from "../runtime/container-process.ts";
 import { launchError } from "../runtime/errors.ts";
 import type { LaunchPlan } from "../runtime/plan/launch-plan.ts";
@@ -29,6 +30,9 @@ export interface SupervisorOptions {
   readonly onLaunched?: ((plan: LaunchPlan, times: readonly bigint[]) => void) | undefined;
 }
 
+/** How a container's first process ended, and whether any was killed for lack of memory. */
+export type ContainerExit = ExitStatus & { readonly oomKilled: boolean };
+
 /** Looks after one container from its launch to its end. */
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -53,7 +57,7 @@ export class Supervisor {
    * and its cgroup; the record tells how it ended.
    * @throws ExecutionError the program cannot be executed; CgroupError a limit cannot be had; GockerError the launch failed
    */
-  async run(): Promise<ExitStatus> {
+  async run(): Promise<ContainerExit> {
     const { claim, cgroup, spec, stdio, onLaunched, warn } = this.#options;
     cgroup.create();
     using cleanup = new DisposableStack();
@@ -80,7 +84,7 @@ export class Supervisor {
     await stdio.drain();
     const error = launchError(outcome, spec.process?.args?.[0] ?? "");
     if (error !== undefined) throw error;
-    return status;
+    return { ...status, oomKilled: oomKills(cgroup) > 0 };
   }
 
   #processOptions() {

@@ -1,3 +1,4 @@
+import type { ContainerEnd } from "../container/claim.ts";
 import { commandNotFoundHint } from "../container/command.ts";
 import type { CreatedContainer } from "../container/create.ts";
 import { removeContainer as removeFiles } from "../container/remove.ts";
@@ -33,9 +34,9 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
     cleanup.defer(() => removeFiles(stores, claim, { anonymousVolumes: true }));
   }
   try {
-    const code = await runCreated(created, options, ui);
-    if (options.explain !== "only") claim.markExited({ exitCode: code });
-    return code;
+    const end = await runCreated(created, options, ui);
+    if (options.explain !== "only") claim.markExited(end);
+    return end.exitCode;
   } catch (error) {
     const exitCode = error instanceof ExecutionError ? error.exitCode : 125;
     cleanup.defer(() => claim.markExited({ exitCode, error: errorMessage(error) }));
@@ -97,7 +98,7 @@ function isNotFound(error: unknown): error is ExecutionError {
   return error instanceof ExecutionError && error.exitCode === 127;
 }
 
-async function runCreated(created: CreatedContainer, options: RunOptions, ui: RunUi): Promise<number> {
+async function runCreated(created: CreatedContainer, options: RunOptions, ui: RunUi): Promise<ContainerEnd> {
   const { claim, spec, rootFileSystem, imageRoot } = created;
   using cgroup = openCgroup(spec.linux?.cgroupsPath ?? `/gocker/${claim.id}`);
   using stdio = options.terminal
@@ -118,11 +119,12 @@ async function runCreated(created: CreatedContainer, options: RunOptions, ui: Ru
   });
   if (options.explain === "only") {
     ui.onExplain?.(explained(supervisor.plan()));
-    return 0;
+    return { exitCode: 0 };
   }
   tellStart(created, options, ui);
   try {
-    return exitCodeOf(await supervisor.run());
+    const { oomKilled, ...status } = await supervisor.run();
+    return { exitCode: exitCodeOf(status), ...(oomKilled && { oomKilled }) };
   } catch (error) {
     throw isNotFound(error) ? withHint(error, created, options) : error;
   }

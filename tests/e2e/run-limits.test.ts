@@ -156,18 +156,20 @@ describe.skipIf(!canRunCorpus || !hasLimits)("limits", () => {
     test("kills the program", async () => {
       const { outcome, state } = await stateAfter(["-m", "16m"], ["tail", "/dev/zero"]);
       expect(outcome).toEqual({ stdout: "", stderr: "", exitCode: 137 });
-      expect(state).toMatchObject({ status: "exited", exitCode: 137 });
+      expect(state).toMatchObject({ status: "exited", exitCode: 137, oomKilled: true });
     });
 
     test("kills a process of a program that goes on", async () => {
       const { outcome, state } = await stateAfter(["-m", "16m"], ["sh", "-c", "tail /dev/zero; echo $?"]);
       expect(outcome.stdout).toBe("137\n");
-      expect(state).toMatchObject({ exitCode: 0 });
+      expect(state).toMatchObject({ exitCode: 0, oomKilled: true });
     });
 
     test("is nothing that other ends are taken for", async () => {
       const killed = await stateAfter(["-m", "16m"], ["sh", "-c", "sleep 1000 & kill -9 $!; wait $!"]);
       expect(killed.state).toMatchObject({ status: "exited", exitCode: 137 });
+      expect(killed.state).not.toHaveProperty("oomKilled");
+      expect((await stateAfter([], ["true"])).state).not.toHaveProperty("oomKilled");
     });
   });
 

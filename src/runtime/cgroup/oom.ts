@@ -9,6 +9,7 @@ import { syscallNumber } from "../../linux/syscalls.ts";
 import type { Cgroup, OomWatch } from "./cgroup.ts";
 import { CgroupError, isGone } from "./errors.ts";
 import { ControlFile, exists, readControl, writeControl } from "./files.ts";
+import { oomKillsIn } from "./oom-kills.ts";
 
 /** O_CLOEXEC, as EFD_CLOEXEC and IN_CLOEXEC. */
 const closeOnExec = 0o2000000;
@@ -64,7 +65,7 @@ function watchV2(directory: string, onOom: () => void): OomWatch {
   try {
     addWatch(number, `${directory}/memory.events`);
     populated = addWatch(number, `${directory}/cgroup.events`);
-    kills = killsIn(directory);
+    kills = oomKillsIn(directory, 2);
   } catch (error) {
     events.close();
     throw error;
@@ -73,7 +74,7 @@ function watchV2(directory: string, onOom: () => void): OomWatch {
     events,
     () => {
       try {
-        const now = killsIn(directory);
+        const now = oomKillsIn(directory, 2);
         if (now > kills) onOom();
         kills = now;
         return !readControl(`${directory}/cgroup.events`).split("\n").includes("populated 0");
@@ -92,10 +93,6 @@ function addWatch(inotify: number, path: string): number {
   const watchNumber = Number(libc.syscall(syscallNumber("inotify_add_watch"), inotify, ptr(name), modified, 0, 0, 0));
   if (watchNumber === -1) throw systemCallError("inotify_add_watch", { path });
   return watchNumber;
-}
-
-function killsIn(directory: string): number {
-  return Number(/^oom_kill (\d+)/m.exec(readControl(`${directory}/memory.events`))?.[1] ?? 0);
 }
 
 const readLater = promisify(read);
