@@ -57,6 +57,7 @@ const gocker = defineCommand({
     rmi: async () => (await import("./commands/rmi.ts")).rmiCommand,
     ps: async () => (await import("./commands/ps.ts")).psCommand,
     rm: async () => (await import("./commands/rm.ts")).rmCommand,
+    update: async () => (await import("./commands/update.ts")).updateCommand,
     version: async () => (await import("./commands/version.ts")).versionCommand,
     info: async () => (await import("./commands/info.ts")).infoCommand,
   },
