@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { ClaimedContainer } from "../container/claim.ts";
+import type { ClaimedContainer, ContainerEnd } from "../container/claim.ts";
 import { containerEvent } from "../container/events.ts";
 import { openLog } from "../container/logs/open-log.ts";
 import type { LogWriter } from "../container/logs/log-writer.ts";
@@ -15,6 +15,7 @@ import { VolumeStore } from "../container/volumes.ts";
 import { exitCodeOf, reap } from "../linux/process.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
+import { oomKills } from "../runtime/cgroup/oom-kills.ts";
 import { openCgroup } from "../runtime/cgroup/open.ts";
 import { ExecutionError } from "../runtime/errors.ts";
 import { errorMessage } from "../util/errors.ts";
@@ -41,6 +42,7 @@ class Duties implements MonitorDuties {
   readonly #claim: ClaimedContainer;
   #monitor: Monitor | undefined;
   #exitCode = 0;
+  #oomKilled = false;
   #error: string | undefined;
 
   constructor({ root, state }: MonitorState, stores: ContainerStores, claim: ClaimedContainer) {
@@ -82,8 +84,10 @@ class Duties implements MonitorDuties {
     const { pid, startedAt } = claim.record.state;
     this.#exitCode = exitCodeOf(reap(pid as number));
     using cgroup = openCgroup(this.#cgroupPath());
+    this.#oomKilled = oomKills(cgroup) > 0;
     cgroup.kill();
     cgroup.remove();
+    if (this.#oomKilled) recordEvent(this.#context, containerEvent(claim.record, "oom"));
     recordEvent(this.#context, containerEvent(claim.record, "die", { exitCode: String(this.#exitCode) }));
     // As it is now: others change it while the container runs.
     const record = this.#stores.containers.read(claim.id);
@@ -92,7 +96,7 @@ class Duties implements MonitorDuties {
     const end = { policy: record.restart, exitCode: this.#exitCode, wasStopped, restarts: state.restarts };
     if (!isRestarted(end)) return undefined;
     const pause = pauseBeforeRestart(state.pause, Date.now() - Date.parse(startedAt ?? ""));
-    claim.markRestarting({ exitCode: this.#exitCode }, state.restarts + 1);
+    claim.markRestarting(this.#end, state.restarts + 1);
     return { startAt: Date.now() + pause, pause };
   }
 
@@ -108,6 +112,7 @@ class Duties implements MonitorDuties {
       return descriptors;
     } catch (error) {
       this.#exitCode = error instanceof ExecutionError ? error.exitCode : 125;
+      this.#oomKilled = false;
       this.#error = errorMessage(error);
       return undefined;
     }
@@ -117,7 +122,7 @@ class Duties implements MonitorDuties {
     const claim = this.#claim;
     const { record } = claim;
     const error = this.#error ?? this.#monitor?.logFailure;
-    claim.markExited({ exitCode: this.#exitCode, ...(error !== undefined && { error }) });
+    claim.markExited({ ...this.#end, ...(error !== undefined && { error }) });
     removeMonitorSocket(this.#directories.state, claim.id);
     if (record.remove) {
       const { removeContainer } = await import("../container/remove.ts");
@@ -126,6 +131,10 @@ class Duties implements MonitorDuties {
     }
     claim[Symbol.dispose]();
     return { exitCode: this.#exitCode };
+  }
+
+  get #end(): ContainerEnd {
+    return { exitCode: this.#exitCode, ...(this.#oomKilled && { oomKilled: true }) };
   }
 
   get #context() {
