@@ -46,7 +46,10 @@ describe("without an image", () => {
     [["pull", "a", "b"], "gocker: pull needs 1 argument, and got 2\n"],
     [["images", "a", "b"], "gocker: images needs at most 1 argument, and got 2\n"],
     [["ps", "x"], "gocker: ps takes no arguments, and got 1\n"],
-    [["version", "--format", "{{.Nonsense}}"], 'gocker: --format "{{.Nonsense}}": there is no field .Nonsense'],
+    [
+      ["version", "--format", "{{.Nonsense}}"],
+      'gocker: template parsing error: template: :1:2: executing "" at <.Nonsense>: ',
+    ],
   ];
   test.each(misuses)("%j is a misuse: 125, and one sentence on stderr", async (words, message) => {
     const { stdout, stderr, exitCode } = await gocker(words);

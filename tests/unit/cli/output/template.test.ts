@@ -1,75 +1,75 @@
 import { describe, expect, test } from "bun:test";
-import { parseTemplate } from "../../../../src/cli/output/template.ts";
+import { parseDocumentTemplate, parseTemplate } from "../../../../src/cli/output/template.ts";
+import { TemplateError } from "../../../../src/cli/output/template/errors.ts";
 import { UsageError } from "../../../../src/util/errors.ts";
+import { templateDocument, templateMistakes, templateTexts } from "../../../helpers/template-cases.ts";
 
-const value = {
-  ID: "4f5e",
-  Names: "brave_curie",
-  Empty: "",
-  Count: 3,
-  On: true,
-  List: ["a", "b"],
-  Inner: { Name: "x", Deep: { Er: 1 } },
-};
-
-/** Checked against the docker command line where Docker has the function. */
-const templates: [template: string, text: string][] = [
-  ["", ""],
-  ["plain", "plain"],
-  ["{{.ID}}", "4f5e"],
-  ["{{ .ID }}", "4f5e"],
-  ["a{{.ID}}b{{.Names}}c", "a4f5ebbrave_curiec"],
-  ["{{.ID}}\\t{{.Names}}\\n", "4f5e\tbrave_curie\n"],
-  ["{{.Empty}}", ""],
-  ["{{.Count}} {{.On}}", "3 true"],
-  ["{{.Inner.Name}}{{.Inner.Deep.Er}}", "x1"],
-  ["{{.List}}", "[a b]"],
-  ["{{.Inner.Deep}}", "map[Er:1]"],
-  ["{{json .}}", JSON.stringify(value)],
-  ["{{json .Names}}", '"brave_curie"'],
-  ["{{.Names | json}}", '"brave_curie"'],
-  ["{{upper .Names}}", "BRAVE_CURIE"],
-  ["{{.Names | upper | lower | title}}", "Brave_curie"],
-  ['{{join .List ", "}}', "a, b"],
-  ['{{split .Names "_" | json}}', '["brave","curie"]'],
-  ["{{truncate .Names 5}}", "brave"],
-  ["{{len .Names}} {{len .List}}", "11 2"],
-  ['{{"a}}b"}}', "a}}b"],
-  ['{{`a"b`}}', 'a"b'],
-  ["a  {{- .ID -}}  b", "a4f5eb"],
-  ["{{/* nothing */}}x", "x"],
-  ["}} {", "}} {"],
-];
-
-test.each(templates)("%s", (template, text) => {
-  expect(parseTemplate(template)(value)).toBe(text);
-});
-
-const mistakes: [template: string, reason: string][] = [
-  ["{{.ID", "an action that begins with {{ does not end with }}"],
-  ["{{}}", "an action or a part of a pipe is empty"],
-  ["{{.ID | }}", "an action or a part of a pipe is empty"],
-  ["{{fly .ID}}", "there is no function fly"],
-  ["{{constructor .ID}}", "there is no function constructor"],
-  ["{{json}}", "json needs an argument"],
-  ["{{.ID .Names}}", ".ID is no function"],
-  ["{{upper | .ID}}", "upper needs an argument"],
-  ["{{(.ID)}}", "parentheses are not supported"],
-  ["{{range .List}}", "there is no function range"],
-  ["{{.ID & .Names}}", 'cannot read "& .Names"'],
-];
-
-describe("refuses", () => {
-  test.each(mistakes)("%s", (template, reason) => {
-    expect(() => parseTemplate(template)).toThrow(UsageError);
-    expect(() => parseTemplate(template)).toThrow(reason);
+describe("of documents", () => {
+  test.each(templateTexts)("%s", (template, text) => {
+    expect(parseDocumentTemplate(template)(templateDocument)).toBe(text);
   });
 
-  test("a field that is not there, and names those that are", () => {
-    const use = () => parseTemplate("{{.Id}}")(value);
+  test.each(templateMistakes)("%s is a mistake", (template, reason) => {
+    const use = () => parseDocumentTemplate(template)(templateDocument);
+    expect(use).toThrow(TemplateError);
     expect(use).toThrow(UsageError);
-    expect(use).toThrow("there is no field .Id (there are ID, Names, Empty, Count, On, List, Inner)");
-    expect(() => parseTemplate("{{.ID.Foo}}")(value)).toThrow("there is no field .Foo");
-    expect(() => parseTemplate("{{.toString}}")({})).toThrow("there is no field .toString");
+    expect(use).toThrow(`template parsing error: template: :${reason}`);
+  });
+
+  test("a template calls itself only so often", () => {
+    const template = parseDocumentTemplate('{{define "r"}}{{template "r"}}{{end}}{{template "r"}}');
+    expect(() => template({})).toThrow("exceeded maximum template depth");
+  });
+
+  test("numbers as printf shapes them", () => {
+    const format =
+      '{{printf "%05d|%+d|%x|%X|%o|%b|%c|%U|%5.1f|%e|%%|%3s|%.2s|%*d" 42 42 255 255 8 5 65 65 1.5 1500.5 "a" "abc" 4 7}}';
+    expect(parseDocumentTemplate(format)({})).toBe("00042|+42|ff|FF|10|101|A|U+0041|  1.5|1.500500e+03|%|  a|ab|   7");
+  });
+});
+
+describe("of lists", () => {
+  const value = {
+    ID: "4f5e",
+    Names: "brave_curie",
+    List: ["a", "b"],
+    Inner: { Name: "x" },
+    Label: (word: string) => (word === "k" ? "v" : ""),
+  };
+
+  const templates: [template: string, text: string][] = [
+    ["", ""],
+    ["plain", "plain"],
+    ["{{.ID}}\\t{{.Names}}\\n", "4f5e\tbrave_curie\n"],
+    ['{{"\\t"}}', "\t"],
+    ["{{.Inner.Name}}{{.Inner}}", "x{x}"],
+    ['{{.Label "k"}}{{.Label "other"}}', "v"],
+    ['{{"k" | .Label}}', "v"],
+    ["{{json .}}", '{"ID":"4f5e","Names":"brave_curie","List":["a","b"],"Inner":{"Name":"x"}}'],
+  ];
+  test.each(templates)("%j", (template, text) => {
+    expect(parseTemplate(template)(value)).toBe(text);
+  });
+
+  test("functions leave headings as they are", () => {
+    const headings = { ID: "CONTAINER ID", Names: "NAMES", Label: (word: string) => word };
+    const heading = (template: string) => parseTemplate(template).heading(headings);
+    expect(heading("{{json .ID}} {{truncate .ID 3}} {{lower .Names}} {{pad .Names 1 0}}")).toBe(
+      "CONTAINER ID CONTAINER ID NAMES  NAMES",
+    );
+    expect(heading('{{.Label "a.b"}} {{join (split .Names ",") "x"}}')).toBe("a.b NAMES");
+  });
+
+  test("a field that is not there is a mistake, and those that are there are named", () => {
+    const use = (template: string) => () => parseTemplate(template)(value);
+    expect(use("{{.Id}}")).toThrow(`template: :1:2: executing "" at <.Id>: can't evaluate field Id in type structure`);
+    try {
+      use("{{.Id}}")();
+    } catch (error) {
+      expect((error as UsageError).hint).toBe("there are ID, Names, List, Inner, Label");
+    }
+    expect(use("{{.ID.Foo}}")).toThrow("can't evaluate field Foo in type string");
+    expect(() => parseTemplate("{{.toString}}")({})).toThrow("can't evaluate field toString");
+    expect(use("{{.Label}}")).toThrow("wrong number of args for Label: want 1 got 0");
   });
 });
