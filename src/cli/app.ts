@@ -60,6 +60,8 @@ const gocker = defineCommand({
     update: async () => (await import("./commands/update.ts")).updateCommand,
     version: async () => (await import("./commands/version.ts")).versionCommand,
     info: async () => (await import("./commands/info.ts")).infoCommand,
+    inspect: async () => (await import("./commands/inspect.ts")).inspectCommand,
+    port: async () => (await import("./commands/port.ts")).portCommand,
   },
 });
 

@@ -35,19 +35,27 @@ export class NoCommandError extends GockerError {
  * @throws NoCommandError nothing is left to run
  */
 export function resolveCommand(source: CommandSource): string[] {
-  const command = chooseWords(source);
-  if (command.length === 0) throw new NoCommandError();
-  return command;
+  const { entrypoint, command } = splitCommand(source);
+  const words = [...entrypoint, ...command];
+  if (words.length === 0) throw new NoCommandError();
+  return words;
 }
 
-function chooseWords({ words, dockerWords, entrypoint, image }: CommandSource): string[] {
-  if (entrypoint !== undefined) return entrypoint === "" ? [...words] : [entrypoint, ...words];
-  const imageEntrypoint = image?.Entrypoint ?? [];
+/** What {@link resolveCommand} puts together: what comes from an ENTRYPOINT, and what follows it. */
+export interface SplitCommand {
+  readonly entrypoint: readonly string[];
+  readonly command: readonly string[];
+}
+
+/** The two parts of {@link resolveCommand}'s arguments, either of which may be empty. */
+export function splitCommand({ words, dockerWords, entrypoint, image }: CommandSource): SplitCommand {
+  if (entrypoint !== undefined) return { entrypoint: entrypoint === "" ? [] : [entrypoint], command: words };
+  const own = image?.Entrypoint ?? [];
   const [first] = words;
-  if (first === undefined) return [...imageEntrypoint, ...(image?.Cmd ?? [])];
-  if (dockerWords === true) return [...imageEntrypoint, ...words];
-  if (first === "--") return [...imageEntrypoint, ...words.slice(1)];
-  return first.startsWith("-") ? [...imageEntrypoint, ...words] : [...words];
+  if (first === undefined) return { entrypoint: own, command: image?.Cmd ?? [] };
+  if (dockerWords === true) return { entrypoint: own, command: words };
+  if (first === "--") return { entrypoint: own, command: words.slice(1) };
+  return first.startsWith("-") ? { entrypoint: own, command: words } : { entrypoint: [], command: words };
 }
 
 /**

@@ -7,6 +7,7 @@ import type { ImageConfig } from "../oci/image-config.ts";
 import type { Resources, RuntimeSpec, Seccomp } from "../oci/runtime-spec.ts";
 import type { OverlayRoot } from "../runtime/root.ts";
 import { UsageError } from "../util/errors.ts";
+import { askedOptions } from "./asked-options.ts";
 import type { ClaimedContainer } from "./claim.ts";
 import { resolveCommand } from "./command.ts";
 import { buildEtcFiles, readHostEtc, writeEtcFiles } from "./etc-files.ts";
@@ -101,6 +102,8 @@ export async function createContainer(input: CreateInput): Promise<CreatedContai
       ...(wantedUser !== "" && { user: wantedUser }),
       ...(input.groupAdd.length > 0 && { groupAdd: input.groupAdd }),
       environment: [...(image.config.config?.Env ?? []), ...input.environment],
+      exposedPorts: Object.keys(image.config.config?.ExposedPorts ?? {}),
+      options: askedOptions({ ...options, ...input }),
       ...(stopSignalOf(input) !== undefined && { stopSignal: stopSignalOf(input) as string }),
     }),
     (unfinished) => removeContainer(input, unfinished, { anonymousVolumes: true }),

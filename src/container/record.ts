@@ -1,5 +1,6 @@
 import { InvalidDocumentError } from "../util/errors.ts";
 import type { Healthcheck } from "./healthcheck.ts";
+import type { AskedOptions } from "./asked-options.ts";
 
 /** What gocker remembers of a container: `container.json` in its directory, and its state in files beside it. */
 export interface ContainerRecord {
@@ -43,6 +44,10 @@ export interface ContainerRecord {
   readonly log?: LogConfiguration;
   /** How it is found out whether the container works: the user's wishes on top of the image's. */
   readonly healthcheck?: Healthcheck;
+  /** Ports that its programs listen on, by the image's word and the user's: `80/tcp`. Nothing follows from them. */
+  readonly exposedPorts?: readonly string[];
+  /** What it was asked to be. */
+  readonly options?: AskedOptions;
   readonly state: ContainerState;
 }
 

@@ -1,0 +1,100 @@
+import { splitCommand } from "../../container/command.ts";
+import type { ImageConfigExecution } from "../../oci/image-config.ts";
+import { Dictionary, listOrNil, NilDictionary, omitEmpty } from "../../util/document.ts";
+import type { ContainerFacts } from "./facts.ts";
+import { healthcheckDocument, setOf } from "./image-config.ts";
+
+/** How a container is started. */
+interface ConfigParts {
+  readonly hostname: string;
+  readonly domainname: string;
+  readonly user: string;
+  readonly terminal: boolean;
+  readonly interactive: boolean;
+  readonly environment: readonly string[];
+  readonly entrypoint: readonly string[];
+  readonly command: readonly string[];
+  readonly image: string;
+  readonly volumes: readonly string[];
+  readonly workingDirectory: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly exposedPorts: readonly string[];
+  readonly healthcheck: ImageConfigExecution["Healthcheck"];
+  readonly shell: readonly string[];
+  readonly onBuild: readonly string[];
+  readonly stopSignal: string;
+  /** In seconds. */
+  readonly stopTimeout: number | null;
+}
+
+/** What a container is attached to is not remembered: nothing follows from it later. */
+function configDocument(parts: ConfigParts) {
+  return omitEmpty(
+    {
+      Hostname: parts.hostname,
+      Domainname: parts.domainname,
+      User: parts.user,
+      AttachStdin: false,
+      AttachStdout: false,
+      AttachStderr: false,
+      ExposedPorts: setOf(parts.exposedPorts),
+      Tty: parts.terminal,
+      OpenStdin: parts.interactive,
+      StdinOnce: false,
+      Env: parts.environment,
+      Cmd: listOrNil(parts.command),
+      Healthcheck: healthcheckDocument(parts.healthcheck),
+      Image: parts.image,
+      Volumes: parts.volumes.length === 0 ? new NilDictionary() : setOf(parts.volumes),
+      WorkingDir: parts.workingDirectory,
+      Entrypoint: listOrNil(parts.entrypoint),
+      OnBuild: listOrNil(parts.onBuild),
+      Labels: Dictionary.of(parts.labels),
+      StopSignal: parts.stopSignal,
+      StopTimeout: parts.stopTimeout,
+      Shell: listOrNil(parts.shell),
+    },
+    "ExposedPorts",
+    "Healthcheck",
+    "StopSignal",
+    "StopTimeout",
+    "Shell",
+  );
+}
+
+/** `.Config` of a container. Where the record does not say what was asked for, what became of it stands for that. */
+export function containerConfig({ record, spec, image }: ContainerFacts) {
+  const { options: asked } = record;
+  const config = image?.config;
+  const { entrypoint, command } =
+    asked === undefined
+      ? { entrypoint: [], command: record.command }
+      : splitCommand({ ...asked, words: asked.words ?? [], image: config });
+  const anonymous = record.mounts.flatMap((mount) => (mount.anonymous === true ? [mount.destination] : []));
+  return configDocument({
+    hostname: spec.hostname ?? "",
+    domainname: spec.domainname ?? "",
+    user: record.user ?? "",
+    terminal: record.terminal,
+    interactive: record.interactive === true,
+    environment: record.environment === undefined ? (spec.process?.env ?? []) : variables(record.environment),
+    entrypoint,
+    command,
+    image: record.image.reference,
+    volumes: [...new Set([...Object.keys(config?.Volumes ?? {}), ...anonymous])],
+    workingDirectory: asked?.workingDirectory ?? config?.WorkingDir ?? "",
+    labels: record.labels,
+    exposedPorts: record.exposedPorts ?? [],
+    healthcheck: config?.Healthcheck,
+    shell: config?.Shell ?? [],
+    onBuild: config?.OnBuild ?? [],
+    stopSignal: record.stopSignal ?? "",
+    stopTimeout: record.stopTimeout ?? null,
+  });
+}
+
+/** The variables that entries come to, each in its last form: an entry without a value takes one away. */
+function variables(entries: readonly string[]): string[] {
+  const found = new Map(entries.map((entry) => [entry.split("=", 1)[0], entry]));
+  return [...found.values()].filter((entry) => entry.includes("="));
+}

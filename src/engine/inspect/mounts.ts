@@ -1,0 +1,77 @@
+import type { BindMountOption, MountOption } from "../../container/options.ts";
+import type { RecordedMount } from "../../container/record.ts";
+import { omitEmpty } from "../../util/document.ts";
+import type { ContainerFacts } from "./facts.ts";
+
+/** What is mounted in a container by its user's wish or its image's, as `.Mounts` has it. */
+export function mountPoints(facts: ContainerFacts) {
+  return facts.record.mounts.map((mount) => mountPoint(mount, facts));
+}
+
+function mountPoint({ type, name = "", source = "", destination, readOnly }: RecordedMount, facts: ContainerFacts) {
+  const asked = facts.record.options?.mounts?.find(({ target }) => target === destination);
+  return omitEmpty(
+    {
+      Type: type,
+      Name: name,
+      Source: type === "volume" ? facts.volumePath(name) : source,
+      Destination: destination,
+      Driver: type === "volume" ? "local" : "",
+      Mode: asked === undefined ? "" : modeOf(asked).join(","),
+      RW: !readOnly,
+      Propagation: type === "bind" ? propagationOf(asked) : "",
+    },
+    "Name",
+    "Driver",
+  );
+}
+
+function propagationOf(asked: MountOption | undefined): string {
+  return asked?.type === "bind" ? (asked.propagation ?? "rprivate") : "rprivate";
+}
+
+/** What stands behind the second colon of `-v`. */
+function modeOf(mount: MountOption): string[] {
+  if (mount.type === "tmpfs") return [];
+  const words = mount.readOnly ? ["ro"] : [];
+  if (mount.type === "volume") return mount.noCopy ? [...words, "nocopy"] : words;
+  return mount.propagation === undefined ? words : [...words, mount.propagation];
+}
+
+/** What `-v` asked for, as it is written there. `--mount` is told apart by that it makes no directories on the host. */
+export function bindTexts(mounts: readonly MountOption[]): string[] {
+  return mounts.flatMap((mount) => {
+    if (mount.type === "tmpfs" || (mount.type === "bind" && !mount.createSource)) return [];
+    const source = mount.type === "bind" ? mount.source : mount.name;
+    if (source === undefined) return [];
+    const mode = modeOf(mount).join(",");
+    return [`${source}:${mount.target}${mode === "" ? "" : `:${mode}`}`];
+  });
+}
+
+/** What `--mount type=bind` asked for, as `.HostConfig.Mounts` has it. */
+export function mountRequests(mounts: readonly MountOption[]) {
+  return mounts
+    .filter((mount): mount is BindMountOption => mount.type === "bind" && !mount.createSource)
+    .map(({ source, target, readOnly, propagation = "", recursive }) =>
+      omitEmpty(
+        {
+          Type: "bind",
+          Source: source,
+          Target: target,
+          ReadOnly: readOnly,
+          BindOptions:
+            propagation === "" && recursive
+              ? null
+              : omitEmpty({ Propagation: propagation, NonRecursive: !recursive }, "Propagation", "NonRecursive"),
+        },
+        "ReadOnly",
+        "BindOptions",
+      ),
+    );
+}
+
+/** What `--tmpfs` asked for: options by targets. */
+export function tmpfsOptions(mounts: readonly MountOption[]): [string, string][] {
+  return mounts.flatMap((mount) => (mount.type === "tmpfs" ? [[mount.target, mount.options.join(",")]] : []));
+}
