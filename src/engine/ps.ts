@@ -1,5 +1,12 @@
-import type { ContainerState, RecordedMount } from "../container/record.ts";
+import { isPaused } from "../container/paused.ts";
+import type { ContainerRecord, ContainerState, RecordedMount } from "../container/record.ts";
+import { type ShownStatus, shownStatus } from "../container/status.ts";
+import { distinctLayers } from "../image/stored-image.ts";
+import { InvalidReferenceError } from "../oci/reference.ts";
+import { type CgroupHost, detectCgroups } from "../runtime/cgroup/detect.ts";
+import { GockerError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
+import type { ContainerSizes } from "./inspect/facts.ts";
 import { openContainers } from "./reconcile.ts";
 
 /** What a list shows of a container. */
@@ -9,11 +16,18 @@ export interface ContainerSummary {
   /** As the user named it. */
   readonly image: string;
   readonly imageId: string;
+  /** The diff IDs of the image's layers, lowest first. */
+  readonly layers: readonly string[];
   readonly command: readonly string[];
   /** RFC 3339. */
   readonly created: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly mounts: readonly RecordedMount[];
+  /** `80/tcp` */
+  readonly exposedPorts: readonly string[];
+  /** The names of the networks that it is in. */
+  readonly networks: readonly string[];
+  readonly status: ShownStatus;
   readonly state: ContainerState;
 }
 
@@ -27,21 +41,77 @@ export interface ListContainersOptions {
 /** The containers, the newest first. */
 export async function listContainers(
   context: Pick<EngineContext, "root" | "state">,
-  options: ListContainersOptions,
+  { all, onBroken }: ListContainersOptions,
 ): Promise<ContainerSummary[]> {
-  const { containers } = await openContainers(context, options.onBroken);
+  const { containers } = await openContainers(context, onBroken);
+  let host: CgroupHost | undefined;
   return containers
-    .list(options.onBroken)
-    .filter(({ state }) => options.all || state.status === "running")
-    .map(({ id, name, image, command, created, labels, mounts, state }) => ({
-      id,
-      name,
-      image: image.reference,
-      imageId: image.id,
-      command,
-      created,
-      labels,
-      mounts,
-      state,
-    }));
+    .list(onBroken)
+    .filter(({ state }) => all || state.status === "running" || state.status === "restarting")
+    .flatMap((record) => {
+      try {
+        // Only of those that run there is something to ask, and of the host only once.
+        const paused =
+          record.state.status === "running" &&
+          isPaused(record.id, containers.directory(record.id), (host ??= detectCgroups()));
+        return [summaryOf(record, paused)];
+      } catch (error) {
+        if (!(error instanceof GockerError)) throw error;
+        onBroken?.(record.id, error);
+        return [];
+      }
+    });
+}
+
+function summaryOf(record: ContainerRecord, paused: boolean): ContainerSummary {
+  const { id, name, image, layers, command, created, labels, mounts, exposedPorts = [], options, state } = record;
+  return {
+    id,
+    name,
+    image: image.reference,
+    imageId: image.id,
+    layers,
+    command,
+    created,
+    labels,
+    mounts,
+    exposedPorts,
+    // Whose network another container's is, that one says.
+    networks: typeof options?.network === "string" ? [options.network] : [],
+    status: shownStatus(state, paused),
+    state,
+  };
+}
+
+/** How much a container has written, and that with its image; as {@link containerSizes} throws. */
+export async function sizesOf(context: EngineContext, { id, layers }: ContainerSummary): Promise<ContainerSizes> {
+  const { containerSizes } = await import("./container-sizes.ts");
+  return containerSizes(context, { layers }, `${context.root}/containers/${id}`);
+}
+
+/**
+ * Tells which containers are of an image, or of one that was made of it by adding layers. One that is not here is known
+ * by its name and ID alone.
+ */
+export function descendsFrom(
+  { images }: Pick<EngineContext, "images">,
+  nameOrId: string,
+): (container: ContainerSummary) => boolean {
+  const image = find();
+  const ancestor = image === undefined ? [] : distinctLayers(image.config.rootfs.diff_ids);
+  const id = nameOrId.replace(/^sha256:/, "");
+  return (container) => {
+    if (container.image === nameOrId || container.imageId === image?.id) return true;
+    if (/^[0-9a-f]+$/.test(id) && container.imageId.startsWith(`sha256:${id}`)) return true;
+    return ancestor.length > 0 && ancestor.every((layer, index) => container.layers[index] === layer);
+  };
+
+  function find() {
+    try {
+      return images.resolve(nameOrId);
+    } catch (error) {
+      if (error instanceof InvalidReferenceError) return undefined;
+      throw error;
+    }
+  }
 }

@@ -187,14 +187,14 @@ describe.skipIf(!hasCorpus || !isRoot)("with an image", () => {
     const table = (await run(["ps", "-a"])).stdout.split("\n");
     expect(table[0]).toMatch(/^CONTAINER ID {3}IMAGE {9}COMMAND {2,}CREATED {2,}STATUS {2,}PORTS {5}NAMES$/);
     expect(table[1]).toMatch(
-      new RegExp(`^${id.slice(0, 12)} {3}alpine:3\\.10 {3}"sh -c exit 3" .* Exited \\(3\\) .* ago .*kept$`),
+      new RegExp(`^${id.slice(0, 12)} {3}alpine:3\\.10 {3}"sh -c 'exit 3'" .* Exited \\(3\\) .* ago .*kept$`),
     );
     expect(JSON.parse((await run(["ps", "-a", "--format", "json"])).stdout)).toMatchObject({
       ID: id.slice(0, 12),
       Names: "kept",
       State: "exited",
       Labels: "a=b",
-      Command: '"sh -c exit 3"',
+      Command: `"sh -c 'exit 3'"`,
     });
     const finds = [
       "status=exited",

@@ -1,6 +1,7 @@
 import type { HostFacts } from "../../src/container/host-facts.ts";
 import type { NewContainer } from "../../src/container/record.ts";
 import type { RunOptions } from "../../src/engine/options.ts";
+import type { ContainerSummary } from "../../src/engine/ps.ts";
 import { capabilityMask, capabilityNames } from "../../src/linux/capabilities.ts";
 import type { ImageConfig, ImageConfigExecution } from "../../src/oci/image-config.ts";
 
@@ -65,6 +66,26 @@ export function newContainer(change: Partial<NewContainer> = {}): NewContainer {
     layers: [],
     remove: false,
     terminal: false,
+    ...change,
+  };
+}
+
+/** What a list shows of a container that was just made. */
+export function containerSummary(change: Partial<ContainerSummary> = {}): ContainerSummary {
+  return {
+    id: "0".repeat(64),
+    name: "web",
+    image: "alpine:3.19",
+    imageId: `sha256:${"0".repeat(64)}`,
+    layers: [],
+    command: ["sh"],
+    created: "2026-03-01T10:00:00.000Z",
+    labels: {},
+    mounts: [],
+    exposedPorts: [],
+    networks: [],
+    status: "created",
+    state: { status: "created" },
     ...change,
   };
 }

@@ -1,37 +1,15 @@
-import { type ContainerSummary, listContainers } from "../../engine/ps.ts";
+import type { EngineContext } from "../../engine/context.ts";
+import type { ContainerSizes } from "../../engine/inspect/facts.ts";
+import { type ContainerSummary, listContainers, sizesOf } from "../../engine/ps.ts";
 import { errorMessage, UsageError } from "../../util/errors.ts";
 import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
-import { hasLabel, parseFilters } from "../output/filter.ts";
-import { formatList, type ListLayout, type ListRecord } from "../output/list.ts";
+import { formatList } from "../output/list.ts";
 import { listFlags } from "../output/list-flags.ts";
-import { truncate } from "../output/table.ts";
-import { formatAgo, formatLength, formatTime } from "../output/when.ts";
+import { harmless } from "../output/style.ts";
 import { writeError, writeOutput } from "../output/write.ts";
-
-/** Docker's fields and headings. */
-const layout: ListLayout = {
-  headings: {
-    ID: "CONTAINER ID",
-    Image: "IMAGE",
-    Command: "COMMAND",
-    CreatedAt: "CREATED AT",
-    RunningFor: "CREATED",
-    Status: "STATUS",
-    State: "STATE",
-    Ports: "PORTS",
-    Names: "NAMES",
-    Labels: "LABELS",
-    Mounts: "MOUNTS",
-    LocalVolumes: "LOCAL VOLUMES",
-    Networks: "NETWORKS",
-    Size: "SIZE",
-  },
-  columns: ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"],
-};
-
-const commandWidth = 20;
-const mountWidth = 15;
+import { containerFilter } from "./ps/filters.ts";
+import { containerRecord, layout } from "./ps/record.ts";
 
 export const psCommand = command({
   meta: {
@@ -39,54 +17,69 @@ export const psCommand = command({
     description: "List containers",
     usage: "[OPTIONS]",
     operands: { minimum: 0, maximum: 0 },
-    absent: new Set(["size", "s"]),
     notes: [
       {
         heading: "Filters",
-        text: "id, name, ancestor (the image), status (created, running, exited), exited (the code), label",
+        text:
+          "id (its beginning), name (a regular expression), ancestor (the image, or one that it was made of), status " +
+          "(created, running, paused, restarting, exited), exited (the code), health (starting, healthy, unhealthy, " +
+          "none), label (KEY or KEY=VALUE), before and since (a container), volume (a name or a place in the container), " +
+          "network, publish, expose (a port, or a range). Filters of different keys must all hold; of several for one " +
+          "key one is enough, but labels must all be there.",
+      },
+      {
+        heading: "Fields of templates",
+        text:
+          'ID, Image, Command, CreatedAt, RunningFor, Ports, State, Status, Size, Names, Labels, Label "KEY", Mounts, ' +
+          "LocalVolumes, Networks",
       },
     ],
     examples: [
       { words: "gocker ps -a", does: "All containers, those that ended too" },
       { words: "gocker ps -a --format '{{.Names}}\\t{{.Status}}'", does: "Names and what became of them" },
       { words: "gocker ps -aq --filter status=exited", does: "IDs of those that ended" },
+      { words: "gocker ps -as", does: "Also what they have written, which takes as long as to walk over it" },
     ],
   },
   flags: {
     all: { type: "boolean", alias: "a", description: "Also those that do not run" },
     last: { type: "string", alias: "n", valueHint: "NUMBER", description: "Only so many, the newest, running or not" },
     latest: { type: "boolean", alias: "l", description: "Only the newest, running or not" },
+    size: { type: "boolean", alias: "s", description: "Also how much each has written" },
     ...listFlags,
   },
   async run(invocation) {
     const { flags } = invocation;
     const last = flags.latest ? 1 : readNumber(flags.last);
-    const filter = parseFilters<ContainerSummary>(flags.filter, {
-      id: ({ id }, value) => id.startsWith(value),
-      name: ({ name }, value) => name.includes(value.replace(/^\//, "")),
-      ancestor: ({ image, imageId }, value) =>
-        image === value || imageId.replace("sha256:", "").startsWith(value.replace("sha256:", "")),
-      status: ({ state }, value) => state.status === value,
-      exited: ({ state }, value) => state.status === "exited" && String(state.exitCode) === value,
-      label: ({ labels }, value) => hasLabel(labels, value),
-    });
     const context = openEngine(invocation.everywhere);
+    const containers = await listContainers(context, { all: true, onBroken: warnOfBroken });
+    const filter = containerFilter(flags.filter, containers, context);
     // To ask for a status is to ask for those that have it.
     const all = flags.all || last !== undefined || flags.filter.some((text) => /^(?:status|exited)=/.test(text));
-    const onBroken = (id: string, error: unknown) => {
-      writeError(`gocker: warning: container ${id.slice(0, 12)} is left out: ${errorMessage(error)}\n`);
-    };
-    const containers = (await listContainers(context, { all, onBroken })).filter(filter).slice(0, last);
+    const shown = containers.filter((one) => (all || runs(one)) && filter(one)).slice(0, last);
+    const format = flags.format || undefined;
+    const hasSizes = !flags.quiet && (flags.size || asksForSizes(format));
     const now = Date.now();
-    const records = containers.map((container) => containerRecord(container, flags["no-trunc"], now));
+    const records = [];
+    for (const container of shown) {
+      const sizes = hasSizes ? await sizesIfKnown(context, container) : undefined;
+      records.push(containerRecord(container, { whole: flags["no-trunc"], now, sizes }));
+    }
+    const columns = flags.size ? [...layout.columns, "Size"] : layout.columns;
     writeOutput(
-      flags.quiet
-        ? records.map(({ ID }) => `${ID}\n`).join("")
-        : formatList(records, layout, flags.format || undefined),
+      flags.quiet ? records.map(({ ID }) => `${ID}\n`).join("") : formatList(records, { ...layout, columns }, format),
     );
     return 0;
   },
 });
+
+function warnOfBroken(id: string, error: unknown): void {
+  writeError(`gocker: warning: container ${id.slice(0, 12)} is left out: ${harmless(errorMessage(error))}\n`);
+}
+
+function runs({ status }: ContainerSummary): boolean {
+  return status === "running" || status === "paused" || status === "restarting";
+}
 
 /** `-1` is Docker's word for all of them. */
 function readNumber(text: string | undefined): number | undefined {
@@ -95,35 +88,18 @@ function readNumber(text: string | undefined): number | undefined {
   return Number(text);
 }
 
-function containerRecord(
-  container: ContainerSummary,
-  whole: boolean,
-  now: number,
-): ListRecord & { readonly ID: string } {
-  const { id, name, image, created, labels, mounts, state } = container;
-  const cut = (text: string, width: number) => (whole ? text : truncate(text, width));
-  return {
-    ID: whole ? id : id.slice(0, 12),
-    Image: image,
-    Command: JSON.stringify(cut(container.command.join(" "), commandWidth)),
-    CreatedAt: formatTime(created),
-    RunningFor: formatAgo(created, now),
-    Status: status(state, now),
-    State: state.status,
-    Ports: "",
-    Names: name,
-    Labels: Object.entries(labels)
-      .map(([key, value]) => `${key}=${value}`)
-      .join(","),
-    Mounts: mounts.map((mount) => cut(mount.name ?? mount.source ?? mount.type, mountWidth)).join(","),
-    LocalVolumes: String(mounts.filter(({ type }) => type === "volume").length),
-    Networks: "",
-    Size: "",
-  };
+/** Whether a template shows sizes, by itself or with everything: then they are wanted without `--size`. */
+function asksForSizes(format: string | undefined): boolean {
+  return format !== undefined && /\.Size\b|\bjson\s+[.$]\s*\}\}|\{\{\s*[.$]\s*\|\s*json/.test(format);
 }
 
-function status({ status: what, startedAt, finishedAt, exitCode }: ContainerSummary["state"], now: number): string {
-  if (what === "running") return `Up ${formatLength(startedAt, now) ?? ""}`.trimEnd();
-  if (what === "created") return "Created";
-  return `Exited (${exitCode ?? "?"}) ${formatAgo(finishedAt, now)}`;
+/** One container that cannot be measured does not keep the others from being shown. */
+async function sizesIfKnown(context: EngineContext, container: ContainerSummary): Promise<ContainerSizes | undefined> {
+  try {
+    return await sizesOf(context, container);
+  } catch (error) {
+    const reason = harmless(errorMessage(error));
+    writeError(`gocker: warning: the size of container ${container.id.slice(0, 12)} is not known: ${reason}\n`);
+    return undefined;
+  }
 }
