@@ -1,9 +1,7 @@
-import { isPaused } from "../container/paused.ts";
 import type { ContainerRecord, ContainerState, RecordedMount } from "../container/record.ts";
 import { type ShownStatus, shownStatus } from "../container/status.ts";
 import { distinctLayers } from "../image/stored-image.ts";
 import { InvalidReferenceError } from "../oci/reference.ts";
-import { type CgroupHost, detectCgroups } from "../runtime/cgroup/detect.ts";
 import { GockerError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 import type { ContainerSizes } from "./inspect/facts.ts";
@@ -44,23 +42,32 @@ export async function listContainers(
   { all, onBroken }: ListContainersOptions,
 ): Promise<ContainerSummary[]> {
   const { containers } = await openContainers(context, onBroken);
-  let host: CgroupHost | undefined;
-  return containers
-    .list(onBroken)
-    .filter(({ state }) => all || state.status === "running" || state.status === "restarting")
-    .flatMap((record) => {
-      try {
-        // Only of those that run there is something to ask, and of the host only once.
-        const paused =
-          record.state.status === "running" &&
-          isPaused(record.id, containers.directory(record.id), (host ??= detectCgroups()));
-        return [summaryOf(record, paused)];
-      } catch (error) {
-        if (!(error instanceof GockerError)) throw error;
-        onBroken?.(record.id, error);
-        return [];
-      }
-    });
+  const records = containers.list(onBroken).filter(({ state }) => all || isAlive(state));
+  // Only of those that run there is something to ask, and of the host only once.
+  const isPaused = records.some(({ state }) => state.status === "running") ? await pauseProbe() : () => false;
+  return records.flatMap((record) => {
+    try {
+      const paused = record.state.status === "running" && isPaused(record.id, containers.directory(record.id));
+      return [summaryOf(record, paused)];
+    } catch (error) {
+      if (!(error instanceof GockerError)) throw error;
+      onBroken?.(record.id, error);
+      return [];
+    }
+  });
+}
+
+function isAlive({ status }: ContainerState): boolean {
+  return status === "running" || status === "restarting";
+}
+
+async function pauseProbe(): Promise<(id: string, directory: string) => boolean> {
+  const [{ isPaused }, { detectCgroups }] = await Promise.all([
+    import("../container/paused.ts"),
+    import("../runtime/cgroup/detect.ts"),
+  ]);
+  const host = detectCgroups();
+  return (id, directory) => isPaused(id, directory, host);
 }
 
 function summaryOf(record: ContainerRecord, paused: boolean): ContainerSummary {
