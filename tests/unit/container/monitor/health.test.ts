@@ -63,7 +63,7 @@ function checkWith({ script, retries = 3, startPeriod = 0, timeout = 30_000 }: S
     told,
     health: () => last as ContainerHealth,
     /** A probe that begins at this time, to its end. */
-    async at(time: number): Promise<void> {
+    at: async (time: number): Promise<void> => {
       await check.act(start + time);
       while (check.isBusy) {
         const waiting = [...check.waiting()];
