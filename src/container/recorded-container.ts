@@ -71,11 +71,12 @@ export class RecordedContainer implements LiveContainer {
 
   ociState(): OciState {
     const { ociVersion, annotations } = this.readSpec();
+    const status = this.status();
     return {
       ociVersion,
       id: this.id,
-      status: this.status(),
-      pid: this.pid,
+      status,
+      pid: status === "stopped" ? 0 : this.pid,
       bundle: this.#directory,
       ...(annotations !== undefined && { annotations }),
     };

@@ -135,6 +135,7 @@ async function untilEnd(request: ExecRequest, stdio: ContainerStdio, detach?: ()
   if (left !== undefined) {
     const { holdTerminal } = await import("../container/terminal-holder.ts");
     holdTerminal(left);
+    request.tell("exec_detach");
     return 0;
   }
   const code = exitCodeOf(reap(started.pid));
