@@ -66,6 +66,8 @@ describe.skipIf(!canRunCorpus)("a terminal", () => {
     await terminal.expect("/ # ");
     terminal.type("echo still here\r");
     await terminal.expect("\nstill here\n");
+    // Before the shell reads again the terminal itself would take it for the end of a line.
+    await terminal.expect("/ # ");
     terminal.type("\x04");
     expect(await terminal.process.exited).not.toBeNull();
   });
