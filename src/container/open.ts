@@ -1,11 +1,10 @@
-import { readFileSync } from "node:fs";
 import { kernelVersion } from "../linux/kernel.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
-import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
 import type { OverlayRoot } from "../runtime/root.ts";
 import { LayeredRoot } from "./layered-root.ts";
 import { overlayRoot } from "./overlay-root.ts";
 import type { ContainerRecord } from "./record.ts";
+import { readStoredSpec } from "./stored-spec.ts";
 import { readLayers, visibleLayers } from "./upper.ts";
 
 /** Where a container lies that was made before. */
@@ -29,11 +28,11 @@ export interface OpenContainer extends Disposable {
 
 /**
  * Opens a container that does not run.
- * @throws InvalidDocumentError its specification is broken; SystemCallError
+ * @throws NotFoundError, InvalidDocumentError its specification is broken; SystemCallError
  */
 export function openContainer({ root, directory, record, layerDirectory }: ContainerPlace): OpenContainer {
   const layers = readLayers(record.layers.map(layerDirectory));
-  const spec = parseRuntimeSpec(readFileSync(`${directory}/config.json`));
+  const spec = readStoredSpec(record.id, directory);
   const kernel = kernelVersion();
   const rootFileSystem = overlayRoot({ root, directory, layers, volatile: record.remove, kernel });
   const files = LayeredRoot.open([...visibleLayers(layers).map((layer) => layer.directory), `${directory}/upper`]);

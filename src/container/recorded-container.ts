@@ -2,16 +2,15 @@ import { readdirSync, readlinkSync } from "node:fs";
 import { isAlive, type KnownProcess } from "../linux/known-process.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
-import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
 import type { Cgroup } from "../runtime/cgroup/cgroup.ts";
 import { openCgroup } from "../runtime/cgroup/open.ts";
 import type { LiveContainer } from "../runtime/live-container.ts";
 import type { OciState } from "../runtime/oci-state.ts";
 import type { ContainerStatus } from "../runtime/runtime-container.ts";
-import { NotFoundError } from "../util/errors.ts";
-import { readIfThere } from "../util/read-if-there.ts";
+import { cgroupPathIn } from "./cgroup-path.ts";
 import { firstProcessOf, openFirstProcess } from "./first-process.ts";
 import type { ContainerRecord } from "./record.ts";
+import { readStoredSpec } from "./stored-spec.ts";
 
 /** A container of `gocker run` for those who enter it: what its record says, and what is on the disk beside that. */
 export class RecordedContainer implements LiveContainer {
@@ -55,14 +54,11 @@ export class RecordedContainer implements LiveContainer {
   }
 
   readSpec(): RuntimeSpec {
-    if (this.#spec !== undefined) return this.#spec;
-    const text = readIfThere(`${this.#directory}/config.json`);
-    if (text === undefined) throw new NotFoundError(`the specification of the container ${this.id} is missing`);
-    return (this.#spec = parseRuntimeSpec(Buffer.from(text)));
+    return (this.#spec ??= readStoredSpec(this.id, this.#directory));
   }
 
   cgroup(): Cgroup {
-    return openCgroup(this.readSpec().linux?.cgroupsPath ?? `/gocker/${this.id}`);
+    return openCgroup(cgroupPathIn(this.id, this.readSpec()));
   }
 
   openProcess(): OwnedFd | undefined {

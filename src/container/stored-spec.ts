@@ -3,8 +3,9 @@ import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
 import { InvalidDocumentError, NotFoundError } from "../util/errors.ts";
+import { cgroupPathIn, usualCgroupPath } from "./cgroup-path.ts";
 import { shortId } from "./ids.ts";
-import { serialiseSpec } from "./spec.ts";
+import { serialiseSpec } from "./serialise-spec.ts";
 
 /**
  * The specification of a container as it was made.
@@ -26,11 +27,10 @@ export function readStoredSpec(id: string, directory: string): RuntimeSpec {
  * @param directory the container's
  */
 export function cgroupPathOf(id: string, directory: string): string {
-  const usual = `/gocker/${id}`;
   try {
-    return readStoredSpec(id, directory).linux?.cgroupsPath ?? usual;
+    return cgroupPathIn(id, readStoredSpec(id, directory));
   } catch (error) {
-    if (error instanceof NotFoundError || error instanceof InvalidDocumentError) return usual;
+    if (error instanceof NotFoundError || error instanceof InvalidDocumentError) return usualCgroupPath(id);
     throw error;
   }
 }

@@ -2,11 +2,10 @@ import { existsSync } from "node:fs";
 import { logPath } from "../container/logs/log-path.ts";
 import { isPaused } from "../container/paused.ts";
 import type { ContainerRecord } from "../container/record.ts";
+import { readStoredSpec } from "../container/stored-spec.ts";
 import { isDigest } from "../oci/digest.ts";
 import { InvalidReferenceError } from "../oci/reference.ts";
-import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
 import { errorMessage, GockerError, NotFoundError } from "../util/errors.ts";
-import { readIfThere } from "../util/read-if-there.ts";
 import { containerSizes } from "./container-sizes.ts";
 import type { EngineContext } from "./context.ts";
 import { containerDocument } from "./inspect/container-document.ts";
@@ -85,12 +84,10 @@ export class Inspector {
     const { images } = this.#context;
     const record = containers.read(containers.resolve(name));
     const directory = containers.directory(record.id);
-    const specification = readIfThere(`${directory}/config.json`);
-    // It is just being made, or removed.
-    if (specification === undefined) throw new NotFoundError(`no such container: ${name}`);
     return containerDocument({
       record,
-      spec: parseRuntimeSpec(Buffer.from(specification)),
+      // Not there when it is just being made, or removed.
+      spec: readStoredSpec(record.id, directory),
       image: this.#imageOf(record),
       directory,
       layers: record.layers.filter((layer) => isDigest(layer)).map((layer) => images.layerDirectory(layer)),

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { cgroupPathIn } from "../container/cgroup-path.ts";
 import type { ClaimedContainer, ContainerEnd } from "../container/claim.ts";
 import { containerEvent } from "../container/events.ts";
 import { openLog } from "../container/logs/open-log.ts";
@@ -11,10 +11,10 @@ import { isRestarted, pauseBeforeRestart } from "../container/monitor/restart.ts
 import { removeMonitorSocket } from "../container/monitor/socket.ts";
 import { type MonitorDescriptors, type MonitorState, parseMonitorState } from "../container/monitor/state.ts";
 import { ContainerStore } from "../container/records.ts";
+import { readStoredSpec } from "../container/stored-spec.ts";
 import { VolumeStore } from "../container/volumes.ts";
 import { exitCodeOf, reap } from "../linux/process.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
-import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
 import { oomKills } from "../runtime/cgroup/oom-kills.ts";
 import { openCgroup } from "../runtime/cgroup/open.ts";
 import { ExecutionError } from "../runtime/errors.ts";
@@ -142,10 +142,10 @@ class Duties implements MonitorDuties {
   }
 
   #cgroupPath(): string {
-    return this.#spec().linux?.cgroupsPath ?? `/gocker/${this.#claim.id}`;
+    return cgroupPathIn(this.#claim.id, this.#spec());
   }
 
   #spec(): RuntimeSpec {
-    return parseRuntimeSpec(readFileSync(`${this.#claim.directory}/config.json`));
+    return readStoredSpec(this.#claim.id, this.#claim.directory);
   }
 }

@@ -1,3 +1,4 @@
+import { cgroupPathIn } from "../container/cgroup-path.ts";
 import type { ContainerEnd } from "../container/claim.ts";
 import { commandNotFoundHint } from "../container/command.ts";
 import type { CreatedContainer } from "../container/create.ts";
@@ -100,7 +101,7 @@ function isNotFound(error: unknown): error is ExecutionError {
 
 async function runCreated(created: CreatedContainer, options: RunOptions, ui: RunUi): Promise<ContainerEnd> {
   const { claim, spec, rootFileSystem, imageRoot } = created;
-  using cgroup = openCgroup(spec.linux?.cgroupsPath ?? `/gocker/${claim.id}`);
+  using cgroup = openCgroup(cgroupPathIn(claim.id, spec));
   using stdio = options.terminal
     ? new TerminalStdio({ interactive: options.interactive })
     : await DirectStdio.open({ interactive: options.interactive, owner: spec.process?.user.uid ?? 0 });

@@ -1,3 +1,4 @@
+import { cgroupPathIn } from "../container/cgroup-path.ts";
 import { containerEvent } from "../container/events.ts";
 import type { ClaimedContainer } from "../container/claim.ts";
 import type { Greeting } from "../container/monitor/protocol.ts";
@@ -38,7 +39,7 @@ export async function startContainer(
 ): Promise<OwnedFd | undefined> {
   const { claim, spec, rootFileSystem } = container;
   containers.clearStopMark(claim.id);
-  using cgroup = openCgroup(spec.linux?.cgroupsPath ?? `/gocker/${claim.id}`);
+  using cgroup = openCgroup(cgroupPathIn(claim.id, spec));
   try {
     const connection = await startMonitored({
       claim,

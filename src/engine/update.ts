@@ -1,3 +1,4 @@
+import { cgroupPathIn } from "../container/cgroup-path.ts";
 import { containerEvent } from "../container/events.ts";
 import { inFlags } from "../container/limit-errors.ts";
 import type { ContainerRecord, RestartPolicy } from "../container/record.ts";
@@ -75,7 +76,7 @@ function changeLimits(container: ChangedContainer, options: ResourceOptions, war
   // First what is read at a start: who has not read it yet has no cgroup yet, either.
   writeStoredSpec(directory, { ...spec, linux: { ...spec.linux, resources: mergeResources(present, asked) } });
   undo.defer(() => writeStoredSpec(directory, spec));
-  using cgroup = openCgroup(spec.linux?.cgroupsPath ?? `/gocker/${id}`);
+  using cgroup = openCgroup(cgroupPathIn(id, spec));
   for (const message of changeInForce(cgroup, asked, undo)) warn(message);
 }
 

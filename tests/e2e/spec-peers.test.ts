@@ -4,7 +4,8 @@ import { buildEtcFiles, readHostEtc, writeEtcFiles } from "../../src/container/e
 import { readHostFacts } from "../../src/container/host-facts.ts";
 import { newContainerId, shortId } from "../../src/container/ids.ts";
 import { defaultSeccomp } from "../../src/container/seccomp-profile.ts";
-import { buildRuntimeSpec, containerHostname, serialiseSpec, specCapabilities } from "../../src/container/spec.ts";
+import { serialiseSpec } from "../../src/container/serialise-spec.ts";
+import { buildRuntimeSpec, containerHostname, specCapabilities } from "../../src/container/spec.ts";
 import { resolveUser } from "../../src/container/user.ts";
 import type { RunOptions } from "../../src/engine/options.ts";
 import type { ImageConfigExecution } from "../../src/oci/image-config.ts";

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { HostFacts } from "../../../src/container/host-facts.ts";
 import { highestProcessor } from "../../../src/container/host-facts.ts";
-import { buildRuntimeSpec, serialiseSpec, type SpecInput } from "../../../src/container/spec.ts";
+import { serialiseSpec } from "../../../src/container/serialise-spec.ts";
+import { buildRuntimeSpec, type SpecInput } from "../../../src/container/spec.ts";
 import type { ContainerUser } from "../../../src/container/user.ts";
 import type { RunOptions } from "../../../src/engine/options.ts";
 import { capabilityMask } from "../../../src/linux/capabilities.ts";
