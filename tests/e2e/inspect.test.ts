@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, statSync } from "node:fs";
 
 import { openCgroup } from "../../src/runtime/cgroup/open.ts";
+import { has } from "../helpers/cgroups.ts";
 import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
 import { docker, FakeDaemon } from "../helpers/docker-daemon.ts";
 import { hasPodman, PodmanRunner } from "../helpers/podman-runner.ts";
@@ -178,6 +179,33 @@ describe.skipIf(!canRunCorpus)("gocker inspect", () => {
     child.kill("SIGKILL");
     await outcomeOf(child);
     expect((await runner.gocker(["inspect", "runs"])).exitCode).toBe(1);
+  });
+
+  test.skipIf(!["memory", "cpu", "pids"].every(has))("limits as they are now", async () => {
+    const flags = ["--memory", "64m", "--cpus", "0.5", "--pids-limit", "20", "--shm-size", "32m", "-u", "0"];
+    expect((await runner.gocker(["run", "-d", "--name", "limited", ...flags, image, "sleep", "1000"])).exitCode).toBe(
+      0,
+    );
+    try {
+      expect((await inspect("limited")).HostConfig).toMatchObject({
+        Memory: 64 * 2 ** 20,
+        NanoCpus: 5e8,
+        CpuQuota: 0,
+        PidsLimit: 20,
+        ShmSize: 32 * 2 ** 20,
+        RestartPolicy: { Name: "no", MaximumRetryCount: 0 },
+      });
+      const update = ["update", "--memory", "96m", "--cpus", "1", "--restart", "on-failure:3", "limited"];
+      expect(await runner.gocker(update)).toEqual(success("limited\n"));
+      expect((await inspect("limited")).HostConfig).toMatchObject({
+        Memory: 96 * 2 ** 20,
+        NanoCpus: 1e9,
+        PidsLimit: 20,
+        RestartPolicy: { Name: "on-failure", MaximumRetryCount: 3 },
+      });
+    } finally {
+      await runner.gocker(["rm", "-f", "limited"]);
+    }
   });
 
   async function untilRuns(name: string) {
