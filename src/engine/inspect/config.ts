@@ -1,4 +1,5 @@
 import { splitCommand } from "../../container/command.ts";
+import type { Healthcheck } from "../../container/healthcheck.ts";
 import type { ImageConfigExecution } from "../../oci/image-config.ts";
 import { Dictionary, listOrNil, NilDictionary, omitEmpty } from "../../util/document.ts";
 import type { ContainerFacts } from "./facts.ts";
@@ -85,12 +86,26 @@ export function containerConfig({ record, spec, image }: ContainerFacts) {
     workingDirectory: asked?.workingDirectory ?? config?.WorkingDir ?? "",
     labels: record.labels,
     exposedPorts: record.exposedPorts ?? [],
-    healthcheck: config?.Healthcheck,
+    healthcheck: healthcheckOf(record.healthcheck) ?? config?.Healthcheck,
     shell: config?.Shell ?? [],
     onBuild: config?.OnBuild ?? [],
     stopSignal: record.stopSignal ?? "",
     stopTimeout: record.stopTimeout ?? null,
   });
+}
+
+/** What the record says, in the image's terms. */
+function healthcheckOf(healthcheck: Healthcheck | undefined): ImageConfigExecution["Healthcheck"] {
+  if (healthcheck === undefined) return undefined;
+  const { test, interval, timeout, startPeriod, startInterval, retries } = healthcheck;
+  return {
+    ...(test !== undefined && { Test: [...test] }),
+    ...(interval !== undefined && { Interval: interval }),
+    ...(timeout !== undefined && { Timeout: timeout }),
+    ...(startPeriod !== undefined && { StartPeriod: startPeriod }),
+    ...(startInterval !== undefined && { StartInterval: startInterval }),
+    ...(retries !== undefined && { Retries: retries }),
+  };
 }
 
 /** The variables that entries come to, each in its last form: an entry without a value takes one away. */

@@ -44,7 +44,7 @@ export function setOf(names: readonly string[]): Dictionary<object> {
 /** Times are in nanoseconds. */
 export function healthcheckDocument(healthcheck: ImageConfigExecution["Healthcheck"]) {
   if (healthcheck === undefined) return null;
-  const { Test = [], Interval = 0, Timeout = 0, StartPeriod = 0, Retries = 0 } = healthcheck;
-  const document = { Test, Interval, Timeout, StartPeriod, Retries };
-  return omitEmpty(document, "Test", "Interval", "Timeout", "StartPeriod", "Retries");
+  const { Test = [], Interval = 0, Timeout = 0, StartPeriod = 0, StartInterval = 0, Retries = 0 } = healthcheck;
+  const document = { Test, Interval, Timeout, StartPeriod, StartInterval, Retries };
+  return omitEmpty(document, "Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries");
 }

@@ -278,6 +278,24 @@ describe("the configuration", () => {
     });
   });
 
+  test("has the health check that the record has, before the image's", () => {
+    const image = { Healthcheck: { Test: ["CMD", "true"], Interval: 5e9 } };
+    const healthcheck = {
+      test: ["CMD-SHELL", "ok"],
+      interval: 1e9,
+      startInterval: 2e9,
+      retries: 3,
+      shell: ["/bin/sh"],
+    };
+    const document = json({ image, record: { healthcheck } });
+    expect(document.Config.Healthcheck as unknown).toEqual({
+      Test: ["CMD-SHELL", "ok"],
+      Interval: 1e9,
+      StartInterval: 2e9,
+      Retries: 3,
+    });
+  });
+
   test("is what became of it where the record is older", () => {
     const facts = factsOf();
     const { options: _none, ...record } = facts.record;
