@@ -1,4 +1,5 @@
 import { mkdirSync } from "node:fs";
+import type { LogRecord } from "../../src/container/logs/log-record.ts";
 import type { LogFacts, LogWriter } from "../../src/container/logs/log-writer.ts";
 import { openLog } from "../../src/container/logs/open-log.ts";
 import type { LogConfiguration } from "../../src/container/record.ts";
@@ -38,6 +39,10 @@ export class LogDirectory implements Disposable {
     return `${this.path}/local-logs/container.log`;
   }
 
+  openFiles(): string[] {
+    return this.#temporary.openFiles();
+  }
+
   open(configuration: Partial<LogConfiguration> = {}, facts: Partial<LogFacts> = {}): Promise<LogWriter> {
     const { driver = "json-file", options = {} } = configuration;
     return openLog(this.path, { driver, options }, logFacts(facts), (error) => this.errors.push(error));
@@ -47,4 +52,19 @@ export class LogDirectory implements Disposable {
     this.#temporary[Symbol.dispose]();
     if (this.errors.length > 0) throw new AggregateError(this.errors, "the log told of failures");
   }
+}
+
+/** The text of records, each stream's for itself. */
+export interface ReadText {
+  stdout: string;
+  stderr: string;
+}
+
+/** All that is read, as text. */
+export async function textOf(parts: AsyncIterable<readonly LogRecord[]>): Promise<ReadText> {
+  const text: ReadText = { stdout: "", stderr: "" };
+  for await (const records of parts) {
+    for (const record of records) text[record.stream] += Buffer.from(record.text).toString();
+  }
+  return text;
 }

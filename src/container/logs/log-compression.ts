@@ -3,7 +3,7 @@ import { setModificationTime } from "../../linux/modification-time.ts";
 
 /**
  * Compresses the rotated files of a log, one at a time and in the background. A file may be renamed or removed meanwhile:
- * it is known by its inode, and takes its time with it.
+ * it is known by its time, which is its own (`RotatedFiles`), and not by its inode, which a newer file may have got.
  */
 export class LogCompression implements Disposable {
   readonly #path: string;
@@ -28,16 +28,24 @@ export class LogCompression implements Disposable {
 
   async #run(): Promise<void> {
     try {
-      const compress = await loadCompressor();
-      for (let number = this.#uncompressed(); number !== undefined; number = this.#uncompressed()) {
-        await this.#compress(number, compress);
-      }
+      await this.#compressAll();
     } catch (error) {
       // It stays uncompressed, which readers do not mind; the next rotation tries again.
       if (!this.#abort.signal.aborted) this.#onError(error);
     } finally {
-      rmSync(this.#unfinished, { force: true });
       this.#isBusy = false;
+    }
+  }
+
+  async #compressAll(): Promise<void> {
+    const compress = await loadCompressor();
+    try {
+      for (let number = this.#uncompressed(); number !== undefined; number = this.#uncompressed()) {
+        await this.#compress(number, compress);
+      }
+    } finally {
+      // After disposal it may be another one's.
+      if (!this.#abort.signal.aborted) rmSync(this.#unfinished, { force: true });
     }
   }
 
@@ -45,7 +53,7 @@ export class LogCompression implements Disposable {
     return `${this.#path}.gz.new`;
   }
 
-  #numberOf(isIt: (stat: { readonly ino: bigint }) => boolean): number | undefined {
+  #numberOf(isIt: (stat: { readonly mtimeNs: bigint }) => boolean): number | undefined {
     for (let number = 1; number <= this.#maximum; number++) {
       const stat = statSync(`${this.#path}.${number}`, { bigint: true, throwIfNoEntry: false });
       if (stat !== undefined && isIt(stat)) return number;
@@ -59,18 +67,19 @@ export class LogCompression implements Disposable {
 
   async #compress(number: number, compress: Compressor): Promise<void> {
     const fd = openSync(`${this.#path}.${number}`, "r");
-    const stat = fstatSync(fd, { bigint: true });
+    const time = fstatSync(fd, { bigint: true }).mtimeNs;
     await compress(fd, this.#unfinished, this.#abort.signal);
     // From here on nothing else of this process comes in between, and nobody else renames.
-    const present = this.#numberOf(({ ino }) => ino === stat.ino);
+    const present = this.#numberOf(({ mtimeNs }) => mtimeNs === time);
     if (present === undefined) return;
-    setModificationTime(this.#unfinished, stat.mtimeNs);
+    setModificationTime(this.#unfinished, time);
     renameSync(this.#unfinished, `${this.#path}.${present}.gz`);
     rmSync(`${this.#path}.${present}`);
   }
 
   [Symbol.dispose](): void {
     this.#abort.abort();
+    if (this.#isBusy) rmSync(this.#unfinished, { force: true });
   }
 }
 

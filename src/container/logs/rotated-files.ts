@@ -1,4 +1,4 @@
-import { renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { setModificationTime } from "../../linux/modification-time.ts";
 import type { RotationOptions } from "./log-options.ts";
 import { LogCompression } from "./log-compression.ts";
@@ -35,11 +35,13 @@ export class RotatedFiles implements Disposable {
     for (let number = this.#maximum - 1; number > 0; number--) {
       for (const suffix of ["", ".gz"]) renameIfThere(`${path}.${number}${suffix}`, `${path}.${number + 1}${suffix}`);
     }
+    // Somebody has removed it.
+    if (!existsSync(path)) return;
     const microsecond = 1000n;
     const now = BigInt(Date.now()) * 1_000_000n;
     this.#newest = now > this.#newest ? now : this.#newest + microsecond;
     setModificationTime(path, this.#newest);
-    renameIfThere(path, `${path}.1`);
+    renameSync(path, `${path}.1`);
   }
 
   /** Compresses what is not, while other things go on. */
