@@ -22,7 +22,7 @@ export function openFileLog(
   const path = logPath(directory, configuration.driver);
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const encoder = configuration.driver === "local" ? new CriEncoder() : jsonEncoder(configuration.options, facts);
-  return new FileLog(encoder, RotatingFile.open(path, rotationOf(configuration), onError));
+  return new FileLog(encoder, RotatingFile.open(path, rotationOf(configuration)), onError);
 }
 
 function jsonEncoder(options: LogConfiguration["options"], facts: LogFacts): JsonEncoder {
@@ -49,10 +49,12 @@ class FileLog implements LogWriter {
   readonly #buffer: Uint8Array;
   #pending = 0;
   #now = Date.now();
+  readonly #onError: (error: unknown) => void;
 
-  constructor(encoder: RecordEncoder, file: RotatingFile) {
+  constructor(encoder: RecordEncoder, file: RotatingFile, onError: (error: unknown) => void) {
     this.#encoder = encoder;
     this.#file = file;
+    this.#onError = onError;
     this.#buffer = new Uint8Array(Math.max(usualBuffer, encoder.longest(longestPiece)));
   }
 
@@ -60,6 +62,7 @@ class FileLog implements LogWriter {
     this.#now = now;
     this.#splitters[stream].split(bytes, now, this.#takers[stream]);
     this.#drain();
+    this.#compress();
   }
 
   flush(): void {
@@ -67,6 +70,17 @@ class FileLog implements LogWriter {
       this.#splitters[stream].flush(this.#now, this.#takers[stream]);
     }
     this.#drain();
+    while (this.#compress());
+  }
+
+  /** A file that cannot be compressed is no reason to lose a line. */
+  #compress(): boolean {
+    try {
+      return this.#file.compress();
+    } catch (error) {
+      this.#onError(error);
+      return false;
+    }
   }
 
   #take(stream: LogStream, piece: LinePiece): void {

@@ -1,100 +1,103 @@
-import { createReadStream, createWriteStream, fstatSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, renameSync, rmSync, statSync } from "node:fs";
 import { setModificationTime } from "../../linux/modification-time.ts";
+import { writeFully } from "../../util/atomic-file.ts";
+
+/** What is compressed at once; takes some milliseconds. */
+const slice = 256 * 1024;
+
+/** A file that is being compressed. */
+interface Work {
+  readonly source: number;
+  readonly target: number;
+  /** By which it is known: others may have its inode one day, and its name changes. See `RotatedFiles`. */
+  readonly time: bigint;
+  position: number;
+}
 
 /**
- * Compresses the rotated files of a log, one at a time and in the background. A file may be renamed or removed meanwhile:
- * it is known by its time, which is its own (`RotatedFiles`), and not by its inode, which a newer file may have got.
+ * Compresses the rotated files of a log little by little: its writer has no time of its own, and must not be kept from
+ * writing for as long as a whole file takes. A file may be renamed or removed meanwhile. Each part is a member of the gzip
+ * file, of which it may have many. RFC 1952, 2.2
  */
 export class LogCompression implements Disposable {
   readonly #path: string;
   readonly #maximum: number;
-  readonly #onError: (error: unknown) => void;
-  readonly #abort = new AbortController();
-  #isBusy = false;
+  #work: Work | undefined;
 
   /** @param maximum the greatest number of a rotated file */
-  constructor(path: string, maximum: number, onError: (error: unknown) => void) {
+  constructor(path: string, maximum: number) {
     this.#path = path;
     this.#maximum = maximum;
-    this.#onError = onError;
   }
 
-  /** Compresses what is there uncompressed, and what is put aside until it is done with that. */
-  start(): void {
-    if (this.#isBusy || this.#uncompressed() === undefined) return;
-    this.#isBusy = true;
-    void this.#run();
-  }
-
-  async #run(): Promise<void> {
+  /**
+   * Goes on with one of the files that are not compressed yet.
+   * @returns false when there is none
+   * @throws SystemCallError, or what node:fs throws: the file stays as it is
+   */
+  step(): boolean {
     try {
-      await this.#compressAll();
+      this.#work ??= this.#begin();
+      if (this.#work === undefined) return false;
+      this.#compress(this.#work);
+      return true;
     } catch (error) {
-      // It stays uncompressed, which readers do not mind; the next rotation tries again.
-      if (!this.#abort.signal.aborted) this.#onError(error);
-    } finally {
-      this.#isBusy = false;
+      this[Symbol.dispose]();
+      throw error;
     }
   }
 
-  async #compressAll(): Promise<void> {
-    const compress = await loadCompressor();
+  #begin(): Work | undefined {
+    const number = this.#find(() => true);
+    if (number === undefined) return undefined;
+    const source = openSync(`${this.#path}.${number}`, "r");
     try {
-      for (let number = this.#uncompressed(); number !== undefined; number = this.#uncompressed()) {
-        await this.#compress(number, compress);
-      }
-    } finally {
-      // After disposal it may be another one's.
-      if (!this.#abort.signal.aborted) rmSync(this.#unfinished, { force: true });
+      const time = fstatSync(source, { bigint: true }).mtimeNs;
+      return { source, target: openSync(this.#unfinished, "w", 0o600), time, position: 0 };
+    } catch (error) {
+      closeSync(source);
+      throw error;
     }
+  }
+
+  #compress(work: Work): void {
+    const bytes = new Uint8Array(slice);
+    const count = readSync(work.source, bytes, 0, slice, work.position);
+    // The fastest level: a flood is to be compressed as it comes.
+    if (count > 0) writeFully(work.target, Bun.gzipSync(bytes.subarray(0, count), { level: 1 }));
+    work.position += count;
+    if (count < slice) this.#finish(work);
+  }
+
+  #finish(work: Work): void {
+    const number = this.#find((time) => time === work.time);
+    if (number !== undefined) {
+      setModificationTime(this.#unfinished, work.time);
+      renameSync(this.#unfinished, `${this.#path}.${number}.gz`);
+      rmSync(`${this.#path}.${number}`);
+    }
+    this[Symbol.dispose]();
+  }
+
+  /** The number of the newest file that is not compressed and of such a time. */
+  #find(isIt: (time: bigint) => boolean): number | undefined {
+    for (let number = 1; number <= this.#maximum; number++) {
+      const stat = statSync(`${this.#path}.${number}`, { bigint: true, throwIfNoEntry: false });
+      if (stat !== undefined && isIt(stat.mtimeNs)) return number;
+    }
+    return undefined;
   }
 
   get #unfinished(): string {
     return `${this.#path}.gz.new`;
   }
 
-  #numberOf(isIt: (stat: { readonly mtimeNs: bigint }) => boolean): number | undefined {
-    for (let number = 1; number <= this.#maximum; number++) {
-      const stat = statSync(`${this.#path}.${number}`, { bigint: true, throwIfNoEntry: false });
-      if (stat !== undefined && isIt(stat)) return number;
-    }
-    return undefined;
-  }
-
-  #uncompressed(): number | undefined {
-    return this.#abort.signal.aborted ? undefined : this.#numberOf(() => true);
-  }
-
-  async #compress(number: number, compress: Compressor): Promise<void> {
-    const fd = openSync(`${this.#path}.${number}`, "r");
-    const time = fstatSync(fd, { bigint: true }).mtimeNs;
-    await compress(fd, this.#unfinished, this.#abort.signal);
-    // From here on nothing else of this process comes in between, and nobody else renames.
-    const present = this.#numberOf(({ mtimeNs }) => mtimeNs === time);
-    if (present === undefined) return;
-    setModificationTime(this.#unfinished, time);
-    renameSync(this.#unfinished, `${this.#path}.${present}.gz`);
-    rmSync(`${this.#path}.${present}`);
-  }
-
+  /** Leaves the file that is in work as it is. */
   [Symbol.dispose](): void {
-    this.#abort.abort();
-    if (this.#isBusy) rmSync(this.#unfinished, { force: true });
+    if (this.#work === undefined) return;
+    closeSync(this.#work.source);
+    closeSync(this.#work.target);
+    this.#work = undefined;
+    rmSync(this.#unfinished, { force: true });
   }
-}
-
-/** Compresses what is open as `source`, which it closes, into a new file. */
-type Compressor = (source: number, path: string, signal: AbortSignal) => Promise<void>;
-
-/** Loaded when there is something to compress, as it takes milliseconds. */
-async function loadCompressor(): Promise<Compressor> {
-  const [{ createGzip, constants }, { pipeline }] = await Promise.all([
-    import("node:zlib"),
-    import("node:stream/promises"),
-  ]);
-  return async (source, path, signal) => {
-    // A flood is to be compressed about as fast as it comes.
-    const gzip = createGzip({ level: constants.Z_BEST_SPEED });
-    await pipeline(createReadStream("", { fd: source }), gzip, createWriteStream(path, { mode: 0o600 }), { signal });
-  };
 }

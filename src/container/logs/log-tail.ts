@@ -51,8 +51,8 @@ async function countLines(file: LogFile, parse: RecordParser): Promise<number> {
 /** Counts lines from the last one on. */
 class LineCounter {
   missing: number;
-  /** The times of the oldest records so far. */
-  readonly #times = new Map<LogStream, string>();
+  /** Those of which something came. */
+  readonly #streams = new Set<LogStream>();
 
   constructor(wanted: number) {
     this.missing = wanted;
@@ -60,12 +60,12 @@ class LineCounter {
 
   /** Whether the record, which stands before all that were given, is one of those wanted. */
   takes(record: LogRecord): boolean {
-    const isContinued = !endsLine(record) && this.#times.get(record.stream) === record.time;
+    const isContinued = !endsLine(record) && this.#streams.has(record.stream);
     if (!isContinued) {
       if (this.missing === 0) return false;
       this.missing--;
     }
-    this.#times.set(record.stream, record.time);
+    this.#streams.add(record.stream);
     return true;
   }
 }

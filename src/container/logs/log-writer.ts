@@ -10,7 +10,11 @@ export interface LogWriter extends Disposable {
    * @throws SystemCallError, or what node:fs throws: these lines are lost, and later ones may be written again
    */
   write(stream: LogStream, bytes: Uint8Array, now: number): void;
-  /** Writes the beginnings of lines that still wait: the outputs have ended. Throws as {@link LogWriter.write}. */
+  /**
+   * Writes the beginnings of lines that still wait, and compresses what is to be compressed: nothing comes for a while, or
+   * ever. What comes later on such a line is another piece of it.
+   * Throws as {@link LogWriter.write}.
+   */
   flush(): void;
 }
 

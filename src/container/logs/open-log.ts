@@ -6,8 +6,9 @@ import type { LogFacts, LogWriter } from "./log-writer.ts";
  * Opens a container's log for writing, at its end. Only for who has the container's lock: two writers would cut each
  * other's lines.
  * @param directory the container's
- * @param onError told of what fails beside the writing: a rotated file that stays uncompressed
- * @throws UsageError the options are wrong; GockerError journald does not run; what node:fs throws
+ * @param configuration its record's
+ * @param onError told of what fails beside the writing: a file that stays uncompressed
+ * @throws UsageError the options are wrong; what node:fs throws
  */
 export async function openLog(
   directory: string,

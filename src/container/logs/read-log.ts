@@ -8,6 +8,7 @@ import { type LogFile, openFilesAfter, openLogFiles } from "./log-files.ts";
 import { rotationOf } from "./log-options.ts";
 import { logPath } from "./log-path.ts";
 import { type LogRecord, parseCriRecord, parseJsonRecord, type RecordParser } from "./log-record.ts";
+import { usualLog } from "./usual-log.ts";
 import { findTail, wholeLog } from "./log-tail.ts";
 
 export interface ReadLogOptions {
@@ -42,10 +43,10 @@ interface LogForm {
  */
 export async function* readLog(
   directory: string,
-  configuration: LogConfiguration,
+  configuration: LogConfiguration | undefined,
   options: ReadLogOptions = {},
 ): AsyncGenerator<readonly LogRecord[]> {
-  const form = formOf(directory, configuration);
+  const form = formOf(directory, configuration ?? usualLog);
   using reading = new LogReading(form);
   // Before the first look, so that nothing comes between that and the waiting.
   using watch = options.follow === undefined ? undefined : new ChangeWatch(dirname(form.path));

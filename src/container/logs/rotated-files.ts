@@ -15,12 +15,11 @@ export class RotatedFiles implements Disposable {
   #newest: bigint;
 
   /** @param path of the file that is written to */
-  constructor(path: string, { maximumFiles, compress }: RotationOptions, onError: (error: unknown) => void) {
+  constructor(path: string, { maximumFiles, compress }: RotationOptions) {
     this.#path = path;
     this.#maximum = maximumFiles - 1;
     this.#newest = this.#maximum === 0 ? 0n : newestOf(path);
-    this.#compression = compress ? new LogCompression(path, this.#maximum, onError) : undefined;
-    this.#compression?.start();
+    this.#compression = compress ? new LogCompression(path, this.#maximum) : undefined;
   }
 
   /**
@@ -44,9 +43,13 @@ export class RotatedFiles implements Disposable {
     renameSync(path, `${path}.1`);
   }
 
-  /** Compresses what is not, while other things go on. */
-  compress(): void {
-    this.#compression?.start();
+  /**
+   * Compresses a part of what is not compressed.
+   * @returns whether there may be more
+   * @throws SystemCallError, or what node:fs throws
+   */
+  compress(): boolean {
+    return this.#compression?.step() ?? false;
   }
 
   [Symbol.dispose](): void {

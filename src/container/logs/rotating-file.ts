@@ -26,6 +26,8 @@ export class RotatingFile implements Disposable {
   readonly #rotated: RotatedFiles;
   #fd: number;
   #size: number;
+  /** There may be something to compress: an earlier writer may have left it. */
+  #hasMore = true;
 
   private constructor(path: string, options: RotationOptions, rotated: RotatedFiles, fd: number) {
     this.#path = path;
@@ -35,15 +37,12 @@ export class RotatingFile implements Disposable {
     this.#size = fstatSync(fd).size;
   }
 
-  /**
-   * @param onError told of what fails beside the writing
-   * @throws what node:fs throws
-   */
-  static open(path: string, options: RotationOptions, onError: (error: unknown) => void): RotatingFile {
+  /** @throws what node:fs throws */
+  static open(path: string, options: RotationOptions): RotatingFile {
     const fd = openSync(path, O_RDWR | O_APPEND | O_CREAT, 0o600);
     try {
       cutTornLine(fd);
-      return new RotatingFile(path, options, new RotatedFiles(path, options, onError), fd);
+      return new RotatingFile(path, options, new RotatedFiles(path, options), fd);
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -88,7 +87,19 @@ export class RotatingFile implements Disposable {
     closeSync(this.#fd);
     this.#fd = fd;
     this.#size = 0;
-    this.#rotated.compress();
+    this.#hasMore = true;
+  }
+
+  /**
+   * Compresses a part of what was put aside.
+   * @returns whether there may be more
+   * @throws SystemCallError, or what node:fs throws: it is tried again when the next file is put aside
+   */
+  compress(): boolean {
+    if (!this.#hasMore) return false;
+    this.#hasMore = false;
+    this.#hasMore = this.#rotated.compress();
+    return this.#hasMore;
   }
 
   [Symbol.dispose](): void {
@@ -100,6 +111,8 @@ export class RotatingFile implements Disposable {
 /** A writer that was killed within its last write has left a part of it. */
 function cutTornLine(fd: number): void {
   const { size } = fstatSync(fd);
+  const last = new Uint8Array(1);
+  if (size === 0 || (readSync(fd, last, 0, 1, size - 1) === 1 && last[0] === newline)) return;
   const block = new Uint8Array(64 * 1024);
   let end = size;
   while (end > 0) {
@@ -112,5 +125,5 @@ function cutTornLine(fd: number): void {
     }
     end = start;
   }
-  if (end < size) ftruncateSync(fd, end);
+  ftruncateSync(fd, end);
 }
