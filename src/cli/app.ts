@@ -51,6 +51,7 @@ const gocker = defineCommand({
     kill: async () => (await import("./commands/kill.ts")).killCommand,
     attach: async () => (await import("./commands/attach.ts")).attachCommand,
     exec: async () => (await import("./commands/exec.ts")).execCommand,
+    logs: async () => (await import("./commands/logs.ts")).logsCommand,
     pull: async () => (await import("./commands/pull.ts")).pullCommand,
     load: async () => (await import("./commands/load.ts")).loadCommand,
     images: async () => (await import("./commands/images.ts")).imagesCommand,

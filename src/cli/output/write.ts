@@ -13,6 +13,14 @@ export function writeOutput(text: string | Uint8Array): void {
   writeAll(1, text);
 }
 
+/**
+ * Writes what is no message of gocker's own to one of its outputs: what a container wrote there.
+ * @throws {OutputClosedError} nobody reads any more
+ */
+export function writeStream(descriptor: 1 | 2, bytes: Uint8Array): void {
+  writeAll(descriptor, bytes);
+}
+
 /** Writes to standard error. Nobody to read it is no reason to fail: there is nowhere left to say so. */
 export function writeError(text: string): void {
   try {

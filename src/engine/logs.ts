@@ -1,0 +1,98 @@
+import { ChangeWatch } from "../container/logs/change-watch.ts";
+import type { LogRecord } from "../container/logs/log-record.ts";
+import { readLog } from "../container/logs/read-log.ts";
+import type { ContainerRecord } from "../container/record.ts";
+import type { ContainerStore } from "../container/records.ts";
+import { FileLock } from "../linux/lock.ts";
+import { processState } from "../linux/process-state.ts";
+import { NotFoundError } from "../util/errors.ts";
+import type { Instant } from "../util/instant.ts";
+import type { EngineContext } from "./context.ts";
+import { openContainers } from "./reconcile.ts";
+
+export interface ContainerLogsOptions {
+  /** Wait for more until the container has ended. */
+  readonly follow: boolean;
+  readonly since?: Instant | undefined;
+  readonly until?: Instant | undefined;
+  /** So many lines from the end; all when absent. */
+  readonly tail?: number | undefined;
+}
+
+/**
+ * What a container has written, in the order in which it was written.
+ * @param reference its name, ID, or the beginning of its ID
+ * @returns the records, as many at once as are there at once
+ * @throws NotFoundError there is none; UsageError the reference fits several, or its log driver keeps nothing that can be
+ *   read; InvalidDocumentError the log is damaged
+ */
+export async function* containerLogs(
+  context: Pick<EngineContext, "root" | "state">,
+  reference: string,
+  { follow, ...options }: ContainerLogsOptions,
+): AsyncGenerator<readonly LogRecord[]> {
+  const { containers } = await openContainers(context);
+  const id = containers.resolve(reference);
+  const { log } = containers.read(id);
+  const directory = containers.directory(id);
+  if (!follow) {
+    yield* readLog(directory, log, options);
+    return;
+  }
+  const end = new AbortController();
+  using watch = new ChangeWatch(directory);
+  const ended = untilEnded(containers, id, watch, end);
+  // Waited for at the end of the reading, which comes later than a failure.
+  ended.catch(() => {});
+  try {
+    yield* readLog(directory, log, { ...options, follow: end.signal });
+  } finally {
+    // Whoever reads may leave before.
+    end.abort();
+    await ended;
+  }
+}
+
+/** Aborts `end` when the container has ended or that cannot be told, and returns when it is aborted. */
+async function untilEnded(
+  containers: ContainerStore,
+  id: string,
+  watch: ChangeWatch,
+  end: AbortController,
+): Promise<void> {
+  try {
+    while (!end.signal.aborted) {
+      watch.reset();
+      if (hasEnded(containers, id)) return;
+      await watch.wait(end.signal);
+    }
+  } finally {
+    end.abort();
+  }
+}
+
+/** Whether nothing comes any more from the container, as long as nobody starts it. */
+function hasEnded(containers: ContainerStore, id: string): boolean {
+  let record: ContainerRecord;
+  try {
+    record = containers.read(id);
+  } catch (error) {
+    if (error instanceof NotFoundError) return true;
+    throw error;
+  }
+  const { status, pid = 0, pidStartTime } = record.state;
+  if (status === "created" || status === "exited") return true;
+  // Its first process may be gone while its output is still on the way; but who keeps that may have died too.
+  const isAlive = status === "running" && processState(pid)?.startTime === pidStartTime;
+  return !isAlive && !isLookedAfter(containers, id);
+}
+
+function isLookedAfter(containers: ContainerStore, id: string): boolean {
+  try {
+    using lock = FileLock.tryAcquire(containers.lockPath(id), "shared", "there");
+    return lock === undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}
