@@ -27,6 +27,9 @@ export function messageWithDescriptor(descriptor: number): Words {
   return words(0, 0, words(new Uint8Array(1), 1), 1, controlMessage(descriptor), controlSpace, 0);
 }
 
+/** EPIPE instead of a signal when the other end is closed. send(2), MSG_NOSIGNAL */
+export const noSignal = 0x4000;
+
 /** Milliseconds in which everything is to be taken. */
 const patience = 10_000;
 
@@ -60,10 +63,24 @@ export function sendWithDescriptor(
   }
 }
 
+/**
+ * Sends a datagram that is nothing but a descriptor, waiting as long as the socket's own timeout lets it. sendmsg(2)
+ * @param step what it is for, in words
+ * @throws SystemCallError
+ */
+export function sendDescriptorAlone(socket: number, descriptor: number, step: string): void {
+  const control = controlMessage(descriptor);
+  const message = new BigUint64Array([0n, 0n, 0n, 0n, BigInt(ptr(control)), BigInt(controlSpace), 0n]);
+  const sendmsg = syscallNumber("sendmsg");
+  while (Number(libc.syscall(sendmsg, socket, ptr(message), noSignal, 0, 0, 0)) < 0) {
+    const number = errno();
+    if (number !== errnos.EINTR) throw systemCallError("sendmsg", { step }, number);
+  }
+}
+
 /** @returns how many bytes were sent, without waiting; -1 with its reason in {@link errno} */
 function send(socket: number, bytes: Uint8Array, control: Uint8Array | undefined): number {
-  // EPIPE instead of a signal when the other end is closed.
-  const [noSignal, dontWait] = [0x4000, 0x40];
+  const dontWait = 0x40;
   const iov = new BigUint64Array([BigInt(ptr(bytes)), BigInt(bytes.length)]);
   const [address, space] = control === undefined ? [0n, 0n] : [BigInt(ptr(control)), BigInt(controlSpace)];
   const message = new BigUint64Array([0n, 0n, BigInt(ptr(iov)), 1n, address, space, 0n]);

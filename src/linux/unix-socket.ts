@@ -6,7 +6,7 @@ import { syscallNumber } from "./syscalls.ts";
 import { UsageError } from "../util/errors.ts";
 
 const addressFamilyUnix = 1;
-const stream = 1;
+const socketTypes = { stream: 1, datagram: 2 } as const;
 const closeOnExec = 0o2000000;
 /** `sun_path` has 108 bytes, the NUL among them. unix(7) */
 const longestPath = 107;
@@ -21,11 +21,12 @@ const backlog = 128;
  * @param patience how many milliseconds to wait for whoever listens there, for the connection and whenever something is
  *   sent, by whoever has the socket, which fails with EAGAIN then: an agent or a manager of terminals that is stuck must not
  *   keep gocker from being stopped. socket(7), SO_SNDTIMEO
+ * @param type of the socket that is there
  * @throws UsageError the path is too long; SystemCallError
  */
-export function connectUnix(path: string, patience = longestWait): OwnedFd {
+export function connectUnix(path: string, patience = longestWait, type: keyof typeof socketTypes = "stream"): OwnedFd {
   const address = addressOf(path);
-  const socket = createSocket();
+  const socket = createSocket(type);
   const { number } = socket;
   try {
     setSendTimeout(number, patience);
@@ -47,7 +48,7 @@ export function connectUnix(path: string, patience = longestWait): OwnedFd {
  */
 export function listenUnix(path: string): OwnedFd {
   const address = addressOf(path);
-  const socket = createSocket();
+  const socket = createSocket("stream");
   try {
     const { number } = socket;
     if (Number(libc.syscall(syscallNumber("bind"), number, ptr(address), address.length, 0, 0, 0)) < 0) {
@@ -91,8 +92,9 @@ export function sendSome({ number }: OwnedFd, bytes: Uint8Array): number {
   throw systemCallError("sendto", {}, reason);
 }
 
-function createSocket(): OwnedFd {
-  const number = Number(libc.syscall(syscallNumber("socket"), addressFamilyUnix, stream | closeOnExec, 0, 0, 0, 0));
+function createSocket(type: keyof typeof socketTypes): OwnedFd {
+  const kind = socketTypes[type] | closeOnExec;
+  const number = Number(libc.syscall(syscallNumber("socket"), addressFamilyUnix, kind, 0, 0, 0, 0));
   if (number < 0) throw systemCallError("socket");
   return new OwnedFd(number);
 }

@@ -1,4 +1,3 @@
-import { UsageError } from "../../util/errors.ts";
 import type { LogConfiguration } from "../record.ts";
 import type { LogFacts, LogWriter } from "./log-writer.ts";
 
@@ -8,7 +7,7 @@ import type { LogFacts, LogWriter } from "./log-writer.ts";
  * @param directory the container's
  * @param configuration its record's
  * @param onError told of what fails beside the writing: a file that stays uncompressed
- * @throws UsageError the options are wrong; what node:fs throws
+ * @throws UsageError the options are wrong; GockerError journald does not run; what node:fs throws
  */
 export async function openLog(
   directory: string,
@@ -23,8 +22,10 @@ export async function openLog(
       const { openFileLog } = await import("./file-log.ts");
       return openFileLog(directory, { driver, options }, facts, onError);
     }
-    case "journald":
-      throw new UsageError("gocker cannot write to journald yet", { hint: "choose json-file, local or none" });
+    case "journald": {
+      const { openJournaldLog } = await import("./journald-log.ts");
+      return openJournaldLog(options, facts);
+    }
     case "none":
       return { write() {}, flush() {}, [Symbol.dispose]() {} };
   }
