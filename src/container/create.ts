@@ -47,7 +47,7 @@ export interface CreateInput {
   readonly name?: string | undefined;
   readonly remove: boolean;
   /** What later starts and its end go by. */
-  readonly life: Pick<NewContainer, "interactive" | "init" | "restart">;
+  readonly life: Pick<NewContainer, "interactive" | "init" | "restart" | "log">;
   readonly user?: string | undefined;
   readonly groupAdd: readonly string[];
   /** From `resolveUserEnvironment`. */

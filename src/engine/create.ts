@@ -27,6 +27,7 @@ export interface NewContainer extends Disposable {
  */
 export async function createFromOptions(context: EngineContext, options: RunOptions, ui: RunUi): Promise<NewContainer> {
   checkBeforehand(options);
+  if (options.log?.driver === "journald") (await import("../container/logs/journald-log.ts")).checkJournald();
   const environment = resolveUserEnvironment(options.environment, options.environmentFiles, process.env);
   const stores = await openContainers(context, (id, error) =>
     ui.warn(`container ${id.slice(0, 12)} could not be put in order: ${errorMessage(error)}`),
@@ -88,6 +89,7 @@ async function createFromImage(request: CreateRequest): Promise<CreatedContainer
       interactive: options.interactive,
       init: options.init,
       ...(options.restart !== undefined && { restart: options.restart }),
+      ...(options.log !== undefined && { log: options.log }),
     },
     user: options.user,
     groupAdd: options.groupAdd,

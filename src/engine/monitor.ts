@@ -3,6 +3,7 @@ import type { ClaimedContainer, ContainerEnd } from "../container/claim.ts";
 import { containerEvent } from "../container/events.ts";
 import { openLog } from "../container/logs/open-log.ts";
 import type { LogWriter } from "../container/logs/log-writer.ts";
+import { usualLog } from "../container/logs/usual-log.ts";
 import { probeOf } from "../container/healthcheck.ts";
 import { HealthCheck, type HealthDuties } from "../container/monitor/health.ts";
 import { Monitor, type MonitorDuties } from "../container/monitor/monitor.ts";
@@ -57,9 +58,8 @@ class Duties implements MonitorDuties {
 
   openLog(onError: (error: unknown) => void): Promise<LogWriter> {
     const { directory, record } = this.#claim;
-    const configuration = record.log ?? { driver: "json-file", options: {} };
     const environment = this.#spec().process?.env ?? [];
-    return openLog(directory, configuration, { ...record, environment }, onError);
+    return openLog(directory, record.log ?? usualLog, { ...record, environment }, onError);
   }
 
   openHealthCheck(nextAt: number | undefined): HealthCheck | undefined {

@@ -1,5 +1,5 @@
 import type { ContainerOptions } from "../container/options.ts";
-import type { RestartPolicy } from "../container/record.ts";
+import type { LogConfiguration, RestartPolicy } from "../container/record.ts";
 
 /** What `gocker run` was asked to do: the command line's words in gocker's terms, nothing looked up yet. */
 export interface RunOptions extends ContainerOptions {
@@ -15,6 +15,8 @@ export interface RunOptions extends ContainerOptions {
   detach: boolean;
   /** What happens when it has ended. */
   restart?: RestartPolicy;
+  /** Where what it writes is kept. */
+  log?: LogConfiguration;
   /** The keys that leave it while it goes on, as docker writes them. */
   detachKeys?: string;
 

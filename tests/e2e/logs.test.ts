@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { appendFileSync, mkdirSync } from "node:fs";
 
 import type { ClaimedContainer } from "../../src/container/claim.ts";
@@ -8,6 +8,8 @@ import { usualLog } from "../../src/container/logs/usual-log.ts";
 import type { NewContainer } from "../../src/container/record.ts";
 import { ContainerStore } from "../../src/container/records.ts";
 import { createSandbox, gockerBinary, type Sandbox } from "../helpers/binary.ts";
+import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
+import { createRunner, type Runner, success } from "../helpers/runner.ts";
 import { newContainer } from "../helpers/container.ts";
 import { isRoot } from "../helpers/temporary.ts";
 import { until } from "../helpers/until.ts";
@@ -282,5 +284,81 @@ describe.skipIf(!isRoot)("gocker logs", () => {
     appendFileSync(`${path}/${id}-json.log`, '\0\0\0\n{"log":"torn');
     mkdirSync(`${path}/local-logs`);
     expect(await logs("web")).toEqual({ stdout: "out 0\n", stderr: "err 1\n", exitCode: 0 });
+  });
+});
+
+describe.skipIf(!canRunCorpus)("the log of a container that runs by itself", () => {
+  let runner: Runner;
+  let image: string;
+  beforeAll(async () => {
+    runner = await createRunner([], { "plain:1": { layers: [alpineLayer] } });
+    image = runner.image("plain:1");
+  });
+  afterEach(async () => {
+    const { stdout } = await runner.gocker(["ps", "-aq", "--no-trunc"]);
+    const ids = stdout.split("\n").filter((id) => id !== "");
+    if (ids.length > 0) await runner.gocker(["rm", "-f", ...ids]);
+    expect(runner.leftovers()).toEqual([]);
+  });
+  afterAll(() => runner?.[Symbol.asyncDispose]());
+
+  test.each(["", "--log-driver local", "--log-opt max-size=100k --log-opt max-file=3"])(
+    "is followed to its end: %p",
+    async (words) => {
+      const flags = words.split(" ").filter((word) => word !== "");
+      const script = "echo out; echo err >&2; read line; echo got $line; printf end";
+      expect((await runner.gocker(["run", "-di", "--name", "web", ...flags, image, "sh", "-c", script])).exitCode).toBe(
+        0,
+      );
+      const following = runner.gocker(["logs", "-f", "web"]);
+      await until("it waits", async () => (await runner.gocker(["logs", "web"])).stdout === "out\n");
+      const attached = await runner.gocker(["attach", "web"], { stdin: "it\n" });
+      expect(attached).toEqual(success("got it\nend"));
+      const whole = { stdout: "out\ngot it\nend", stderr: "err\n", exitCode: 0 };
+      expect(await following).toEqual(whole);
+      expect(await runner.gocker(["logs", "web"])).toEqual(whole);
+      expect(await runner.gocker(["logs", "-n", "2", "web"])).toEqual(success("got it\nend"));
+    },
+  );
+
+  test("a flood is rotated and compressed, and no line of what is kept is missing", async () => {
+    const options = ["--log-driver", "local", "--log-opt", "max-size=1m", "--log-opt", "max-file=3"];
+    await runner.gocker(["run", "-d", "--name", "web", ...options, image, "sh", "-c", "seq 1000000 1300000"]);
+    const { stdout, stderr, exitCode } = await runner.gocker(["logs", "-f", "--tail", "0", "web"]);
+    expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 });
+    expect(stdout).toMatch(/^(?:\d{7}\n)*$/);
+    const kept = (await runner.gocker(["logs", "web"])).stdout.split("\n").slice(0, -1).map(Number);
+    const first = kept[0] ?? 0;
+    expect(kept.findIndex((number, index) => number !== first + index)).toBe(-1);
+    expect(kept.at(-1)).toBe(1_300_000);
+    expect(kept.length).toBeGreaterThan(20_000);
+    expect(kept.length).toBeLessThan(300_000);
+  });
+
+  test("without a log nothing is kept, and wrong options are told before there is a container", async () => {
+    expect(
+      (await runner.gocker(["run", "-d", "--name", "web", "--log-driver", "none", image, "echo", "x"])).exitCode,
+    ).toBe(0);
+    expect((await runner.gocker(["logs", "web"])).exitCode).toBe(125);
+    const told = async (...flags: string[]) => {
+      const { stdout, stderr, exitCode } = await runner.gocker(["create", ...flags, image, "true"]);
+      expect({ stdout, exitCode }).toEqual({ stdout: "", exitCode: 125 });
+      return stderr.split("\n")[0];
+    };
+    expect([
+      await told("--log-driver", "syslog"),
+      await told("--log-opt", "max-sise=1m"),
+      await told("--log-opt", "max-size=many"),
+      await told("--log-opt", "compress=true"),
+      await told("--log-driver", "local", "--log-opt", "max-file=0"),
+      await told("--log-driver", "journald", "--log-opt", "tag={{.Nothing}}"),
+    ]).toEqual([
+      'gocker: invalid --log-driver "syslog": gocker has no such log driver',
+      'gocker: the log driver json-file has no option "max-sise"',
+      'gocker: --log-opt max-size must be a size such as 64m or 1g, not "many"',
+      "gocker: invalid --log-opt compress=true: only what is rotated is compressed",
+      'gocker: invalid --log-opt max-file="0": it is not a number of files, 1 or more',
+      'gocker: invalid --log-opt tag="{{.Nothing}}": gocker does not understand this template',
+    ]);
   });
 });

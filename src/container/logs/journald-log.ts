@@ -48,6 +48,11 @@ export function openJournaldLog(
   return new JournaldLog(path, Buffer.concat(fields.map(([name, value]) => field(name, value))));
 }
 
+/** Makes sure that journald runs, before there is a container. @throws GockerError it does not */
+export function checkJournald(): void {
+  connect(usualSocket).close();
+}
+
 /** Docker's: letters in upper case, all else an underscore, and none at the beginning, which are journald's own. */
 function fieldName(name: string): string {
   return name

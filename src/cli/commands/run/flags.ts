@@ -43,6 +43,19 @@ export const runFlags = {
     group: groups.container,
     description: "Start it again when it has ended: always, unless-stopped, on-failure[:N]",
   },
+  "log-driver": {
+    type: "string",
+    valueHint: "DRIVER",
+    group: groups.container,
+    description: "Where what it writes is kept: json-file, local, journald, none",
+  },
+  "log-opt": {
+    type: "string",
+    repeated: true,
+    valueHint: "NAME=VALUE",
+    group: groups.container,
+    description: "How it is kept there: max-size=10m, max-file=3, compress=true and others",
+  },
   rm: { type: "boolean", group: groups.container, description: "Remove the container when it has ended" },
   name: { type: "string", group: groups.container, description: "The container's name (one is made up otherwise)" },
   label: {
@@ -223,7 +236,7 @@ export const runFlags = {
 export const absentRunFlags: ReadonlySet<string> = new Set(
   `a annotation attach cgroupns device device-cgroup-rule disable-content-trust dns-option dns-search domainname
   expose gpus health-cmd health-interval health-retries health-start-interval health-start-period health-timeout ip
-  ip6 ipc label-file link link-local-ip log-driver log-opt mac-address network-alias no-healthcheck p P pid publish
+  ip6 ipc label-file link link-local-ip mac-address network-alias no-healthcheck p P pid publish
   publish-all runtime sig-proxy stop-timeout storage-opt sysctl use-api-socket userns uts volume-driver volumes-from`
     .trim()
     .split(/\s+/),

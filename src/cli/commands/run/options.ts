@@ -9,6 +9,7 @@ import type { FlagValues } from "../../flags.ts";
 import { isAddress } from "./addresses.ts";
 import { targetFault } from "./bind-path.ts";
 import type { runFlags } from "./flags.ts";
+import { parseLog } from "./log-flag.ts";
 import { parseMountFlag } from "./mount-flag.ts";
 import { parseResourceFlags } from "./resource-flags.ts";
 import { checkRestart, parseRestart } from "./restart-flag.ts";
@@ -87,6 +88,8 @@ function applyLife(options: RunOptions, flags: RunFlagValues): void {
   const restart = parseRestart(flags.restart ?? "");
   checkRestart(restart, flags.rm);
   if (restart !== undefined) options.restart = restart;
+  const log = parseLog(flags["log-driver"] ?? "", flags["log-opt"]);
+  if (log !== undefined) options.log = log;
   if (given(flags["detach-keys"])) options.detachKeys = flags["detach-keys"];
 }
 
