@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 
 import type { ContainerRecord, ContainerState } from "../../../src/container/record.ts";
 import { RecordedContainer } from "../../../src/container/recorded-container.ts";
-import { serialiseSpec } from "../../../src/container/spec.ts";
+import { serialiseSpec } from "../../../src/container/serialise-spec.ts";
 import { launch } from "../../../src/linux/launch/launch.ts";
 import { openNull } from "../../../src/linux/fd.ts";
 import { processEnded, reap, sendSignal } from "../../../src/linux/process.ts";
