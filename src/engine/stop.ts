@@ -4,11 +4,12 @@ import { connectToMonitor } from "../container/monitor/socket.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import type { ContainerStore } from "../container/records.ts";
 import { SIGKILL } from "../linux/constants.ts";
+import { errnos } from "../linux/errno.ts";
 import { type OwnedFd, readSome, waitReadable } from "../linux/fd.ts";
 import { FileLock } from "../linux/lock.ts";
 import { processEnded, sendSignal } from "../linux/process.ts";
 import { signalNumber } from "../linux/signals.ts";
-import { ConflictError } from "../util/errors.ts";
+import { ConflictError, SystemCallError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 import { openContainers } from "./reconcile.ts";
 import { recordEvent } from "./record-event.ts";
@@ -91,7 +92,13 @@ export async function untilClosed(connection: OwnedFd): Promise<void> {
   const buffer = new Uint8Array(4096);
   while (Date.now() < deadline) {
     await waitReadable(connection.number);
-    if (readSome(connection.number, buffer).length === 0) return;
+    try {
+      if (readSome(connection.number, buffer).length === 0) return;
+    } catch (error) {
+      // It was closed before the greeting was read.
+      if (error instanceof SystemCallError && error.errno === errnos.ECONNRESET) return;
+      throw error;
+    }
   }
 }
 
