@@ -1,8 +1,8 @@
 import { defineCommand } from "citty";
 import { UsageError } from "../util/errors.ts";
-import { nearestNames } from "../util/nearest.ts";
-import type { Command, Invocation } from "./command.ts";
-import { alternatives, type FlagDefinitions, type FlagValues, parseFlags } from "./flags.ts";
+import type { Command, EverywhereOptions, Invocation } from "./command.ts";
+import { type FlagDefinitions, type FlagValues, parseFlags } from "./flags.ts";
+import { type CommandGroup, type Commands, type CommandTable, findCommand, isGroup } from "./group.ts";
 import { writeError, writeOutput } from "./output/write.ts";
 
 /** What may stand before the command and after it. */
@@ -66,9 +66,8 @@ const gocker = defineCommand({
   },
 });
 
-type CommandLoader = () => Promise<Command>;
-
-const commands = gocker.subCommands as Readonly<Record<string, CommandLoader>>;
+/** Groups of commands are among them. */
+const commands: CommandTable = { program: "gocker", commands: gocker.subCommands as unknown as Commands };
 
 /**
  * The command line: does what the words ask for, reports what goes wrong, and returns the exit code.
@@ -90,6 +89,15 @@ export async function main(words: readonly string[], program = process.argv0.spl
   }
 }
 
+/** What all parts of one call share. */
+interface Call {
+  readonly asDocker: boolean;
+  readonly settings: { debug: boolean };
+}
+
+/** What was said of {@link everywhere}, before the command and after it. */
+type EverywhereValues = FlagValues<typeof everywhere>;
+
 async function dispatch(words: readonly string[], asDocker: boolean, settings: { debug: boolean }): Promise<number> {
   const global = parseFlags(words, globalFlags, { stopAtOperand: true });
   settings.debug = global.flags.debug;
@@ -97,49 +105,72 @@ async function dispatch(words: readonly string[], asDocker: boolean, settings: {
   const [name, ...rest] = global.operands;
   if (name === undefined || global.flags.help) return showGeneralHelp();
   // `gocker help run` is what many try first.
-  if (name === "help") {
-    return rest[0] === undefined ? showGeneralHelp() : dispatch([rest[0], "--help"], asDocker, settings);
-  }
-  const command = await findCommand(name);
+  if (name === "help") return rest.length === 0 ? showGeneralHelp() : showHelpOf(rest, commands);
+  return invoke(await findCommand(commands, name), rest, [global.flags], { asDocker, settings });
+}
 
-  const common = commonFlags(command);
+/** @param before what stood before the command of {@link everywhere}, from left to right */
+async function invoke(
+  found: Command | CommandGroup,
+  words: readonly string[],
+  before: readonly EverywhereValues[],
+  call: Call,
+): Promise<number> {
+  if (isGroup(found)) return invokeInGroup(found, words, before, call);
+  const common = commonFlags(found);
   const parsed = parseFlags(
-    rest,
-    { ...command.args, ...common },
+    words,
+    { ...found.args, ...common },
     {
-      command: name,
-      stopAtOperand: command.meta.operands.endFlags === true,
-      ...(command.meta.absent === undefined ? {} : { absent: command.meta.absent }),
+      command: found.meta.name,
+      stopAtOperand: found.meta.operands.endFlags === true,
+      ...(found.meta.absent === undefined ? {} : { absent: found.meta.absent }),
     },
   );
-  const flags = parsed.flags as unknown as FlagValues<typeof everywhere & { help: typeof help }>;
-  settings.debug ||= flags.debug;
-  if (flags.help) return showCommandHelp(command, common);
-  checkOperands(command, parsed.operands);
-
+  const flags = parsed.flags as unknown as EverywhereValues & FlagValues<{ help: typeof help }>;
+  call.settings.debug ||= flags.debug;
+  if (flags.help) return showCommandHelp(found);
+  checkOperands(found, parsed.operands);
   const invocation: Invocation<FlagDefinitions> = {
     flags: parsed.flags,
     operands: parsed.operands,
-    asDocker,
-    everywhere: {
-      root: flags.root ?? global.flags.root,
-      state: flags.state ?? global.flags.state,
-      config: flags.config ?? global.flags.config,
-      insecureRegistries: [...global.flags["insecure-registry"], ...flags["insecure-registry"]],
-      debug: settings.debug,
-    },
+    asDocker: call.asDocker,
+    everywhere: everywhereOptions([...before, flags], call.settings.debug),
   };
-  return command.invoke(invocation);
+  return found.invoke(invocation);
 }
 
-async function findCommand(name: string): Promise<Command> {
-  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (load !== undefined) return load();
-  const near = nearestNames(name, Object.keys(commands)).map((one) => `gocker ${one}`);
-  const advice = near.length === 0 ? "" : `did you mean ${alternatives(near)}? `;
-  throw new UsageError(`there is no command ${JSON.stringify(name)}`, {
-    hint: `${advice}gocker --help lists the commands`,
-  });
+async function invokeInGroup(
+  group: CommandGroup,
+  words: readonly string[],
+  before: readonly EverywhereValues[],
+  call: Call,
+): Promise<number> {
+  const { flags, operands } = parseFlags(
+    words,
+    { ...everywhere, help },
+    { command: group.meta.name, stopAtOperand: true },
+  );
+  call.settings.debug ||= flags.debug;
+  const [name, ...rest] = operands;
+  if (name === undefined || flags.help) return showGroupHelp(group);
+  return invoke(await findCommand(tableOf(group), name), rest, [...before, flags], call);
+}
+
+function tableOf({ meta, commands: own, aliases }: CommandGroup): CommandTable {
+  return { program: `gocker ${meta.name}`, commands: own, aliases };
+}
+
+/** The last one given counts, as everywhere; registries add up. */
+function everywhereOptions(given: readonly EverywhereValues[], debug: boolean): EverywhereOptions {
+  const last = (name: "root" | "state" | "config") => given.findLast((flags) => flags[name] !== undefined)?.[name];
+  return {
+    root: last("root"),
+    state: last("state"),
+    config: last("config"),
+    insecureRegistries: given.flatMap((flags) => flags["insecure-registry"]),
+    debug,
+  };
 }
 
 /** The flags that every command has; a command that uses one's letter itself (`run -h`) keeps it. */
@@ -172,31 +203,20 @@ async function showVersion(): Promise<number> {
 }
 
 async function showGeneralHelp(): Promise<number> {
-  const [{ programHelp }, layout] = await Promise.all([
-    import("./help.ts"),
-    import("./help-layout.ts").then((module) => module.helpLayout()),
-  ]);
-  const described = {
-    name: "gocker",
-    about: "containers from scratch: one file, no daemon, no helper programs",
-    commands: await Promise.all(Object.values(commands).map((load) => load())),
-    flags: globalFlags,
-    examples: [
-      { words: "gocker run -it alpine sh", does: "A shell in Alpine Linux" },
-      { words: "gocker run --explain=only alpine", does: "Every system call that would make that container" },
-      { words: "gocker COMMAND --help", does: "All about one command" },
-      { words: "gocker oci --help", does: "gocker as the OCI runtime of containerd, CRI-O and podman" },
-    ],
-  };
-  writeOutput(programHelp(described, layout));
-  return 0;
+  return (await import("./show-help.ts")).showGeneralHelp(commands, globalFlags);
 }
 
-async function showCommandHelp(command: Command, common: FlagDefinitions): Promise<number> {
-  const [{ commandHelp }, layout] = await Promise.all([
-    import("./help.ts"),
-    import("./help-layout.ts").then((module) => module.helpLayout()),
-  ]);
-  writeOutput(commandHelp(command, common, layout));
-  return 0;
+async function showGroupHelp(group: CommandGroup): Promise<number> {
+  return (await import("./show-help.ts")).showGroupHelp(group, tableOf(group), { ...everywhere, help });
+}
+
+async function showCommandHelp(command: Command): Promise<number> {
+  return (await import("./show-help.ts")).showCommandHelp(command, commonFlags(command));
+}
+
+/** `gocker help run`, `gocker help volume ls`; what follows a command's name does not matter. */
+async function showHelpOf([name = "", ...rest]: readonly string[], table: CommandTable): Promise<number> {
+  const found = await findCommand(table, name);
+  if (!isGroup(found)) return showCommandHelp(found);
+  return rest.length === 0 ? showGroupHelp(found) : showHelpOf(rest, tableOf(found));
 }

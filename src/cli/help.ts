@@ -1,4 +1,4 @@
-import type { CommandMeta } from "./command.ts";
+import type { CommandMeta, Example } from "./command.ts";
 import { aliases, type FlagDefinition, type FlagDefinitions, valueHint } from "./flags.ts";
 import type { Style } from "./output/style.ts";
 import { padEnd } from "./output/table.ts";
@@ -32,17 +32,14 @@ export function commandHelp(
 ): string {
   const { meta, args } = command;
   const { style } = layout;
-  const sections = [
+  return [
     `${style.bold(`${program} ${meta.name}`)}: ${meta.description}\n`,
     section("Usage", [`${program} ${meta.name} ${meta.usage}`.trimEnd(), "", repetition], style),
     ...flagSections(args, layout),
     ...(meta.notes ?? []).map((note) => section(note.heading, wrap(note.text, layout.width - 2), style)),
     ...flagSections(common, layout, "Everywhere"),
-  ];
-
-  const examples = (meta.examples ?? []).flatMap((example) => [style.cyan(example.words), `    ${example.does}`]);
-  if (examples.length > 0) sections.push(section("Examples", examples, style));
-  return sections.join("\n");
+    ...exampleSections(meta.examples ?? [], style),
+  ].join("\n");
 }
 
 /** What {@link programHelp} tells of a command line with commands. */
@@ -50,9 +47,9 @@ export interface HelpedProgram {
   /** The words before a command's name. */
   readonly name: string;
   readonly about: string;
-  readonly commands: readonly HelpedCommand[];
+  readonly commands: readonly { readonly meta: Pick<CommandMeta, "name" | "description"> }[];
   readonly flags: FlagDefinitions;
-  readonly examples: readonly { readonly words: string; readonly does: string }[];
+  readonly examples: readonly Example[];
 }
 
 /** The help of gocker itself, or of a command line within it. */
@@ -68,16 +65,18 @@ export function programHelp({ name, about, commands, flags, examples }: HelpedPr
       style,
     ),
     ...flagSections(flags, layout, "Options"),
-    section(
-      "Examples",
-      examples.flatMap(({ words, does }) => [style.cyan(words), `    ${does}`]),
-      style,
-    ),
+    ...exampleSections(examples, style),
   ].join("\n");
 }
 
 function section(heading: string, lines: readonly string[], style: Style): string {
   return `${style.bold(`${heading}:`)}\n${lines.map((line) => (line === "" ? "\n" : `  ${line}\n`)).join("")}`;
+}
+
+function exampleSections(examples: readonly Example[], style: Style): string[] {
+  if (examples.length === 0) return [];
+  const lines = examples.flatMap(({ words, does }) => [style.cyan(words), `    ${does}`]);
+  return [section("Examples", lines, style)];
 }
 
 function flagSections(flags: FlagDefinitions, layout: HelpLayout, otherwise = "Options"): string[] {

@@ -3,22 +3,37 @@ import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Command } from "../../../src/cli/command.ts";
 import { aliases } from "../../../src/cli/flags.ts";
+import { type CommandGroup, findCommand, isGroup } from "../../../src/cli/group.ts";
 import { commandHelp, programHelp, wrap } from "../../../src/cli/help.ts";
 import { style } from "../../../src/cli/output/style.ts";
 
 const directory = resolve(import.meta.dir, "../../../src/cli/commands");
 const layout = { style: style(false), width: 80 };
 
-/** Every command that there is, by its file. */
-const commands = await Promise.all(
+/** What each file of the folder defines. */
+const defined = await Promise.all(
   readdirSync(directory)
     .filter((file) => file.endsWith(".ts") && file !== "several.ts")
-    .map(async (file): Promise<[name: string, command: Command]> => {
+    .map(async (file): Promise<[name: string, found: Command | CommandGroup]> => {
       const name = file.replace(/\.ts$/, "");
-      const module = (await import(join(directory, file))) as Record<string, Command>;
-      return [name, module[`${name}Command`] as Command];
+      const module = (await import(join(directory, file))) as Record<string, Command | CommandGroup>;
+      return [name, module[`${name}Command`] as Command | CommandGroup];
     }),
 );
+
+/** Every command that there is, those of groups too, by the words that are typed for it. */
+const commands = (
+  await Promise.all(
+    defined.map(async ([name, found]): Promise<[name: string, command: Command][]> => {
+      if (!isGroup(found)) return [[name, found]];
+      const table = { program: `gocker ${name}`, commands: found.commands };
+      const words = Object.keys(found.commands);
+      return Promise.all(
+        words.map(async (word) => [`${name} ${word}`, (await findCommand(table, word)) as Command] as const),
+      ) as Promise<[string, Command][]>;
+    }),
+  )
+).flat();
 
 describe.each(commands)("%s", (name, command) => {
   test("has a name, one line of description and examples that begin with gocker", () => {
@@ -55,9 +70,10 @@ test("the help of run", () => {
 });
 
 test("the help of gocker lists the commands", () => {
-  const all = commands.map(([, command]) => command);
+  const all = defined.map(([, command]) => command);
   const help = programHelp({ name: "gocker", about: "", commands: all, flags: {}, examples: [] }, layout);
-  for (const [name, { meta }] of commands) expect(help).toContain(`  ${name.padEnd(7)}   ${meta.description}\n`);
+  const widest = Math.max(...defined.map(([name]) => name.length));
+  for (const [name, { meta }] of defined) expect(help).toContain(`  ${name.padEnd(widest)}   ${meta.description}\n`);
 });
 
 test("wraps text between words, and leaves what is laid out by hand", () => {
