@@ -61,8 +61,7 @@ export type TreeEntry = TreeDirectory | TreeFile;
  * @throws SystemCallError
  */
 export function copyTree(source: TreeDirectory, target: OwnedFd): void {
-  using copier = new TreeCopier();
-  copier.copyDirectory(source, target);
+  new TreeCopier(target).copyDirectory(source, target);
 }
 
 /**
@@ -71,8 +70,7 @@ export function copyTree(source: TreeDirectory, target: OwnedFd): void {
  * @throws SystemCallError
  */
 export function copyContents(source: TreeDirectory, target: OwnedFd, isOutlined = false): void {
-  using copier = new TreeCopier(isOutlined);
-  copier.copyContents(source, target);
+  new TreeCopier(target, isOutlined).copyContents(source, target);
 }
 
 /** A piece of a file that has content. */
@@ -134,13 +132,20 @@ function* extentsOf(
   }
 }
 
-class TreeCopier implements Disposable {
-  /** The copies of files that have more names than were met so far, by device and inode of the model. */
-  readonly #linked = new Map<string, { readonly copy: OwnedFd; missing: bigint }>();
+class TreeCopier {
+  readonly #target: OwnedFd;
+  /** The names of the directories that lead from the target to where the copier is. */
+  readonly #way: ByteString[] = [];
+  /**
+   * The ways to copies of files that have more names than were met so far, by device and inode of the model. No
+   * descriptors: a tree may have more such files, with names outside of it, than a process may have open.
+   */
+  readonly #linked = new Map<string, { readonly way: readonly ByteString[]; missing: bigint }>();
   readonly #buffer = new Uint8Array(256 * 1024);
   readonly #isOutlined: boolean;
 
-  constructor(isOutlined = false) {
+  constructor(target: OwnedFd, isOutlined = false) {
+    this.#target = target;
     this.#isOutlined = isOutlined;
   }
 
@@ -155,7 +160,9 @@ class TreeCopier implements Disposable {
       if (entry === undefined) continue;
       if (entry.kind === "directory") {
         using made = this.#directoryAt(target, name);
+        this.#way.push(name);
         this.copyDirectory(entry, made);
+        this.#way.pop();
       } else {
         this.#copyFile(entry, target, name);
       }
@@ -174,8 +181,9 @@ class TreeCopier implements Disposable {
     const key = keyOf(entry);
     const linked = this.#linked.get(key);
     if (linked !== undefined) {
-      linkAt(linked.copy.number, target.number, name);
-      if (--linked.missing === 0n) this.#forget(key);
+      using copy = this.#find(linked.way);
+      linkAt(copy.number, target.number, name);
+      if (--linked.missing === 0n) this.#linked.delete(key);
       return;
     }
 
@@ -183,15 +191,20 @@ class TreeCopier implements Disposable {
     else if (isType(entry.stat, S_IFLNK)) makeSymlinkAt(target.number, name, readLink(entry.fd.number));
     else makeNodeAt(target.number, name, Number(entry.stat.mode) & S_IFMT, Number(entry.stat.rdev));
 
-    const copy = openAt(target.number, name, O_PATH);
-    this.#linked.set(key, { copy, missing: entry.stat.nlink - 1n });
+    using copy = openAt(target.number, name, O_PATH);
     copyAttributes(entry.fd, entry.stat, copy);
-    if (entry.stat.nlink === 1n) this.#forget(key);
+    if (entry.stat.nlink > 1n) {
+      this.#linked.set(key, { way: [...this.#way, name], missing: entry.stat.nlink - 1n });
+    }
   }
 
-  #forget(key: string): void {
-    this.#linked.get(key)?.copy.close();
-    this.#linked.delete(key);
+  #find(way: readonly ByteString[]): OwnedFd {
+    let found = openAt(this.#target.number, ".", O_PATH);
+    for (const name of way) {
+      using parent = found;
+      found = openAt(parent.number, name, O_PATH);
+    }
+    return found;
   }
 
   #copyContent(entry: TreeFile, target: OwnedFd, name: ByteString): void {
@@ -223,10 +236,6 @@ class TreeCopier implements Disposable {
       writeAll(to.number, bytes);
       left -= bytes.length;
     }
-  }
-
-  [Symbol.dispose](): void {
-    for (const { copy } of this.#linked.values()) copy.close();
   }
 }
 
