@@ -114,6 +114,17 @@ export class FileLock implements Disposable {
   }
 }
 
+/** Whether somebody holds a lock, for this moment. That its file is not there means that nobody does. */
+export function isHeld(path: string): boolean {
+  try {
+    using lock = FileLock.tryAcquire(path, "exclusive", "there");
+    return lock === undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}
+
 /** Whether the path still names the file that was locked: its last holder may have removed it in between. */
 function isStillAt(path: string, fd: number): boolean {
   const locked = fstatSync(fd);

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { makeDirectoryAt, openAt, openDirectory } from "../../../src/linux/at.ts";
 import { O_DIRECTORY, O_RDONLY } from "../../../src/linux/constants.ts";
 import { removeTreeAt } from "../../../src/linux/remove-tree.ts";
@@ -40,4 +40,20 @@ test("removes trees deeper than any path, with few descriptors", () => {
   current.close();
   removeTreeAt(parent.number, "deep");
   expect(readdirSync(directory.path)).toEqual([]);
+});
+
+test("counts what it frees: each file once, and none that has a name left", () => {
+  using directory = new TemporaryDirectory("remove");
+  const { path } = directory;
+  mkdirSync(`${path}/tree/a`, { recursive: true });
+  writeFileSync(`${path}/tree/file`, "x".repeat(100));
+  linkSync(`${path}/tree/file`, `${path}/tree/a/again`);
+  writeFileSync(`${path}/outside`, "x".repeat(10));
+  linkSync(`${path}/outside`, `${path}/tree/inside`);
+  using parent = openDirectory(path);
+  const freed = { bytes: 0 };
+  removeTreeAt(parent.number, "tree", freed);
+  expect(freed.bytes).toBe(100);
+  removeTreeAt(parent.number, "outside", freed);
+  expect(freed.bytes).toBe(110);
 });
