@@ -7,15 +7,18 @@ import type { ImageConfig } from "../oci/image-config.ts";
 import type { Resources, RuntimeSpec, Seccomp } from "../oci/runtime-spec.ts";
 import type { OverlayRoot } from "../runtime/root.ts";
 import { UsageError } from "../util/errors.ts";
+import type { FileOwner } from "./adjust-mounts.ts";
 import { askedOptions } from "./asked-options.ts";
 import type { ClaimedContainer } from "./claim.ts";
 import { resolveCommand } from "./command.ts";
 import { buildEtcFiles, readHostEtc, writeEtcFiles } from "./etc-files.ts";
 import { type HostFacts, readHostFacts } from "./host-facts.ts";
 import { LayeredRoot } from "./layered-root.ts";
-import type { ContainerOptions } from "./options.ts";
+import { withInherited } from "./inherited-mounts.ts";
+import type { ContainerOptions, MountOption } from "./options.ts";
 import { overlayRoot } from "./overlay-root.ts";
-import type { NewContainer, RecordedMount } from "./record.ts";
+import type { NewContainer } from "./record.ts";
+import { recordedMounts } from "./recorded-mounts.ts";
 import type { ContainerStore } from "./records.ts";
 import { removeContainer } from "./remove.ts";
 import { defaultSeccomp, seccompFromFile } from "./seccomp-profile.ts";
@@ -24,7 +27,7 @@ import { buildRuntimeSpec, containerHostname, specCapabilities } from "./spec.ts
 import { makeUpper, type MarkedLayer, readLayers, visibleLayers } from "./upper.ts";
 import { readUserDatabase, resolveUser } from "./user.ts";
 import { volumeRequests } from "./volume-requests.ts";
-import { nameVolumes, type VolumeStore } from "./volumes.ts";
+import type { VolumeStore } from "./volumes.ts";
 
 /** The image of a container to be, as the store has it. */
 export interface ContainerImage {
@@ -73,7 +76,8 @@ export interface CreatedContainer extends Disposable {
  * options could have wrong is found before anything is made.
  * @throws UsageError, NoCommandError, UnknownUserError, ConflictError (the name), SystemCallError
  */
-export async function createContainer(input: CreateInput): Promise<CreatedContainer> {
+export async function createContainer(given: CreateInput): Promise<CreatedContainer> {
+  const input = withMounts(given);
   const { image, options } = input;
   await using cleanup = new AsyncDisposableStack();
   const layers = readLayers(image.layers.map(({ directory }) => directory));
@@ -85,7 +89,6 @@ export async function createContainer(input: CreateInput): Promise<CreatedContai
   const seccomp = await seccompOf(input, host);
   const limits = await limitsOf(options);
   const requests = volumeRequests(image.config.config, options.mounts);
-  const volumeNames = nameVolumes(requests);
   const command = resolveCommand({ ...options, image: image.config.config });
   createBindSources(options);
 
@@ -95,7 +98,7 @@ export async function createContainer(input: CreateInput): Promise<CreatedContai
       image: { reference: image.reference, id: image.id },
       command,
       labels: { ...image.config.config?.Labels, ...options.labels },
-      mounts: recordedMounts(options, requests, volumeNames),
+      mounts: recordedMounts(options.mounts, requests),
       layers: image.layers.map(({ diffId }) => diffId),
       remove: input.remove,
       terminal: options.terminal,
@@ -109,7 +112,8 @@ export async function createContainer(input: CreateInput): Promise<CreatedContai
     }),
     (unfinished) => removeContainer(input, unfinished, { anonymousVolumes: true }),
   );
-  const volumes = await input.volumes.prepare(requests, volumeNames, imageRoot);
+  const volumes = await input.volumes.prepare(requests, { container: claim.id, image: imageRoot, owner: user });
+  await adjustBinds(options.mounts, user);
   const spec = buildRuntimeSpec({
     id: claim.id,
     image: image.config,
@@ -148,6 +152,21 @@ export async function createContainer(input: CreateInput): Promise<CreatedContai
   };
 }
 
+/** The options with the mounts of other containers that the user wants, too. */
+function withMounts(input: CreateInput): CreateInput {
+  const { volumesFrom = [], mounts } = input.options;
+  if (volumesFrom.length === 0) return input;
+  return { ...input, options: { ...input.options, mounts: withInherited(mounts, volumesFrom, input.containers) } };
+}
+
+async function adjustBinds(mounts: readonly MountOption[], owner: FileOwner): Promise<void> {
+  for (const mount of mounts) {
+    if (mount.type !== "bind" || mount.adjust === undefined) continue;
+    const { adjustBind } = await import("./adjust-mounts.ts");
+    await adjustBind(mount.source, mount.adjust, owner);
+  }
+}
+
 function stopSignalOf({ options, image }: CreateInput): string | undefined {
   return options.stopSignal ?? image.config.config?.StopSignal;
 }
@@ -184,27 +203,6 @@ function createBindSources({ mounts }: ContainerOptions): void {
       throw new UsageError(`cannot make the directory ${mount.source} to mount: ${reason}`, { cause: error });
     }
   }
-}
-
-function recordedMounts(
-  options: ContainerOptions,
-  requests: ReturnType<typeof volumeRequests>,
-  volumeNames: readonly string[],
-): RecordedMount[] {
-  const others = options.mounts.flatMap((mount): RecordedMount[] => {
-    if (mount.type === "volume") return [];
-    const destination = mount.target;
-    if (mount.type === "tmpfs") return [{ type: "tmpfs", destination, readOnly: mount.options.includes("ro") }];
-    return [{ type: "bind", source: mount.source, destination, readOnly: mount.readOnly }];
-  });
-  const volumes = requests.map(({ name, target, readOnly }, index): RecordedMount => ({
-    type: "volume",
-    name: volumeNames[index] as string,
-    anonymous: name === undefined,
-    destination: target,
-    readOnly,
-  }));
-  return [...others, ...volumes];
 }
 
 /** The directories of the container's own, and the overlay that they and the layers make. */

@@ -97,7 +97,7 @@ function bindMount(option: BindMountOption, recursiveReadOnly: boolean): Mount {
     source: option.source,
     options: [
       option.recursive ? "rbind" : "bind",
-      ...accessOptions(option.readOnly, option.recursive && recursiveReadOnly),
+      ...accessOptions(option.readOnly, option.recursive && option.writableBelow !== true && recursiveReadOnly),
       option.propagation ?? "rprivate",
     ],
   };

@@ -21,6 +21,8 @@ export interface ContainerOptions {
   stopSignal?: string;
 
   mounts: MountOption[];
+  /** Containers whose volumes and bind mounts it gets too, where it has no other mount. */
+  volumesFrom?: VolumesFrom[];
   readOnly: boolean;
   network: "host" | "none";
 
@@ -46,6 +48,13 @@ export interface Ulimit {
   hard: number;
 }
 
+/** `--volumes-from` */
+export interface VolumesFrom {
+  /** A container's name or ID. */
+  container: string;
+  readOnly: boolean;
+}
+
 /** One of `-v`, `--mount` and `--tmpfs`. */
 export type MountOption = BindMountOption | VolumeMountOption | TmpfsMountOption;
 
@@ -59,16 +68,38 @@ export interface BindMountOption {
   createSource: boolean;
   propagation?: "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave";
   recursive: boolean;
+  /** What is mounted below the source can be written to although the mount itself cannot. */
+  writableBelow?: true;
+  adjust?: MountAdjustment;
+}
+
+/** What is done to the files of a mount's source before the container is made. */
+export interface MountAdjustment {
+  /** They are given to the container's user (`:U`). */
+  chown?: true;
+  /** They get a label that containers may use, where SELinux is in force (`:z`, `:Z`). */
+  relabel?: true;
 }
 
 export interface VolumeMountOption {
   type: "volume";
   /** Absent: an anonymous volume. */
   name?: string;
+  /** A volume that has a name and is anonymous all the same: another container's (`--volumes-from`). */
+  anonymous?: boolean;
   target: string;
   readOnly: boolean;
   /** Do not fill an empty volume with what the image has at the target. */
   noCopy: boolean;
+  /** It is an error that it does not exist. */
+  mustExist?: true;
+  /** The directory or file in the volume that is mounted, without a slash at its beginning. */
+  subpath?: string;
+  /** Of a volume that is made for the mount. */
+  labels?: Record<string, string>;
+  /** The driver's, of a volume that is made for the mount: see `volumeSource`. */
+  driverOptions?: Record<string, string>;
+  adjust?: MountAdjustment;
 }
 
 export interface TmpfsMountOption {

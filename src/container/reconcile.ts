@@ -3,6 +3,7 @@ import { NotFoundError } from "../util/errors.ts";
 import { ClaimedContainer } from "./claim.ts";
 import type { ContainerRecord } from "./record.ts";
 import type { ContainerStore } from "./records.ts";
+import { volumesOf } from "./recorded-mounts.ts";
 import { removeContainer } from "./remove.ts";
 import type { VolumeStore } from "./volumes.ts";
 
@@ -57,6 +58,7 @@ async function settle(input: ReconcileInput, id: string, lock: FileLock): Promis
   }
   const wasAlive = record.state.status === "running" || record.state.status === "restarting";
   if (wasAlive || record.remove) await input.kill(id, record);
+  await input.volumes.unmount(volumesOf(record.mounts), id);
   const claim = new ClaimedContainer(input.containers, id, lock);
   claim.adopt(record);
   if (record.remove) {

@@ -1,6 +1,7 @@
 import { InvalidDocumentError } from "../util/errors.ts";
 import type { Healthcheck } from "./healthcheck.ts";
 import type { AskedOptions } from "./asked-options.ts";
+import type { BindMountOption } from "./options.ts";
 
 /** What gocker remembers of a container: `container.json` in its directory, and its state in files beside it. */
 export interface ContainerRecord {
@@ -74,6 +75,12 @@ export interface RecordedMount {
   readonly source?: string;
   readonly destination: string;
   readonly readOnly: boolean;
+  /** The part of a volume that is mounted; all of it when absent. */
+  readonly subpath?: string;
+  /** Of a bind mount: `rprivate` when absent. mount_namespaces(7) */
+  readonly propagation?: NonNullable<BindMountOption["propagation"]>;
+  /** Of a bind mount: with what is mounted below it, unless this is false. */
+  readonly recursive?: false;
 }
 
 export type ContainerStatus = "created" | "running" | "restarting" | "exited";

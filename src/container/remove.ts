@@ -2,6 +2,7 @@ import { ConflictError } from "../util/errors.ts";
 import type { ClaimedContainer } from "./claim.ts";
 import type { ContainerRecord } from "./record.ts";
 import type { ContainerStore } from "./records.ts";
+import { volumeUsers } from "./volume-users.ts";
 import type { VolumeStore } from "./volumes.ts";
 
 /**
@@ -18,9 +19,7 @@ export async function removeContainer(
   const { id, record } = claim;
   for (const name of options.anonymousVolumes ? anonymousVolumesOf(record) : []) {
     try {
-      await stores.volumes.remove(name, (volume) =>
-        volumeUsers(stores.containers, volume).filter((user) => user !== id),
-      );
+      await stores.volumes.remove(name, volumeUsers(stores.containers, { except: id }));
     } catch (error) {
       // Another container has the volume: it stays, with that one.
       if (!(error instanceof ConflictError)) throw error;
@@ -32,12 +31,4 @@ export async function removeContainer(
 /** The names of the volumes that were made for the container. */
 function anonymousVolumesOf(record: ContainerRecord): string[] {
   return record.mounts.flatMap(({ anonymous, name }) => (anonymous === true && name !== undefined ? [name] : []));
-}
-
-/** The IDs of the containers whose records name the volume. */
-function volumeUsers(containers: ContainerStore, name: string): string[] {
-  return containers
-    .list()
-    .filter(({ mounts }) => mounts.some((mount) => mount.type === "volume" && mount.name === name))
-    .map(({ id }) => id);
 }

@@ -13,6 +13,7 @@ import { applyLimits } from "./apply-limits.ts";
 import type { ClaimedContainer } from "./claim.ts";
 import { proxySignals } from "./signal-proxy.ts";
 import type { ContainerStdio } from "./stdio.ts";
+import { confinedSources } from "./volume-place.ts";
 
 /** What a supervisor brings together. All of it is the caller's, who disposes of it after the supervisor. */
 export interface SupervisorOptions {
@@ -99,6 +100,7 @@ export class Supervisor {
       terminalSocket: stdio.terminalSocket,
       stdio: stdio.descriptors,
       resolveTarget: (path: string) => this.#options.resolveTarget(path),
+      confined: confinedSources(claim.directory),
     };
   }
 }

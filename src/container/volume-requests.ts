@@ -1,16 +1,17 @@
 import { posix } from "node:path";
 import type { ImageConfigExecution } from "../oci/image-config.ts";
+import { UsageError } from "../util/errors.ts";
+import { splitPath } from "../util/path.ts";
+import { newContainerId } from "./ids.ts";
 import { mountTarget } from "./mount-target.ts";
-import type { MountOption } from "./options.ts";
+import { parseName } from "./names.ts";
+import type { MountOption, VolumeMountOption } from "./options.ts";
 
 /** A volume that a container needs, not yet looked up. */
-export interface VolumeRequest {
-  /** Absent: an anonymous volume, made for this container. */
-  readonly name?: string;
-  readonly target: string;
-  readonly readOnly: boolean;
-  /** Do not fill an empty volume with what the image has at the target. */
-  readonly noCopy: boolean;
+export interface VolumeRequest extends Omit<VolumeMountOption, "type" | "name"> {
+  readonly name: string;
+  /** Made for this container, or for one whose volumes it has (`--volumes-from`). */
+  readonly anonymous: boolean;
 }
 
 /** A volume of a container with its place on the host. */
@@ -24,9 +25,10 @@ export interface MountedVolume {
 }
 
 /**
- * The volumes that the user and the image want. A place for which the user has a mount of any kind needs no volume of
- * the image's; the image's places are taken from the root when they are relative.
- * @throws UsageError a target is no place for a mount
+ * The volumes that the user and the image want; anonymous ones get new names of 64 digits. A place for which the user
+ * has a mount of any kind needs no volume of the image's; the image's places are taken from the root when they are
+ * relative.
+ * @throws UsageError a target is no place for a mount, a name is none
  */
 export function volumeRequests(
   image: Pick<ImageConfigExecution, "Volumes"> | undefined,
@@ -38,14 +40,32 @@ export function volumeRequests(
     const target = mountTarget(mount.target);
     taken.add(target);
     if (mount.type !== "volume") continue;
-    const { readOnly, noCopy } = mount;
-    requests.push({ ...(mount.name === undefined ? {} : { name: mount.name }), target, readOnly, noCopy });
+    const { type: _type, name, anonymous = name === undefined, ...rest } = mount;
+    requests.push({
+      ...rest,
+      target,
+      anonymous,
+      name: name === undefined ? newContainerId() : parseName(name, "volume"),
+    });
   }
   for (const place of Object.keys(image?.Volumes ?? {})) {
     const target = mountTarget(posix.join("/", place));
     if (taken.has(target)) continue;
     taken.add(target);
-    requests.push({ target, readOnly: false, noCopy: false });
+    requests.push({ name: newContainerId(), anonymous: true, target, readOnly: false, noCopy: false });
   }
   return requests;
+}
+
+/**
+ * A path within a volume, without dots and doubled slashes; undefined for the volume itself.
+ * @throws UsageError it leads out, by its words; links in the volume never do
+ */
+export function volumeSubpath(subpath: string | undefined): string | undefined {
+  if (subpath === undefined) return undefined;
+  if (subpath.startsWith("/") || subpath.split("/").includes("..") || subpath.includes("\0")) {
+    throw new UsageError(`invalid path within a volume ${JSON.stringify(subpath)}: it must be relative, without ..`);
+  }
+  const path = splitPath(subpath).join("/");
+  return path === "" ? undefined : path;
 }

@@ -11,6 +11,7 @@ import type { Ending } from "../container/monitor/protocol.ts";
 import { isRestarted, pauseBeforeRestart } from "../container/monitor/restart.ts";
 import { removeMonitorSocket } from "../container/monitor/socket.ts";
 import { type MonitorDescriptors, type MonitorState, parseMonitorState } from "../container/monitor/state.ts";
+import { volumesOf } from "../container/recorded-mounts.ts";
 import { ContainerStore } from "../container/records.ts";
 import { readStoredSpec } from "../container/stored-spec.ts";
 import { VolumeStore } from "../container/volumes.ts";
@@ -107,6 +108,7 @@ class Duties implements MonitorDuties {
       const { startAgain } = await import("../container/monitor/start-again.ts");
       using container = openStored(this.#directories.root, claim);
       using cgroup = openCgroup(this.#cgroupPath());
+      await this.#stores.volumes.mount(volumesOf(claim.record.mounts), claim.id);
       const descriptors = await startAgain(claim, container, cgroup);
       recordEvent(this.#context, containerEvent(claim.record, "start"));
       return descriptors;
@@ -121,6 +123,7 @@ class Duties implements MonitorDuties {
   async finish(): Promise<Ending> {
     const claim = this.#claim;
     const { record } = claim;
+    await this.#unmountVolumes();
     const error = this.#error ?? this.#monitor?.logFailure;
     claim.markExited({ ...this.#end, ...(error !== undefined && { error }) });
     removeMonitorSocket(this.#directories.state, claim.id);
@@ -135,6 +138,16 @@ class Duties implements MonitorDuties {
 
   get #end(): ContainerEnd {
     return { exitCode: this.#exitCode, ...(this.#oomKilled && { oomKilled: true }) };
+  }
+
+  /** That it fails must not keep the end from being told. */
+  async #unmountVolumes(): Promise<void> {
+    const { id, record } = this.#claim;
+    try {
+      await this.#stores.volumes.unmount(volumesOf(record.mounts), id);
+    } catch (error) {
+      this.#error ??= errorMessage(error);
+    }
   }
 
   get #context() {

@@ -2,6 +2,7 @@ import { reconcileContainers } from "../container/reconcile.ts";
 import { ContainerStore } from "../container/records.ts";
 import { VolumeStore } from "../container/volumes.ts";
 import type { EngineContext } from "./context.ts";
+import { recordEvent } from "./record-event.ts";
 
 /** The containers and volumes of a root directory. */
 export interface ContainerStores {
@@ -15,11 +16,15 @@ export interface ContainerStores {
  * @param onError told of containers that could not be put in order
  */
 export async function openContainers(
-  context: Pick<EngineContext, "root" | "state">,
+  context: Pick<EngineContext, "root" | "state"> & Partial<Pick<EngineContext, "debug">>,
   onError: (id: string, error: unknown) => void = () => {},
 ): Promise<ContainerStores> {
-  const stores = { containers: ContainerStore.open(context.root), volumes: VolumeStore.open(context.root) };
-  const kill = (id: string) => killLeftovers(context.state, id, stores.containers.directory(id));
+  const { root, state, debug } = context;
+  const volumes = VolumeStore.open(root, (id, action) => {
+    recordEvent({ state, debug }, { type: "volume", action, id, attributes: { driver: "local" } });
+  });
+  const stores = { containers: ContainerStore.open(root), volumes };
+  const kill = (id: string) => killLeftovers(state, id, stores.containers.directory(id));
   await reconcileContainers({ ...stores, kill, onError });
   return stores;
 }

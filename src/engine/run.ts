@@ -2,6 +2,7 @@ import { cgroupPathIn } from "../container/cgroup-path.ts";
 import type { ContainerEnd } from "../container/claim.ts";
 import { commandNotFoundHint } from "../container/command.ts";
 import type { CreatedContainer } from "../container/create.ts";
+import { volumesOf } from "../container/recorded-mounts.ts";
 import { removeContainer as removeFiles } from "../container/remove.ts";
 import { DirectStdio, TerminalStdio } from "../container/stdio.ts";
 import { Supervisor } from "../container/supervisor.ts";
@@ -35,6 +36,7 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
     cleanup.defer(() => removeFiles(stores, claim, { anonymousVolumes: true }));
   }
   try {
+    await using _volumes = await stores.volumes.use(volumesOf(claim.record.mounts), claim.id);
     const end = await runCreated(created, options, ui);
     if (options.explain !== "only") claim.markExited(end);
     return end.exitCode;

@@ -3,7 +3,9 @@ import { containerEvent } from "../container/events.ts";
 import type { ClaimedContainer } from "../container/claim.ts";
 import type { Greeting } from "../container/monitor/protocol.ts";
 import { startMonitored } from "../container/monitor/start.ts";
+import { volumesOf } from "../container/recorded-mounts.ts";
 import type { ContainerStore } from "../container/records.ts";
+import { VolumeStore } from "../container/volumes.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { openCgroup } from "../runtime/cgroup/open.ts";
@@ -40,7 +42,10 @@ export async function startContainer(
   const { claim, spec, rootFileSystem } = container;
   containers.clearStopMark(claim.id);
   using cgroup = openCgroup(cgroupPathIn(claim.id, spec));
+  const volumes = VolumeStore.open(context.root);
+  const names = volumesOf(claim.record.mounts);
   try {
+    await volumes.mount(names, claim.id);
     const connection = await startMonitored({
       claim,
       spec,
@@ -55,7 +60,9 @@ export async function startContainer(
     return connection;
   } catch (error) {
     const exitCode = error instanceof ExecutionError ? error.exitCode : 125;
-    claim.markExited({ exitCode, error: errorMessage(error) });
+    await using cleanup = new AsyncDisposableStack();
+    cleanup.defer(() => claim.markExited({ exitCode, error: errorMessage(error) }));
+    cleanup.defer(() => volumes.unmount(names, claim.id));
     throw error;
   }
 }

@@ -14,6 +14,7 @@ import { isWithin, splitPath } from "../util/path.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { TargetKind } from "./plan/builder.ts";
 import { joinedDescriptors } from "./plan/cgroup-join.ts";
+import type { ConfinedPath } from "./plan/mount-context.ts";
 import { buildLaunchPlan, type LaunchPlan } from "./plan/launch-plan.ts";
 import type { PreparedMounts } from "./prepared-mounts.ts";
 import type { RootFileSystem } from "./root.ts";
@@ -29,6 +30,8 @@ export interface ContainerProcessOptions {
   readonly cgroup: Cgroup;
   /** See `MountFacts.resolveTarget`. */
   resolveTarget(path: string): string;
+  /** See `MountFacts.confined`. */
+  confined?(source: string): ConfinedPath | undefined;
   readonly terminalSocket?: number | undefined;
   /** Of the specification's mounts, where they take any: see `needsPreparation`. */
   readonly prepared?: PreparedMounts | undefined;
@@ -59,10 +62,11 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
     root: options.root,
     joinCgroup: options.cgroup.joinSteps(),
     facts: {
-      sourceKind,
+      sourceKind: (source) => sourceKind(source, options.confined?.(source)),
+      confined: (source) => options.confined?.(source),
       placeInRoot: (source) => placeInRoot(options.root, source),
       kernelPath,
-      isProcfs,
+      isProcfs: (source) => options.confined?.(source) === undefined && isProcfs(source),
       modeAt: (path) => modeAt(options.root, path),
       resolveTarget: (path) => options.resolveTarget(path),
       prepared: options.prepared,
@@ -173,11 +177,23 @@ function realPath(path: string): string | undefined {
   }
 }
 
-function sourceKind(source: string): TargetKind {
+function sourceKind(source: string, confined?: ConfinedPath): TargetKind {
+  if (confined !== undefined) return confinedKind(source, confined);
   try {
     return statSync(source).isDirectory() ? "directory" : "file";
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    throw new NotFoundError(`mounts: the source of a mount does not exist: ${source}`, { cause: error });
+    throw noSource(source, error);
   }
+}
+
+function confinedKind(source: string, { directory, place }: ConfinedPath): TargetKind {
+  using root = openDirectory(directory);
+  using found = openInDirectory(root.number, place, O_PATH | O_CLOEXEC);
+  if (found === undefined) throw noSource(source);
+  return fstatSync(found.number).isDirectory() ? "directory" : "file";
+}
+
+function noSource(source: string, cause?: unknown): NotFoundError {
+  return new NotFoundError(`mounts: the source of a mount does not exist: ${source}`, { cause });
 }

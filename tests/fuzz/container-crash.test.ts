@@ -42,11 +42,12 @@ test("gockers killed at any moment leave nothing that the next one does not remo
   expect(readdirSync(`${root}/containers`).toSorted()).toEqual(["active", "names"]);
   expect(readdirSync(`${root}/containers/active`)).toEqual([]);
   expect(readdirSync(`${root}/containers/names`)).toEqual([]);
-  expect(readdirSync(`${root}/volumes`).toSorted()).toEqual(["kept", "lock"]);
+  expect(readdirSync(`${root}/volumes`).toSorted()).toEqual([".lock", "kept"]);
 
   // The volume that stays was filled, or is when it is used the next time.
   using image = LayeredRoot.open([layer]);
-  await volumes.prepare([{ name: "kept", target: "/data", readOnly: false, noCopy: false }], ["kept"], image);
+  const request = { name: "kept", anonymous: false, target: "/data", readOnly: false, noCopy: false };
+  await volumes.prepare([request], { container: "0".repeat(64), image, owner: { uid: 0, gid: 0 } });
   expect(readdirSync(volumes.dataPath("kept")).toSorted()).toEqual(files.toSorted());
 });
 

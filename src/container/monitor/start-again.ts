@@ -7,6 +7,7 @@ import { applyLimits } from "../apply-limits.ts";
 import type { ClaimedContainer } from "../claim.ts";
 import type { OpenContainer } from "../open.ts";
 import { locateTarget } from "../target-path.ts";
+import { confinedSources } from "../volume-place.ts";
 import type { MonitorDescriptors } from "./state.ts";
 import { openMonitoredStdio } from "./stdio.ts";
 
@@ -36,6 +37,7 @@ export async function startAgain(
     stdio: stdio.ofContainer,
     terminalSocket: stdio.terminalSocket,
     resolveTarget: (path: string) => locateTarget(files, path),
+    confined: confinedSources(claim.directory),
   };
   const process = cleanup.use(launchContainer(planContainer(options), options, { timed: false }));
   const kill = undo.adopt(process, ({ pidfd, pid }) => {

@@ -10,6 +10,7 @@ import type { RootFileSystem } from "../../runtime/root.ts";
 import { GockerError } from "../../util/errors.ts";
 import { applyLimits } from "../apply-limits.ts";
 import type { ClaimedContainer } from "../claim.ts";
+import { confinedSources } from "../volume-place.ts";
 import { launchMonitored } from "./launch.ts";
 import type { Greeting } from "./protocol.ts";
 import { connectToMonitor, listenAsMonitor, removeMonitorSocket } from "./socket.ts";
@@ -63,6 +64,7 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
         stdio: stdio.ofContainer,
         terminalSocket: stdio.terminalSocket,
         resolveTarget: (path) => container.resolveTarget(path),
+        confined: confinedSources(claim.directory),
       },
       monitor: {
         id: claim.id,

@@ -25,7 +25,7 @@ import { hasMappings, type MountOptions, parseMountOptions } from "../mount-opti
 import type { RootFileSystem } from "../root.ts";
 import { openInRoot, type PlanBuilder, type TargetKind } from "./builder.ts";
 import { hostDevices } from "./devices.ts";
-import type { MountFacts } from "./mount-context.ts";
+import type { ConfinedPath, MountFacts } from "./mount-context.ts";
 
 const group = "file system";
 
@@ -226,10 +226,14 @@ export function takeSource(
   const recursive = options.bind === "rbind" ? AT_RECURSIVE : 0;
   const label = `Take ${source} for ${destination}`;
   const place = facts.placeInRoot(source);
-  const tree =
-    place === undefined
-      ? takeTree(builder, source, label, recursive)
-      : takeOfRoot(builder, { root: rootDirectory(), place, source, label, flags: recursive });
+  const confined = facts.confined?.(source);
+  let tree: Slot;
+  if (place !== undefined) {
+    tree = takeOfRoot(builder, { root: rootDirectory(), place, source, label, flags: recursive });
+  } else if (confined !== undefined) {
+    const root = openConfining(builder, confined);
+    tree = takeOfRoot(builder, { root, place: confined.place, source, label, flags: recursive });
+  } else tree = takeTree(builder, source, label, recursive);
   addIdMap(builder, mount, tree, options, facts);
   return tree;
 }
@@ -270,6 +274,16 @@ function takeTree(builder: PlanBuilder, source: string, label: string, flags = 0
   });
 }
 
+function openConfining(builder: PlanBuilder, { directory }: ConfinedPath): Slot {
+  return builder.addFor(directory, {
+    label: `Open ${directory}, whose links lead nowhere else`,
+    group,
+    syscall: "openat",
+    args: [AT_FDCWD, directory, O_PATH | O_DIRECTORY | O_CLOEXEC],
+    path: directory,
+  });
+}
+
 function takeOfRoot(
   builder: PlanBuilder,
   of: {
@@ -282,7 +296,7 @@ function takeOfRoot(
 ): Slot {
   const { source: path, label, flags } = of;
   const found = builder.addFor(`place of ${path}`, {
-    label: `Find ${path} in the root directory`,
+    label: `Find ${path} without leaving its root`,
     group,
     syscall: "openat2",
     args: openInRoot(of.root, of.place.slice(1), 0),

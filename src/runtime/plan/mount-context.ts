@@ -6,6 +6,14 @@ import type { PreparedMounts } from "../prepared-mounts.ts";
 import type { HostTrees } from "./host-trees.ts";
 import type { TargetKind } from "./builder.ts";
 
+/** A path in a directory whose links lead nowhere else, as if that were the root of all paths. */
+export interface ConfinedPath {
+  /** Of the host's; its own way is gocker's. */
+  readonly directory: string;
+  /** Below it, beginning with a slash. */
+  readonly place: string;
+}
+
 /** What the plan's builder must know of the host, gathered before. */
 export interface MountFacts {
   /** What a bind mount's source outside of the container's root directory is: its target is made to fit. */
@@ -15,6 +23,8 @@ export interface MountFacts {
    * elsewhere. Earlier mounts may bring what is there, and links there are not the host's.
    */
   placeInRoot(source: string): string | undefined;
+  /** What a bind mount's source is in, when containers write there; undefined, as when this is absent: the host's alone. */
+  confined?(source: string): ConfinedPath | undefined;
   /** Where a path of the container leads by the links of its image, whether anything is there or not. */
   resolveTarget(path: string): string;
   /** What a path below /proc or /sys is, in a procfs or sysfs of this kernel; undefined when there is nothing. */

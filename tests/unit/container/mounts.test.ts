@@ -133,6 +133,7 @@ describe("targets", () => {
 });
 
 describe("volumeRequests", () => {
+  const madeUp = expect.stringMatching(/^[0-9a-f]{64}$/) as unknown as string;
   const volume = (target: string, name?: string): MountOption => ({
     type: "volume",
     ...(name === undefined ? {} : { name }),
@@ -145,10 +146,11 @@ describe("volumeRequests", () => {
     const image = { Volumes: { "/data/": {}, "/tmpfs": {}, "/bind": {}, relative: {}, "/data": {} } };
     const mounts = [volume("/data", "db"), tmpfs("/tmpfs"), bind("/bind"), volume("/other")];
     expect(volumeRequests(image, mounts)).toEqual([
-      { name: "db", target: "/data", readOnly: true, noCopy: false },
-      { target: "/other", readOnly: true, noCopy: false },
-      { target: "/relative", readOnly: false, noCopy: false },
+      { name: "db", anonymous: false, target: "/data", readOnly: true, noCopy: false },
+      { name: madeUp, anonymous: true, target: "/other", readOnly: true, noCopy: false },
+      { name: madeUp, anonymous: true, target: "/relative", readOnly: false, noCopy: false },
     ]);
+    expect(() => volumeRequests(undefined, [volume("/data", "../x")])).toThrow(UsageError);
   });
 
   test.each([undefined, {}, { Volumes: null }])("none: %j", (image) => {

@@ -15,12 +15,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { LayeredRoot } from "../../../src/container/layered-root.ts";
-import { nameVolumes, VolumeStore } from "../../../src/container/volumes.ts";
+import { VolumeStore } from "../../../src/container/volumes.ts";
 import type { VolumeRequest } from "../../../src/container/volume-requests.ts";
 import { makeNodeAt, openAt, openDirectory } from "../../../src/linux/at.ts";
 import { O_RDONLY, S_IFCHR, S_IFIFO } from "../../../src/linux/constants.ts";
 import { setXattr } from "../../../src/linux/xattr.ts";
-import { ConflictError, NotFoundError, UsageError } from "../../../src/util/errors.ts";
+import { ConflictError, NotFoundError } from "../../../src/util/errors.ts";
 import { isRoot, TemporaryDirectory } from "../../helpers/temporary.ts";
 import { describeTree } from "../../helpers/tree.ts";
 
@@ -40,8 +40,8 @@ afterEach(() => {
 
 async function prepare(change: Partial<VolumeRequest> = {}) {
   using image = LayeredRoot.open([layer(0), layer(1)], "user.overlay.opaque");
-  const requests = [{ name: "data", target: "/srv/data", readOnly: false, noCopy: false, ...change }];
-  const [mounted] = await volumes.prepare(requests, nameVolumes(requests), image);
+  const request = { name: "data", anonymous: false, target: "/srv/data", readOnly: false, noCopy: false, ...change };
+  const [mounted] = await volumes.prepare([request], { container: "0".repeat(64), image, owner: { uid: 0, gid: 0 } });
   return mounted as NonNullable<typeof mounted>;
 }
 
@@ -61,13 +61,22 @@ describe("prepare", () => {
     await prepare();
     expect(content()).toEqual(["mine"]);
     expect(volumes.read("data")).toMatchObject({ name: "data", anonymous: false });
-    expect(inside()).toEqual(["data", "lock"]);
+    expect(inside()).toEqual([".lock", "data"]);
   });
 
-  test("anonymous volumes have names of their own", async () => {
-    const names = nameVolumes([{ target: "/x", readOnly: false, noCopy: false }]);
-    expect(names).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
-    expect(() => nameVolumes([{ name: "../x", target: "/x", readOnly: false, noCopy: false }])).toThrow(UsageError);
+  test("no name is in the way of the store's own files", async () => {
+    for (const name of ["lock", "x".repeat(255)]) {
+      await prepare({ name });
+      expect(volumes.read(name).name).toBe(name);
+      expect(await volumes.remove(name, () => [])).toBe(true);
+    }
+    expect(inside()).toEqual([".lock"]);
+  });
+
+  test("one that must exist is not made", async () => {
+    await expect(prepare({ mustExist: true })).rejects.toThrow(NotFoundError);
+    await prepare();
+    expect((await prepare({ mustExist: true })).source).toBe(volumes.dataPath("data"));
   });
 
   test("two at the same time make one volume", async () => {
@@ -75,7 +84,7 @@ describe("prepare", () => {
     writeFileSync(layer(0, "/srv/data/file"), "x");
     await Promise.all([prepare(), prepare(), prepare()]);
     expect(content()).toEqual(["file"]);
-    expect(inside()).toEqual(["data", "lock"]);
+    expect(inside()).toEqual([".lock", "data"]);
   });
 
   test("fills an empty volume with what the layers show together", async () => {
@@ -191,10 +200,26 @@ describe("remove", () => {
     await prepare();
     await expect(volumes.remove("data", () => ["0123456789abcdef"])).rejects.toThrow(ConflictError);
     expect(existsSync(volumes.dataPath("data"))).toBe(true);
-    await volumes.remove("data", () => []);
-    await volumes.remove("data", () => []);
-    expect(inside()).toEqual(["lock"]);
+    expect(await volumes.remove("data", () => [])).toBe(true);
+    expect(await volumes.remove("data", () => [])).toBe(false);
+    expect(inside()).toEqual([".lock"]);
     expect(() => volumes.read("data")).toThrow(NotFoundError);
+  });
+
+  test("all that are not used go, and what each took is told", async () => {
+    for (const name of ["used", "one", "two"]) await prepare({ name });
+    writeFileSync(`${volumes.dataPath("one")}/file`, "x".repeat(100));
+    const removed = new Map<string, number>();
+    await volumes.removeUnused(
+      ["used", "one", "two", "gone"],
+      (name) => (name === "used" ? ["0123456789abcdef"] : []),
+      (name, size) => removed.set(name, size),
+    );
+    expect([...removed]).toEqual([
+      ["one", 100],
+      ["two", 0],
+    ]);
+    expect(inside()).toEqual([".lock", "used"]);
   });
 
   test("list and sweep pass over what is not whole", async () => {
@@ -204,13 +229,13 @@ describe("remove", () => {
     mkdirSync(`${directory.path}/volumes/.removing-y/_data`, { recursive: true });
     expect(volumes.list().map(({ name }) => name)).toEqual(["another", "data"]);
     volumes.sweep();
-    expect(inside()).toEqual(["another", "data", "lock"]);
+    expect(inside()).toEqual([".lock", "another", "data"]);
   });
 
   test("nothing is made before a volume is needed", async () => {
     rmSync(`${directory.path}/volumes`, { recursive: true, force: true });
     using image = LayeredRoot.open([layer(0)]);
-    expect(await volumes.prepare([], [], image)).toEqual([]);
+    expect(await volumes.prepare([], { container: "0".repeat(64), image, owner: { uid: 0, gid: 0 } })).toEqual([]);
     expect(volumes.list()).toEqual([]);
     volumes.sweep();
     expect(existsSync(`${directory.path}/volumes`)).toBe(false);

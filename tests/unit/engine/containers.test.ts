@@ -122,8 +122,14 @@ describe("removeContainer", () => {
     const mount = (name: string, anonymous: boolean) =>
       ({ type: "volume", name, anonymous, destination: `/${name}`, readOnly: false }) as const;
     using image = LayeredRoot.open([`${directory.path}/layer`]);
-    const requests = ["own", "shared", "named"].map((name) => ({ name, target: "/x", readOnly: false, noCopy: false }));
-    await volumes.prepare(requests, ["own", "shared", "named"], image);
+    const requests = ["own", "shared", "named"].map((name) => ({
+      name,
+      anonymous: false,
+      target: "/x",
+      readOnly: false,
+      noCopy: false,
+    }));
+    await volumes.prepare(requests, { container: "0".repeat(64), image, owner: { uid: 0, gid: 0 } });
     const mounts = [mount("own", true), mount("shared", true), mount("named", false)];
     containers.create(newContainer({ name: "one", mounts }))[Symbol.dispose]();
     containers.create(newContainer({ name: "two", mounts: [mount("shared", false)] }))[Symbol.dispose]();

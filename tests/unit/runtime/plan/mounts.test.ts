@@ -160,6 +160,21 @@ describe("bind mounts", () => {
     );
   });
 
+  test("of what containers write to follow its links there, as if it were the root of all paths", () => {
+    const confined = (source: string) =>
+      source.startsWith("/v/_data/") ? { directory: "/v/_data", place: source.slice("/v/_data".length) } : undefined;
+    const taken = (source: string) =>
+      callsOf(withMounts([{ ...bind("/b"), source }], { input: { facts: { ...someFacts, confined } } })).filter(
+        (call) => /^open.*_data/.test(call),
+      );
+    expect(taken("/v/_data/a/b")).toEqual([
+      'openat(AT_FDCWD, "/v/_data", O_PATH|O_DIRECTORY|O_CLOEXEC) → /v/_data',
+      'openat2(‹/v/_data›, "a/b", {flags=O_PATH|O_CLOEXEC, resolve=RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}, 24) → place of /v/_data/a/b',
+      'open_tree(‹place of /v/_data/a/b›, "", OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_EMPTY_PATH|AT_RECURSIVE) → /v/_data/a/b',
+    ]);
+    expect(taken("/v/_data")[0]).toStartWith('open_tree(AT_FDCWD, "/v/_data"');
+  });
+
   test("change the owners of files while they are nowhere yet", () => {
     const mount = bind("/data", "ro", "ridmap");
     const facts = { ...someFacts, prepared: { userNamespaces: new Map([[mount, 11]]), filled: new Map() } };
