@@ -59,6 +59,7 @@ const gocker = defineCommand({
     ps: async () => (await import("./commands/ps.ts")).psCommand,
     rm: async () => (await import("./commands/rm.ts")).rmCommand,
     update: async () => (await import("./commands/update.ts")).updateCommand,
+    volume: async () => (await import("./commands/volume.ts")).volumeCommand,
     version: async () => (await import("./commands/version.ts")).versionCommand,
     info: async () => (await import("./commands/info.ts")).infoCommand,
     inspect: async () => (await import("./commands/inspect.ts")).inspectCommand,

@@ -48,7 +48,7 @@ describe.skipIf(!canRunCorpus)("the container's files", () => {
 
   const shell = (flags: readonly string[], script: string, of = image) =>
     runner.run([...flags, of, "sh", "-c", script]);
-  const volumes = () => readdirSync(`${runner.sandbox.root}/volumes`).filter((name) => !/^(\.|lock$)/.test(name));
+  const volumes = () => readdirSync(`${runner.sandbox.root}/volumes`).filter((name) => !name.startsWith("."));
 
   describe("bind mounts", () => {
     test("-v: both see the same, and the host sees what is made", async () => {

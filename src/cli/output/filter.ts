@@ -33,7 +33,7 @@ export function parseFilters<Item>(texts: readonly string[], filters: Filters<It
   }
   return (item) =>
     [...wanted].every(([key, tests]) =>
-      key === "label" ? tests.every((holds) => holds(item)) : tests.some((holds) => holds(item)),
+      /^label!?$/.test(key) ? tests.every((holds) => holds(item)) : tests.some((holds) => holds(item)),
     );
 }
 

@@ -166,6 +166,19 @@ export const runFlags = {
     group: groups.files,
     description: "The same, spelt out: type=bind,source=/a,target=/b,readonly",
   },
+  "volumes-from": {
+    type: "string",
+    repeated: true,
+    valueHint: "CONTAINER[:ro]",
+    group: groups.files,
+    description: "Mount what another container has mounted of volumes and of the host",
+  },
+  "volume-driver": {
+    type: "enum",
+    options: ["local"],
+    group: groups.files,
+    description: "The driver of volumes that -v makes: there is none but local",
+  },
   tmpfs: {
     type: "string",
     repeated: true,
@@ -237,7 +250,7 @@ export const absentRunFlags: ReadonlySet<string> = new Set(
   `a annotation attach cgroupns device device-cgroup-rule disable-content-trust dns-option dns-search domainname
   expose gpus health-cmd health-interval health-retries health-start-interval health-start-period health-timeout ip
   ip6 ipc label-file link link-local-ip mac-address network-alias no-healthcheck p P pid publish
-  publish-all runtime sig-proxy stop-timeout storage-opt sysctl use-api-socket userns uts volume-driver volumes-from`
+  publish-all runtime sig-proxy stop-timeout storage-opt sysctl use-api-socket userns uts`
     .trim()
     .split(/\s+/),
 );

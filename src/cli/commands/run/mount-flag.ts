@@ -1,9 +1,9 @@
 import { parseName } from "../../../container/names.ts";
-import type { BindMountOption, MountOption } from "../../../container/options.ts";
-import { UsageError } from "../../../util/errors.ts";
-import { alternatives } from "../../flags.ts";
-import { nearestNames } from "../../../util/nearest.ts";
+import type { BindMountOption, MountOption, VolumeMountOption } from "../../../container/options.ts";
+import { volumeSubpath } from "../../../container/volume-requests.ts";
+import { parseKeyValues } from "../../key-values.ts";
 import { bindSource, targetFault } from "./bind-path.ts";
+import { MountFields } from "./mount-fields.ts";
 
 type MountType = MountOption["type"];
 
@@ -21,22 +21,12 @@ const keys: Readonly<Record<string, MountType | "any">> = {
   "bind-nonrecursive": "bind",
   "volume-nocopy": "volume",
   "volume-driver": "volume",
+  "volume-label": "volume",
+  "volume-opt": "volume",
+  "volume-subpath": "volume",
   "tmpfs-size": "tmpfs",
   "tmpfs-mode": "tmpfs",
 };
-
-const otherNames: Readonly<Record<string, string>> = {
-  src: "source",
-  dst: "target",
-  destination: "target",
-  ro: "readonly",
-};
-
-/** Keys that mean true when they stand alone. */
-const switches = new Set(["readonly", "bind-nonrecursive", "volume-nocopy"]);
-
-/** Docker's keys that gocker refuses: it would not do what they say. */
-const absent = new Set(["volume-opt", "volume-label", "volume-subpath", "image-subpath"]);
 
 const propagations = [
   "private",
@@ -52,136 +42,100 @@ const propagations = [
  * @throws {UsageError} a key that does not exist or does not fit the type, a value of the wrong form, no target
  */
 export function parseMountFlag(text: string, currentDirectory: string): MountOption {
-  const fields = readFields(text);
-  const type = oneOf(text, "type", fields.get("type") ?? "volume", types);
-  for (const key of fields.keys()) {
+  const fields = new MountFields(text, Object.keys(keys));
+  const type = fields.oneOf("type", fields.get("type") ?? "volume", types);
+  for (const key of fields.keys) {
     const only = keys[key];
-    if (only !== "any" && only !== type)
-      throw wrong(text, `${key} is for mounts of type ${only}, and this is a ${type}`);
+    if (only !== "any" && only !== type) {
+      throw fields.wrong(`${key} is for mounts of type ${only}, and this is a ${type}`);
+    }
   }
   const target = fields.get("target");
-  if (target === undefined || target === "") throw wrong(text, "target is required");
+  if (target === undefined || target === "") throw fields.wrong("target is required");
   const fault = targetFault(target);
-  if (fault !== undefined) throw wrong(text, fault);
-  const readOnly = readSwitch(text, fields, "readonly");
-  const source = fields.get("source") ?? "";
+  if (fault !== undefined) throw fields.wrong(fault);
+  if (type === "bind") return bindMount(fields, target, currentDirectory);
+  return type === "volume" ? volumeMount(fields, target) : tmpfsMount(fields, target);
+}
 
-  if (type === "tmpfs") {
-    if (source !== "") throw wrong(text, "a tmpfs has no source");
-    return { type, target, options: tmpfsOptions(text, fields, readOnly) };
-  }
-  if (type === "volume") {
-    const driver = fields.get("volume-driver") ?? "local";
-    if (driver !== "local") throw wrong(text, `gocker has no volume driver ${driver}`);
-    const name = source === "" ? {} : { name: volumeName(text, source) };
-    return { type, ...name, target, readOnly, noCopy: readSwitch(text, fields, "volume-nocopy") };
-  }
-  if (source === "") throw wrong(text, "a bind mount needs a source");
+function bindMount(fields: MountFields, target: string, currentDirectory: string): BindMountOption {
+  const source = fields.get("source") ?? "";
+  if (source === "") throw fields.wrong("a bind mount needs a source");
   const path = bindSource(source, currentDirectory);
-  if (path === undefined)
-    throw wrong(text, `the source ${JSON.stringify(source)} is neither absolute nor begins with .`);
+  if (path === undefined) {
+    throw fields.wrong(`the source ${JSON.stringify(source)} is neither absolute nor begins with .`);
+  }
   const propagation = fields.get("bind-propagation");
   return {
-    type,
+    type: "bind",
     source: path,
     target,
-    readOnly,
+    readOnly: fields.isSet("readonly"),
     createSource: false,
-    recursive: readRecursive(text, fields),
-    ...(propagation === undefined ? {} : { propagation: oneOf(text, "bind-propagation", propagation, propagations) }),
+    ...recursion(fields),
+    ...(propagation !== undefined && { propagation: fields.oneOf("bind-propagation", propagation, propagations) }),
   };
 }
 
-function readFields(text: string): Map<string, string> {
-  const fields = new Map<string, string>();
-  for (const field of splitCsv(text)) {
-    const equals = field.indexOf("=");
-    const given = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
-    const key = (Object.hasOwn(otherNames, given) ? otherNames[given] : undefined) ?? given;
-    if (absent.has(key)) throw wrong(text, `${key} is a key of Docker's that gocker does not have yet`);
-    if (!Object.hasOwn(keys, key)) {
-      if (equals < 0) throw wrong(text, `the field ${JSON.stringify(field)} is not of the form key=value`);
-      const near = nearestNames(key, [...Object.keys(keys), ...Object.keys(otherNames)]);
-      const advice = near.length === 0 ? "" : `; did you mean ${alternatives(near)}?`;
-      throw wrong(text, `there is no key ${JSON.stringify(given)}${advice}`);
-    }
-    if (equals < 0 && !switches.has(key)) throw wrong(text, `${key} needs a value`);
-    fields.set(key, equals < 0 ? "true" : field.slice(equals + 1));
+/** Where a recursive mount is read-only, all of it is, unless `writable` says otherwise. */
+function recursion(fields: MountFields): Pick<BindMountOption, "recursive" | "writableBelow"> {
+  const given = fields.get("bind-recursive");
+  if (given === undefined) return { recursive: !fields.isSet("bind-nonrecursive") };
+  const kind = fields.oneOf("bind-recursive", given, ["enabled", "disabled", "writable", "readonly"]);
+  if ((kind === "writable" || kind === "readonly") && !fields.isSet("readonly")) {
+    throw fields.wrong(`bind-recursive=${kind} is for mounts that are readonly`);
   }
-  return fields;
+  return { recursive: kind !== "disabled", ...(kind === "writable" && { writableBelow: true }) };
 }
 
-/** The fields of one line of CSV, with Go's rules: a field in double quotes may hold commas and doubled quotes. */
-function splitCsv(text: string): string[] {
-  const fields: string[] = [];
-  const field = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y;
-  for (;;) {
-    const match = field.exec(text);
-    if (match === null) throw wrong(text, "a quote stands where none may, or is not closed");
-    const [, quoted, plain = "", end] = match;
-    fields.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
-    if (end === "") return fields;
+function volumeMount(fields: MountFields, target: string): VolumeMountOption {
+  const source = fields.get("source") ?? "";
+  const driver = fields.get("volume-driver") ?? "local";
+  if (driver !== "local") throw fields.wrong(`gocker has no volume driver ${driver}`);
+  const subpath = volumeSubpath(fields.get("volume-subpath"));
+  const labels = fields.all("volume-label");
+  const options = fields.all("volume-opt");
+  return {
+    type: "volume",
+    ...(source !== "" && { name: volumeName(fields, source) }),
+    target,
+    readOnly: fields.isSet("readonly"),
+    noCopy: fields.isSet("volume-nocopy"),
+    ...(subpath !== undefined && { subpath }),
+    ...(labels.length > 0 && { labels: parseKeyValues("--mount volume-label", labels) }),
+    ...(options.length > 0 && { driverOptions: parseKeyValues("--mount volume-opt", options) }),
+  };
+}
+
+function volumeName(fields: MountFields, name: string): string {
+  try {
+    return parseName(name, "volume");
+  } catch (cause) {
+    const reason = `${JSON.stringify(name)} is no name for a volume`;
+    throw fields.wrong(reason, { hint: "a directory of the host needs type=bind", cause });
   }
 }
 
-function readRecursive(text: string, fields: ReadonlyMap<string, string>): boolean {
-  const recursive = fields.get("bind-recursive");
-  if (recursive === undefined) return !readSwitch(text, fields, "bind-nonrecursive");
-  if (recursive === "writable")
-    throw wrong(text, "bind-recursive=writable is not supported: gocker makes all of it read-only");
-  // "readonly" is what gocker does anyway with a recursive mount that is read-only.
-  return oneOf(text, "bind-recursive", recursive, ["enabled", "disabled", "readonly"]) !== "disabled";
-}
-
-function readSwitch(text: string, fields: ReadonlyMap<string, string>, key: string): boolean {
-  const value = fields.get(key) ?? "false";
-  if (/^(?:1|t|T|true|TRUE|True)$/.test(value)) return true;
-  if (/^(?:0|f|F|false|FALSE|False)$/.test(value)) return false;
-  throw wrong(text, `${key} is true or false, not ${JSON.stringify(value)}`);
-}
-
-function tmpfsOptions(text: string, fields: ReadonlyMap<string, string>, readOnly: boolean): string[] {
-  const options: string[] = readOnly ? ["ro"] : [];
+function tmpfsMount(fields: MountFields, target: string): MountOption {
+  if ((fields.get("source") ?? "") !== "") throw fields.wrong("a tmpfs has no source");
+  const options: string[] = fields.isSet("readonly") ? ["ro"] : [];
   const size = fields.get("tmpfs-size");
-  if (size !== undefined) options.push(`size=${readBytes(text, size)}`);
+  if (size !== undefined) options.push(`size=${readBytes(fields, size)}`);
   const mode = fields.get("tmpfs-mode");
   if (mode !== undefined) {
-    if (!/^[0-7]{1,4}$/.test(mode)) throw wrong(text, `tmpfs-mode is an octal number, not ${JSON.stringify(mode)}`);
+    if (!/^[0-7]{1,4}$/.test(mode)) throw fields.wrong(`tmpfs-mode is an octal number, not ${JSON.stringify(mode)}`);
     options.push(`mode=${mode}`);
   }
-  return options;
+  return { type: "tmpfs", target, options };
 }
 
 /** Powers of 1024. */
 const binaryUnits = ["", "k", "m", "g", "t", "p"];
 
 /** A number of bytes with Docker's binary units (`64m`, `1.5GiB`). */
-function readBytes(text: string, size: string): number {
+function readBytes(fields: MountFields, size: string): number {
   const [, number, unit = ""] = /^(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?$/i.exec(size) ?? [];
   const bytes = Math.floor(Number(number) * 1024 ** binaryUnits.indexOf(unit.toLowerCase()));
-  if (!Number.isSafeInteger(bytes)) throw wrong(text, `tmpfs-size is a size such as 64m, not ${JSON.stringify(size)}`);
+  if (!Number.isSafeInteger(bytes)) throw fields.wrong(`tmpfs-size is a size such as 64m, not ${JSON.stringify(size)}`);
   return bytes;
-}
-
-function volumeName(text: string, name: string): string {
-  try {
-    return parseName(name, "volume");
-  } catch (cause) {
-    throw new UsageError(`invalid --mount ${JSON.stringify(text)}: ${JSON.stringify(name)} is no name for a volume`, {
-      hint: "a directory of the host needs type=bind",
-      cause,
-    });
-  }
-}
-
-function oneOf<Value extends string>(text: string, key: string, value: string, allowed: readonly Value[]): Value {
-  const found = allowed.find((one) => one === value.toLowerCase());
-  if (found === undefined) throw wrong(text, `${key} is ${alternatives(allowed)}, not ${JSON.stringify(value)}`);
-  return found;
-}
-
-function wrong(text: string, reason: string): UsageError {
-  return new UsageError(`invalid --mount ${JSON.stringify(text)}: ${reason}`, {
-    hint: "it looks like type=bind,source=/host/directory,target=/in/container,readonly",
-  });
 }

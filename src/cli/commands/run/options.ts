@@ -6,6 +6,7 @@ import { capabilityNumber } from "../../../linux/capabilities.ts";
 import { signalNumber } from "../../../linux/signals.ts";
 import { UsageError } from "../../../util/errors.ts";
 import type { FlagValues } from "../../flags.ts";
+import { parseKeyValues } from "../../key-values.ts";
 import { isAddress } from "./addresses.ts";
 import { targetFault } from "./bind-path.ts";
 import type { runFlags } from "./flags.ts";
@@ -16,6 +17,7 @@ import { checkRestart, parseRestart } from "./restart-flag.ts";
 import { parseSecurityOptions } from "./security-flag.ts";
 import { tmpfsOptionFault } from "./tmpfs-options.ts";
 import { parseVolumeFlag } from "./volume-flag.ts";
+import { parseVolumesFrom } from "./volumes-from-flag.ts";
 
 export type RunFlagValues = FlagValues<typeof runFlags>;
 
@@ -50,7 +52,7 @@ export function runOptions(
     remove: flags.rm,
     init: flags.init,
     detach: flags.detach,
-    labels: parseLabels(flags.label),
+    labels: parseKeyValues("--label", flags.label),
     pull: flags.pull,
     quiet: flags.quiet,
     environment: flags.env.map(checkVariable),
@@ -72,6 +74,7 @@ export function runOptions(
   // Given and empty means not given, as with Docker; only an empty --entrypoint says something.
   if (flags.entrypoint !== undefined) options.entrypoint = flags.entrypoint;
   if (given(flags.name)) options.name = parseName(flags.name);
+  if (flags["volumes-from"].length > 0) options.volumesFrom = flags["volumes-from"].map(parseVolumesFrom);
   if (given(flags.hostname)) options.hostname = checkHostname(flags.hostname);
   if (given(flags.cidfile)) options.cidFile = flags.cidfile;
   if (given(flags.platform)) options.platform = flags.platform;
@@ -131,17 +134,6 @@ function parseUlimit(text: string): Ulimit {
   const ulimit = { name: name.toLowerCase(), soft: limit(soft), hard: limit(hard) };
   buildRlimits([ulimit]);
   return ulimit;
-}
-
-function parseLabels(texts: readonly string[]): Record<string, string> {
-  const labels: Record<string, string> = {};
-  for (const text of texts) {
-    const [key = "", value = ""] = text.split(/=(.*)/s, 2);
-    if (key.trim() === "") throw new UsageError(`invalid --label ${JSON.stringify(text)}: its name is empty`);
-    // A plain assignment would set the prototype for the key `__proto__`.
-    Object.defineProperty(labels, key, { value, enumerable: true, configurable: true, writable: true });
-  }
-  return labels;
 }
 
 function checkVariable(text: string): string {

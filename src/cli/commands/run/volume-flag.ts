@@ -1,5 +1,5 @@
 import { parseName } from "../../../container/names.ts";
-import type { BindMountOption, MountOption } from "../../../container/options.ts";
+import type { BindMountOption, MountAdjustment, MountOption } from "../../../container/options.ts";
 import { UsageError } from "../../../util/errors.ts";
 import { bindSource, targetFault } from "./bind-path.ts";
 
@@ -9,8 +9,9 @@ interface VolumeOptions {
   readOnly?: boolean;
   noCopy?: boolean;
   propagation?: Propagation;
-  /** SELinux relabelling; gocker's containers run without labels, so that nothing needs to be done. */
-  relabel?: boolean;
+  /** For SELinux: one container's or several's is the same, as gocker's containers run without labels of their own. */
+  relabel?: true;
+  chown?: true;
   /** How exactly Docker Desktop for Mac keeps both sides the same; always exactly on Linux. */
   consistency?: boolean;
 }
@@ -28,6 +29,7 @@ const words: Readonly<Record<string, VolumeOptions>> = {
   rslave: { propagation: "rslave" },
   z: { relabel: true },
   Z: { relabel: true },
+  U: { chown: true },
   consistent: { consistency: true },
   cached: { consistency: true },
   delegated: { consistency: true },
@@ -52,11 +54,24 @@ export function parseVolumeFlag(text: string, currentDirectory: string): MountOp
   if (path === undefined) {
     if (settings.propagation !== undefined) throw wrong(text, `${settings.propagation} is for directories of the host`);
     const name = source === undefined ? {} : { name: volumeName(text, source) };
-    return { type: "volume", ...name, target, readOnly, noCopy: settings.noCopy ?? false };
+    return { type: "volume", ...name, target, readOnly, noCopy: settings.noCopy ?? false, ...adjustment(settings) };
   }
   if (settings.noCopy === true) throw wrong(text, "nocopy is for volumes, and this is a directory of the host");
-  const propagation = settings.propagation === undefined ? {} : { propagation: settings.propagation };
-  return { type: "bind", source: path, target, readOnly, createSource: true, recursive: true, ...propagation };
+  return {
+    type: "bind",
+    source: path,
+    target,
+    readOnly,
+    createSource: true,
+    recursive: true,
+    ...(settings.propagation !== undefined && { propagation: settings.propagation }),
+    ...adjustment(settings),
+  };
+}
+
+function adjustment({ chown, relabel }: VolumeOptions): { readonly adjust?: MountAdjustment } {
+  if (chown === undefined && relabel === undefined) return {};
+  return { adjust: { ...(chown && { chown }), ...(relabel && { relabel }) } };
 }
 
 function readOptions(text: string, options: string): VolumeOptions {

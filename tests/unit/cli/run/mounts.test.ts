@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { parseMountFlag } from "../../../../src/cli/commands/run/mount-flag.ts";
 import { parseVolumeFlag } from "../../../../src/cli/commands/run/volume-flag.ts";
+import { parseVolumesFrom } from "../../../../src/cli/commands/run/volumes-from-flag.ts";
 import type { MountOption } from "../../../../src/container/options.ts";
+import { volumeSubpath } from "../../../../src/container/volume-requests.ts";
 import { UsageError } from "../../../../src/util/errors.ts";
 
 const here = "/here/now";
@@ -14,12 +16,20 @@ const volumes: [text: string, expected: MountOption][] = [
   ["data:/data", { ...volume, name: "data", target: "/data" }],
   ["data:/data:ro", { ...volume, name: "data", target: "/data", readOnly: true }],
   ["data:/data:nocopy", { ...volume, name: "data", target: "/data", noCopy: true }],
-  ["data:/data:ro,nocopy,z", { ...volume, name: "data", target: "/data", readOnly: true, noCopy: true }],
+  [
+    "data:/data:ro,nocopy,z",
+    { ...volume, name: "data", target: "/data", readOnly: true, noCopy: true, adjust: { relabel: true } },
+  ],
+  ["/data:/data:U", { ...bind, source: "/data", target: "/data", adjust: { chown: true } }],
+  ["data:/data:U,z", { ...volume, name: "data", target: "/data", adjust: { chown: true, relabel: true } }],
   ["/a:/b", { ...bind, source: "/a", target: "/b" }],
   ["/a/../c/:/b", { ...bind, source: "/c", target: "/b" }],
   ["/a:/b:rw", { ...bind, source: "/a", target: "/b" }],
   ["/a:/b:ro", { ...bind, source: "/a", target: "/b", readOnly: true }],
-  ["/a:/b:ro,rslave,Z", { ...bind, source: "/a", target: "/b", readOnly: true, propagation: "rslave" }],
+  [
+    "/a:/b:ro,rslave,Z",
+    { ...bind, source: "/a", target: "/b", readOnly: true, propagation: "rslave", adjust: { relabel: true } },
+  ],
   ["/a:/b:cached", { ...bind, source: "/a", target: "/b" }],
   [".:/b", { ...bind, source: "/here/now", target: "/b" }],
   ["./x:/b", { ...bind, source: "/here/now/x", target: "/b" }],
@@ -74,6 +84,11 @@ const mounts: [text: string, expected: MountOption][] = [
     { ...spelled, source: "/a", target: "/b", propagation: "rshared" },
   ],
   ["type=bind,src=/a,dst=/b,bind-recursive=disabled", { ...spelled, source: "/a", target: "/b", recursive: false }],
+  [
+    "type=bind,src=/a,dst=/b,readonly,bind-recursive=writable",
+    { ...spelled, source: "/a", target: "/b", readOnly: true, writableBelow: true },
+  ],
+  ["type=bind,src=/a,dst=/b,ro,bind-recursive=readonly", { ...spelled, source: "/a", target: "/b", readOnly: true }],
   ["type=bind,src=/a,dst=/b,bind-nonrecursive", { ...spelled, source: "/a", target: "/b", recursive: false }],
   ["type=bind,src=/a,dst=/b,consistency=cached", { ...spelled, source: "/a", target: "/b" }],
   ['type=bind,"src=/a,b",dst=/b', { ...spelled, source: "/a,b", target: "/b" }],
@@ -86,6 +101,12 @@ const mounts: [text: string, expected: MountOption][] = [
     { ...volume, name: "data", target: "/b", noCopy: true, readOnly: true },
   ],
   ["type=volume,dst=/b,volume-driver=local", { ...volume, target: "/b" }],
+  ["type=volume,src=data,dst=/b,volume-subpath=./a//b/", { ...volume, name: "data", target: "/b", subpath: "a/b" }],
+  ["type=volume,src=data,dst=/b,volume-subpath=.", { ...volume, name: "data", target: "/b" }],
+  [
+    'src=data,dst=/b,volume-label=a=1,volume-label=b,"volume-opt=o=size=1m,mode=700"',
+    { ...volume, name: "data", target: "/b", labels: { a: "1", b: "" }, driverOptions: { o: "size=1m,mode=700" } },
+  ],
   ["type=tmpfs,dst=/b", { type: "tmpfs", target: "/b", options: [] }],
   [
     "type=tmpfs,dst=/b,tmpfs-size=64m,tmpfs-mode=1770,ro",
@@ -115,11 +136,13 @@ const wrongMounts: [text: string, reason: string][] = [
   ["type=volume,dst=/b,tmpfs-size=1", "tmpfs-size is for mounts of type tmpfs"],
   ["type=volume,dst=/b,readonly=maybe", 'readonly is true or false, not "maybe"'],
   ["type=bind,src=/a,dst=/b,bind-propagation=foo", "bind-propagation is private, rprivate,"],
-  ["type=bind,src=/a,dst=/b,bind-recursive=writable", "is not supported"],
+  ["type=bind,src=/a,dst=/b,bind-recursive=writable", "bind-recursive=writable is for mounts that are readonly"],
+  ["type=bind,src=/a,dst=/b,bind-recursive=readonly", "bind-recursive=readonly is for mounts that are readonly"],
   ["type=tmpfs,dst=/b,tmpfs-size=zz", 'tmpfs-size is a size such as 64m, not "zz"'],
   ["type=tmpfs,dst=/b,tmpfs-mode=9", 'tmpfs-mode is an octal number, not "9"'],
   ["type=volume,dst=/b,volume-driver=nfs", "gocker has no volume driver nfs"],
-  ["type=volume,dst=/b,volume-opt=a=b", "volume-opt is a key of Docker's that gocker does not have yet"],
+  ["type=bind,src=/a,dst=/b,image-subpath=x", "image-subpath is a key of Docker's that gocker does not have yet"],
+  ["type=bind,src=/a,dst=/b,volume-opt=a=b", "volume-opt is for mounts of type volume, and this is a bind"],
   ["type=volume,src=/a,dst=/b", '"/a" is no name for a volume'],
   ["type=bind,src,dst=/b", "source needs a value"],
   ['type=bind,src=/a"b,dst=/b', "a quote stands where none may, or is not closed"],
@@ -130,5 +153,25 @@ describe("--mount refuses", () => {
   test.each(wrongMounts)("%j", (text, reason) => {
     expect(() => parseMountFlag(text, here)).toThrow(UsageError);
     expect(() => parseMountFlag(text, here)).toThrow(reason);
+  });
+});
+
+describe("a path within a volume", () => {
+  test.each(["/a", "../a", "a/../b", "a\0"])("%j is none", (subpath) => {
+    expect(() => volumeSubpath(subpath)).toThrow(UsageError);
+  });
+});
+
+describe("--volumes-from", () => {
+  test.each([
+    ["db", { container: "db", readOnly: false }],
+    ["db:ro", { container: "db", readOnly: true }],
+    ["db:rw", { container: "db", readOnly: false }],
+  ])("%s", (text, expected) => {
+    expect(parseVolumesFrom(text)).toEqual(expected);
+  });
+
+  test.each(["", ":ro", "db:", "db:rx", "db:ro:rw", "db:toString"])("%j is refused", (text) => {
+    expect(() => parseVolumesFrom(text)).toThrow(UsageError);
   });
 });
