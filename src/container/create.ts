@@ -107,7 +107,7 @@ export async function createContainer(given: CreateInput): Promise<CreatedContai
       ...(input.groupAdd.length > 0 && { groupAdd: input.groupAdd }),
       environment: [...(image.config.config?.Env ?? []), ...input.environment],
       exposedPorts: Object.keys(image.config.config?.ExposedPorts ?? {}),
-      options: askedOptions({ ...options, ...input }),
+      options: askedOptions({ ...given.options, ...given }),
       ...(stopSignalOf(input) !== undefined && { stopSignal: stopSignalOf(input) as string }),
     }),
     (unfinished) => removeContainer(input, unfinished, { anonymousVolumes: true }),

@@ -11,12 +11,17 @@ const maximumLength = 255;
  */
 export function parseName(text: string, what: "container" | "volume" = "container"): string {
   const name = what === "container" && text.startsWith("/") ? text.slice(1) : text;
-  if (!pattern.test(name) || name.length > maximumLength) {
+  if (!isName(name)) {
     throw new UsageError(`invalid ${what} name ${JSON.stringify(text)}`, {
       hint: "a name has letters, digits, _, . and -, begins with a letter or digit, and has 2 to 255 characters",
     });
   }
   return name;
+}
+
+/** Whether a text is of the form of names. */
+export function isName(text: string): boolean {
+  return pattern.test(text) && text.length <= maximumLength;
 }
 
 const adjectives =

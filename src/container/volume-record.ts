@@ -15,6 +15,14 @@ export interface VolumeRecord {
   readonly options?: Readonly<Record<string, string>>;
 }
 
+/** The label by which Docker marks what `prune` takes: volumes that nobody gave a name. */
+const anonymousLabel = "com.docker.volume.anonymous";
+
+/** The labels of a volume as they are shown and filtered by. */
+export function shownLabels({ anonymous, labels }: Pick<VolumeRecord, "anonymous" | "labels">): Record<string, string> {
+  return { ...(anonymous && { [anonymousLabel]: "" }), ...labels };
+}
+
 /**
  * Reads the record of a volume.
  * @param place the volume's directory

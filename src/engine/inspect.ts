@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { logPath } from "../container/logs/log-path.ts";
+import { isName } from "../container/names.ts";
 import { isPaused } from "../container/paused.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { readStoredSpec } from "../container/stored-spec.ts";
@@ -122,7 +123,6 @@ export class Inspector {
 
   #volume(name: string): object | undefined {
     const { volumes } = this.#stores;
-    const record = volumes.list().find((one) => one.name === name);
-    return record === undefined ? undefined : volumeDocument(record, volumes.dataPath(name));
+    return isName(name) ? volumeDocument(volumes.read(name), volumes.dataPath(name)) : undefined;
   }
 }

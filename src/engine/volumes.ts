@@ -5,14 +5,10 @@ import { NotFoundError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 import { type ContainerStores, openContainers } from "./reconcile.ts";
 
-/** What there is to tell of a volume. */
-export interface VolumeDetails extends VolumeRecord {
+/** What a list shows of a volume. */
+export interface VolumeSummary extends VolumeRecord {
   /** The directory that containers mount. */
   readonly mountpoint: string;
-}
-
-/** What a list shows of a volume. */
-export interface VolumeSummary extends VolumeDetails {
   /** The IDs of the containers that have it, running or not. */
   readonly users: readonly string[];
 }
@@ -66,12 +62,6 @@ export async function listVolumes(
   return volumes
     .list((name, error) => onBroken(`volume ${name}`, error))
     .map((record) => ({ ...record, mountpoint: volumes.dataPath(record.name), users: usersOf(record.name) }));
-}
-
-/** What there is to tell of one volume. @throws NotFoundError */
-export async function inspectVolume(context: Context, name: string): Promise<VolumeDetails> {
-  const { volumes } = await openVolumes(context);
-  return { ...volumes.read(name), mountpoint: volumes.dataPath(name) };
 }
 
 /** Removes a volume. @throws NotFoundError; ConflictError a container has it */

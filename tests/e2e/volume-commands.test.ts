@@ -108,9 +108,10 @@ describe.skipIf(!isRoot)("without containers", () => {
     await volume("create", "here");
     const { stdout, stderr, exitCode } = await volume("inspect", "gone", "here");
     expect((JSON.parse(stdout) as { Name: string }[]).map(({ Name }) => Name)).toEqual(["here"]);
-    expect(stderr).toStartWith("gocker: no such volume: gone\n");
-    expect(exitCode).toBe(125);
-    expect(await volume("inspect", "gone")).toMatchObject({ stdout: "[]\n", exitCode: 125 });
+    // Docker's words, which scripts look for.
+    expect(stderr).toBe("Error: no such volume: gone\n");
+    expect(exitCode).toBe(1);
+    expect(await volume("inspect", "gone", "../x")).toMatchObject({ stdout: "[]\n", exitCode: 1 });
     await volume("rm", "here");
   });
 

@@ -12,7 +12,7 @@ export const volumeCommand: CommandGroup = {
   },
   commands: {
     create: async () => (await import("./volume/create.ts")).volumeCreateCommand,
-    inspect: async () => (await import("./volume/inspect.ts")).volumeInspectCommand,
+    inspect: async () => (await import("./inspect.ts")).inspectCommandFor("volume"),
     ls: async () => (await import("./volume/ls.ts")).volumeLsCommand,
     prune: async () => (await import("./volume/prune.ts")).volumePruneCommand,
     rm: async () => (await import("./volume/rm.ts")).volumeRmCommand,

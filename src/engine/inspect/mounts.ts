@@ -8,7 +8,8 @@ export function mountPoints(facts: ContainerFacts) {
   return facts.record.mounts.map((mount) => mountPoint(mount, facts));
 }
 
-function mountPoint({ type, name = "", source = "", destination, readOnly }: RecordedMount, facts: ContainerFacts) {
+function mountPoint(mount: RecordedMount, facts: ContainerFacts) {
+  const { type, name = "", source = "", destination, readOnly, propagation = "rprivate" } = mount;
   const asked = facts.record.options?.mounts?.find(({ target }) => target === destination);
   return omitEmpty(
     {
@@ -19,21 +20,18 @@ function mountPoint({ type, name = "", source = "", destination, readOnly }: Rec
       Driver: type === "volume" ? "local" : "",
       Mode: asked === undefined ? "" : modeOf(asked).join(","),
       RW: !readOnly,
-      Propagation: type === "bind" ? propagationOf(asked) : "",
+      Propagation: type === "bind" ? propagation : "",
     },
     "Name",
     "Driver",
   );
 }
 
-function propagationOf(asked: MountOption | undefined): string {
-  return asked?.type === "bind" ? (asked.propagation ?? "rprivate") : "rprivate";
-}
-
 /** What stands behind the second colon of `-v`. */
 function modeOf(mount: MountOption): string[] {
   if (mount.type === "tmpfs") return [];
-  const words = mount.readOnly ? ["ro"] : [];
+  const { chown, relabel } = mount.adjust ?? {};
+  const words = [...(mount.readOnly ? ["ro"] : []), ...(relabel ? ["z"] : []), ...(chown ? ["U"] : [])];
   if (mount.type === "volume") return mount.noCopy ? [...words, "nocopy"] : words;
   return mount.propagation === undefined ? words : [...words, mount.propagation];
 }

@@ -1,16 +1,19 @@
-import type { VolumeRecord } from "../../container/volumes.ts";
+import { shownLabels, type VolumeRecord } from "../../container/volume-record.ts";
 import { Dictionary, NilDictionary } from "../../util/document.ts";
 
 /** What `inspect` tells of a volume: the shape and names of Docker's API (GET /volumes/NAME of version 1.50). */
-export function volumeDocument({ name, created, labels, anonymous }: VolumeRecord, mountpoint: string) {
+export function volumeDocument(volume: VolumeRecord, mountpoint: string) {
   return {
-    CreatedAt: created,
+    CreatedAt: volume.created.replace(/\.\d+Z$/, "Z"),
     Driver: "local",
-    // Docker marks so what `prune` takes.
-    Labels: Dictionary.of({ ...(anonymous && { "com.docker.volume.anonymous": "" }), ...labels }),
+    Labels: dictionary(shownLabels(volume)),
     Mountpoint: mountpoint,
-    Name: name,
-    Options: new NilDictionary(),
+    Name: volume.name,
+    Options: dictionary(volume.options ?? {}),
     Scope: "local",
   };
+}
+
+function dictionary(values: Readonly<Record<string, string>>): Dictionary<string> {
+  return Object.keys(values).length === 0 ? new NilDictionary() : Dictionary.of(values);
 }

@@ -8,11 +8,16 @@ export function filterSwitch(name: string, value: string): boolean {
 }
 
 /** Docker's test of a name: it is the value, or the value is a regular expression that fits a part of it. */
-export function matchesName(name: string, value: string): boolean {
-  if (name === value) return true;
+export function nameTest(value: string): (named: { readonly name: string }) => boolean {
+  const expression = parseExpression(value);
+  return ({ name }) => name === value || expression?.test(name) === true;
+}
+
+/** Undefined for none: such a value fits itself only. */
+function parseExpression(text: string): RegExp | undefined {
   try {
-    return new RegExp(value).test(name);
+    return new RegExp(text);
   } catch {
-    return false;
+    return undefined;
   }
 }

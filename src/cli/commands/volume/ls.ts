@@ -1,3 +1,4 @@
+import { shownLabels } from "../../../container/volume-record.ts";
 import { listVolumes, type VolumeSummary } from "../../../engine/volumes.ts";
 import { errorMessage } from "../../../util/errors.ts";
 import { command } from "../../command.ts";
@@ -6,8 +7,7 @@ import { hasLabel, parseFilters } from "../../output/filter.ts";
 import { formatList, type ListLayout, type ListRecord } from "../../output/list.ts";
 import { listFlags } from "../../output/list-flags.ts";
 import { writeError, writeOutput } from "../../output/write.ts";
-import { filterSwitch, matchesName } from "./filter.ts";
-import { shownLabels } from "./record.ts";
+import { filterSwitch, nameTest } from "./filter.ts";
 
 /** Docker's fields and headings. */
 const layout: ListLayout = {
@@ -46,10 +46,15 @@ export const volumeLsCommand = command({
   async run(invocation) {
     const { flags } = invocation;
     const isWanted = parseFilters<VolumeSummary>(flags.filter, {
-      dangling: ({ users }, value) => (users.length === 0) === filterSwitch("dangling", value),
+      dangling: {
+        prepare(value) {
+          const wanted = filterSwitch("dangling", value);
+          return ({ users }) => (users.length === 0) === wanted;
+        },
+      },
       driver: (_volume, value) => value === "local",
       label: (volume, value) => hasLabel(shownLabels(volume), value),
-      name: ({ name }, value) => matchesName(name, value),
+      name: { prepare: nameTest },
     });
     const onBroken = (what: string, error: unknown) => {
       writeError(`gocker: warning: ${what} is left out: ${errorMessage(error)}\n`);

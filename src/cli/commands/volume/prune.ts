@@ -1,4 +1,4 @@
-import type { VolumeRecord } from "../../../container/volume-record.ts";
+import { shownLabels, type VolumeRecord } from "../../../container/volume-record.ts";
 import { pruneVolumes } from "../../../engine/volumes.ts";
 import { command } from "../../command.ts";
 import { openEngine } from "../../open-engine.ts";
@@ -7,7 +7,6 @@ import { hasLabel, parseFilters } from "../../output/filter.ts";
 import { formatSize } from "../../output/units.ts";
 import { writeOutput } from "../../output/write.ts";
 import { filterSwitch } from "./filter.ts";
-import { shownLabels } from "./record.ts";
 
 export const volumePruneCommand = command({
   meta: {

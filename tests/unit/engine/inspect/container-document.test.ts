@@ -165,7 +165,7 @@ test("mounts", () => {
     { type: "tmpfs", target: "/t", options: ["size=1m", "mode=700"] },
   ] satisfies AskedOptions["mounts"];
   const recorded = [
-    { type: "bind", source: "/a", destination: "/b", readOnly: true },
+    { type: "bind", source: "/a", destination: "/b", readOnly: true, propagation: "rslave" },
     { type: "bind", source: "/m", destination: "/n", readOnly: false },
     { type: "volume", name: "data", destination: "/d", readOnly: false },
     { type: "volume", name: "f00", anonymous: true, destination: "/image", readOnly: false },

@@ -65,6 +65,22 @@ test("an image that says nothing of itself", () => {
   for (const absent of ["Created", "Variant", "OsVersion"]) expect(document).not.toHaveProperty(absent);
 });
 
+test("a volume that was made with options and without labels", () => {
+  const record = {
+    version: 1,
+    name: "data",
+    anonymous: false,
+    created: "2024-01-01T00:00:00.123Z",
+    labels: {},
+    options: { type: "none", device: "/srv", o: "bind" },
+  } as const;
+  expect(json(volumeDocument(record, "/v/data/_data"))).toMatchObject({
+    CreatedAt: "2024-01-01T00:00:00Z",
+    Labels: null,
+    Options: { type: "none", device: "/srv", o: "bind" },
+  });
+});
+
 test("a volume", () => {
   const record = {
     version: 1,
