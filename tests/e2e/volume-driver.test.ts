@@ -229,11 +229,10 @@ describe.skipIf(!canRunCorpus)("volumes with options of the driver", () => {
       "-c",
       script,
     ]);
-    const states = async () => (await runner.gocker(["ps", "--format", "{{.State}}"])).stdout;
-    await until(
-      "it has been started again",
-      async () => (await states()) === "running\n" && existsSync(join(data("policy"), "x")),
-    );
+    const format = "{{.RestartCount}} {{.State.Status}}";
+    const told = async () => (await runner.gocker(["inspect", "-f", format, "web"])).stdout;
+    await until("it has been started again", async () => (await told()) === "1 running\n");
+    expect(readdirSync(data("policy"))).toEqual(["x"]);
     expect(await runner.gocker(["rm", "-f", "web"])).toEqual(success("web\n"));
     expect(runner.leftovers()).toEqual([]);
   });
