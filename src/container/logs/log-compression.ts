@@ -11,6 +11,7 @@ interface Work {
   readonly target: number;
   /** By which it is known: others may have its inode one day, and its name changes. See `RotatedFiles`. */
   readonly time: bigint;
+  readonly bytes: Uint8Array;
   position: number;
 }
 
@@ -53,7 +54,8 @@ export class LogCompression implements Disposable {
     const source = openSync(`${this.#path}.${number}`, "r");
     try {
       const time = fstatSync(source, { bigint: true }).mtimeNs;
-      return { source, target: openSync(this.#unfinished, "w", 0o600), time, position: 0 };
+      const target = openSync(this.#unfinished, "w", 0o600);
+      return { source, target, time, bytes: new Uint8Array(slice), position: 0 };
     } catch (error) {
       closeSync(source);
       throw error;
@@ -61,7 +63,7 @@ export class LogCompression implements Disposable {
   }
 
   #compress(work: Work): void {
-    const bytes = new Uint8Array(slice);
+    const { bytes } = work;
     const count = readSync(work.source, bytes, 0, slice, work.position);
     // The fastest level: a flood is to be compressed as it comes.
     if (count > 0) writeFully(work.target, Bun.gzipSync(bytes.subarray(0, count), { level: 1 }));
