@@ -48,6 +48,7 @@ class FileLog implements LogWriter {
   };
   readonly #buffer: Uint8Array;
   #pending = 0;
+  #mayRotate = true;
   #now = Date.now();
   readonly #onError: (error: unknown) => void;
 
@@ -60,6 +61,7 @@ class FileLog implements LogWriter {
 
   write(stream: LogStream, bytes: Uint8Array, now: number): void {
     this.#now = now;
+    this.#mayRotate = true;
     this.#splitters[stream].split(bytes, now, this.#takers[stream]);
     this.#drain();
     this.#compress();
@@ -73,6 +75,16 @@ class FileLog implements LogWriter {
     while (this.#compress());
   }
 
+  /** A file that cannot be put aside grows on, until the next chunk. */
+  #rotate(): void {
+    try {
+      this.#file.rotate();
+    } catch (error) {
+      this.#mayRotate = false;
+      this.#onError(error);
+    }
+  }
+
   /** A file that cannot be compressed is no reason to lose a line. */
   #compress(): boolean {
     try {
@@ -84,9 +96,9 @@ class FileLog implements LogWriter {
   }
 
   #take(stream: LogStream, piece: LinePiece): void {
-    if (this.#file.isFull(this.#pending)) {
+    if (this.#mayRotate && this.#file.isFull(this.#pending)) {
       this.#drain();
-      this.#file.rotate();
+      this.#rotate();
     }
     const longest = this.#encoder.longest(piece.end - piece.start);
     if (this.#pending + longest > this.#buffer.length) this.#drain();

@@ -11,7 +11,7 @@ interface Work {
   readonly target: number;
   /** By which it is known: others may have its inode one day, and its name changes. See `RotatedFiles`. */
   readonly time: bigint;
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   position: number;
 }
 

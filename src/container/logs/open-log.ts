@@ -6,7 +6,7 @@ import type { LogFacts, LogWriter } from "./log-writer.ts";
  * other's lines.
  * @param directory the container's
  * @param configuration its record's
- * @param onError told of what fails beside the writing: a file that stays uncompressed
+ * @param onError told of what fails beside the writing: a file that cannot be put aside or compressed
  * @throws UsageError the options are wrong; GockerError journald does not run; what node:fs throws
  */
 export async function openLog(
