@@ -63,11 +63,14 @@ export class JsonEncoder implements RecordEncoder {
 function escapeText(target: Uint8Array, to: number, source: Uint8Array, from: number, end: number): number {
   let at = to;
   for (let index = from; index < end;) {
-    const byte = source[index] as number;
-    if (isPlain[byte] === 1) {
+    let byte = source[index] as number;
+    // Nearly all that comes.
+    while (isPlain[byte] === 1) {
       target[at++] = byte;
-      index++;
-    } else if (byte < 0x80) {
+      if (++index === end) return at;
+      byte = source[index] as number;
+    }
+    if (byte < 0x80) {
       at = escapeByte(target, at, byte);
       index++;
     } else {
