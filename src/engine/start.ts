@@ -107,8 +107,8 @@ export async function restartContainer(context: EngineContext, reference: string
 }
 
 /** @returns the connection of `greeting`; undefined without one, and when the container ran before */
-async function startStored(
-  context: EngineContext,
+export async function startStored(
+  context: Pick<EngineContext, "root" | "state" | "debug">,
   containers: ContainerStore,
   id: string,
   greeting?: Greeting,

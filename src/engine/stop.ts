@@ -19,6 +19,8 @@ export interface StopOptions {
   readonly timeout?: number | undefined;
   /** The number of the signal that asks it to stop. The container's own when absent. */
   readonly signal?: number | undefined;
+  /** It is not its user who wants it: after a boot its policy may start it again. */
+  readonly forShutdown?: boolean;
 }
 
 const defaultTimeout = 10;
@@ -50,7 +52,7 @@ export async function stop(
   const record = containers.read(id);
   const { status } = record.state;
   if (status !== "running" && status !== "restarting") return;
-  containers.markStopped(id);
+  if (options.forShutdown !== true) containers.markStopped(id);
   using monitor = tellMonitor(context.state, id);
   using process = openFirstProcess(containers.read(id).state);
   if (process !== undefined) {

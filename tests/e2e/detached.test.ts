@@ -169,6 +169,29 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     await until("it is started again", () => loggedBy(always).length > runs);
   });
 
+  test("what policies want to run is stopped before a shutdown, and started after a boot", async () => {
+    const wanted = await runDetached(["--name", "wanted", "--restart", "unless-stopped", image, "sleep", "1000"]);
+    const stopped = await runDetached(["--name", "stopped", "--restart", "unless-stopped", image, "sleep", "1000"]);
+    const without = await runDetached(["--name", "without", image, "sleep", "1000"]);
+    await runner.gocker(["stop", "-t", "0", "stopped"]);
+    expect(await runner.gocker(["stop", "-t", "0", "--restartable"])).toEqual(success("wanted\n"));
+    expect([wanted, stopped, without].map((id) => stateOf(id).status)).toEqual(["exited", "exited", "running"]);
+    expect(await runner.gocker(["start", "--restartable"])).toEqual(success("wanted\n"));
+    expect([wanted, stopped].map((id) => stateOf(id).status)).toEqual(["running", "exited"]);
+    expect(await runner.gocker(["start", "--restartable"])).toEqual(success(""));
+  });
+
+  test("prune removes what does not run, after a question", async () => {
+    const running = await runDetached([image, "sleep", "1000"]);
+    const { stdout } = await runner.gocker(["create", image, "true"]);
+    expect(await runner.gocker(["container", "prune"], { stdin: "n\n" })).toMatchObject({ exitCode: 0 });
+    expect(existsSync(directory(stdout.trim()))).toBe(true);
+    const outcome = await runner.gocker(["container", "prune", "-f"]);
+    expect(outcome).toEqual(success(`Deleted Containers:\n${stdout}\nTotal reclaimed space: 0B\n`));
+    expect(existsSync(directory(stdout.trim()))).toBe(false);
+    expect(stateOf(running).status).toBe("running");
+  });
+
   test("--rm takes the container away when it has ended", async () => {
     const id = await runDetached(["--rm", image, "true"]);
     await until("it is gone", () => !existsSync(directory(id)) && !existsSync(lockOf(id)));
@@ -197,12 +220,15 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     const environment = { PATH: process.env["PATH"] ?? "", ...runner.sandbox.environment };
     {
       await using session = new TerminalSession([gockerBinary(), "attach", "shell"], environment);
+      await session.expect("/ # ");
       session.type("echo $((40 + 2)) $(stty size)\n");
       await session.expect("42 30 90");
       session.type("\u0010\u0011");
       expect(await session.process.exited).toBe(0);
     }
     await using session = new TerminalSession([gockerBinary(), "attach", "shell"], environment);
+    session.type("\n");
+    await session.expect("/ # ");
     session.type("exit 9\n");
     expect(await session.process.exited).toBe(9);
   });

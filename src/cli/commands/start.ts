@@ -1,4 +1,5 @@
-import { startContainers, startAttached } from "../../engine/start.ts";
+import { startRestartable } from "../../engine/restartable.ts";
+import { startAttached, startContainers } from "../../engine/start.ts";
 import { command } from "../command.ts";
 import { UsageError } from "../../util/errors.ts";
 import { openEngine } from "../open-engine.ts";
@@ -10,7 +11,7 @@ export const startCommand = command({
     name: "start",
     description: "Start containers that do not run",
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
-    operands: { minimum: 1, maximum: Number.POSITIVE_INFINITY },
+    operands: { minimum: 0, maximum: Number.POSITIVE_INFINITY },
     absent: new Set(["checkpoint", "checkpoint-dir"]),
     notes: [
       {
@@ -20,10 +21,15 @@ export const startCommand = command({
     ],
     examples: [
       { words: "gocker start web db", does: "Two containers, which go on by themselves" },
+      { words: "gocker start --restartable", does: "What `gocker generate systemd` has done after each boot" },
       { words: "gocker start -ai shell", does: "Back into a container that was made with -it" },
     ],
   },
   flags: {
+    restartable: {
+      type: "boolean",
+      description: "Start all that their policies want to run (--restart): for the time after a boot",
+    },
     attach: { type: "boolean", alias: "a", description: "Show what the container writes, and pass signals on" },
     interactive: { type: "boolean", alias: "i", description: "Give the container gocker's standard input" },
     "detach-keys": {
@@ -34,6 +40,12 @@ export const startCommand = command({
   },
   async run({ flags, operands, everywhere }) {
     const context = openEngine(everywhere);
+    if (flags.restartable) {
+      if (operands.length > 0) throw new UsageError("--restartable means all containers, and takes no names");
+      await startRestartable(context, (name) => writeOutput(`${name}\n`));
+      return 0;
+    }
+    if (operands.length === 0) throw new UsageError("start needs at least 1 argument, and got none");
     if (!flags.attach && !flags.interactive) {
       await forEachOperand(operands, async (reference) => {
         await startContainers(context, reference);
