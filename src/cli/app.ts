@@ -62,6 +62,7 @@ const gocker = defineCommand({
     image: async () => (await import("./commands/image.ts")).imageCommand,
     generate: async () => (await import("./commands/generate.ts")).generateCommand,
     volume: async () => (await import("./commands/volume.ts")).volumeCommand,
+    events: async () => (await import("./commands/events.ts")).eventsCommand,
     version: async () => (await import("./commands/version.ts")).versionCommand,
     info: async () => (await import("./commands/info.ts")).infoCommand,
     inspect: async () => (await import("./commands/inspect.ts")).inspectCommand,

@@ -3,6 +3,7 @@ import { nanosecondsNow } from "../linux/clock.ts";
 import { FileLock } from "../linux/lock.ts";
 import { writeFully } from "../util/atomic-file.ts";
 import { GockerError } from "../util/errors.ts";
+import { stringifyExact } from "../util/exact-json.ts";
 import type { ContainerRecord } from "./record.ts";
 
 export type EventType = "container" | "image" | "network" | "volume";
@@ -103,12 +104,12 @@ export function putAside(state: string, from: number): void {
 
 /**
  * Docker's JSON of an event. `status`, `id` and `from` are the form of before 2016, which many programs still read.
- * @param time in nanoseconds since 1970: written in digits, as a number of JavaScript does not hold it
+ * @param time in nanoseconds since 1970
  */
 export function formatEvent({ type, action, id, attributes }: NewEvent, time: bigint): string {
   const hasOldForm = type === "container" || type === "image";
   const { image } = attributes;
-  const text = JSON.stringify({
+  return stringifyExact({
     ...(hasOldForm && { status: action, id }),
     ...(type === "container" && image !== undefined && { from: image }),
     Type: type,
@@ -116,6 +117,6 @@ export function formatEvent({ type, action, id, attributes }: NewEvent, time: bi
     Actor: { ID: id, Attributes: attributes },
     scope: "local",
     time: Number(time / 1_000_000_000n),
+    timeNano: time,
   });
-  return `${text.slice(0, -1)},"timeNano":${time}}`;
 }

@@ -3,6 +3,7 @@ import type { LoadedImage } from "../image/archive/load.ts";
 import type { ProgressListener } from "../image/progress.ts";
 import { parsePlatform } from "../oci/platform.ts";
 import type { EngineContext } from "./context.ts";
+import { recordImageEvent } from "./record-event.ts";
 
 /** What {@link load} can be told. */
 export interface LoadOptions {
@@ -24,5 +25,9 @@ export async function load(
 ): Promise<LoadedImage[]> {
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   const { loadArchive } = await import("../image/archive/load.ts");
-  return loadArchive(context.images, input, { ...options, platform });
+  const loaded = await loadArchive(context.images, input, { ...options, platform });
+  for (const { image } of loaded) {
+    recordImageEvent(context, "load", { id: image.id, name: image.id, labels: image.config.config?.Labels });
+  }
+  return loaded;
 }

@@ -1,9 +1,10 @@
 import type { ProgressListener } from "../image/progress.ts";
 import type { StoredImage } from "../image/stored-image.ts";
 import { parsePlatform } from "../oci/platform.ts";
-import { formatReference, parseReference, type Reference } from "../oci/reference.ts";
+import { familiarReference, formatReference, parseReference, type Reference, withVersion } from "../oci/reference.ts";
 import { isBuiltIn, loadBuiltIn } from "./built-in.ts";
 import type { EngineContext } from "./context.ts";
+import { recordImageEvent } from "./record-event.ts";
 
 /** What {@link pull} can be told. */
 export interface PullOptions {
@@ -53,6 +54,11 @@ export async function pull(context: EngineContext, name: string, options: PullOp
   const { onProgress, signal } = options;
   const substituteFor = substituted === undefined ? undefined : withLatest(named);
   const image = await pullImage(context.images, client, reference, { platform, onProgress, signal, substituteFor });
+  recordImageEvent(context, "pull", {
+    id: familiarReference(reference),
+    name: familiarReference(withVersion(reference, {})),
+    labels: image.config.config?.Labels,
+  });
   return { image, reference: canonical, substituted, isNew: image.manifestDigest !== before };
 }
 

@@ -2,14 +2,32 @@ import { appendEvent, type NewEvent } from "../container/events.ts";
 import { errorMessage } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 
+type EventContext = Pick<EngineContext, "state" | "debug">;
+
 /**
  * Tells those who follow `gocker events` of something that has happened. That it cannot be told (the disk is full) undoes
  * nothing and is no failure of the command: it goes to the debug log.
  */
-export function recordEvent({ state, debug }: Pick<EngineContext, "state" | "debug">, event: NewEvent): void {
+export function recordEvent({ state, debug }: EventContext, event: NewEvent): void {
   try {
     appendEvent(state, event);
   } catch (error) {
     debug?.(`the event ${event.type} ${event.action} is lost: ${errorMessage(error)}`);
   }
 }
+
+/**
+ * {@link recordEvent}, of an image.
+ * @param id as Docker has it: the name of one that was pulled, else the ID
+ * @param name without its tag, where Docker knows one; else the ID
+ */
+export function recordImageEvent(
+  context: EventContext,
+  action: "delete" | "load" | "pull" | "untag",
+  { id, name, labels }: { readonly id: string; readonly name: string; readonly labels: Labels },
+): void {
+  recordEvent(context, { type: "image", action, id, attributes: { ...labels, name } });
+}
+
+/** As an image's configuration has them. */
+type Labels = Readonly<Record<string, string>> | null | undefined;

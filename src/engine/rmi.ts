@@ -6,6 +6,7 @@ import { type Digest, isDigest } from "../oci/digest.ts";
 import { familiarReference, formatReference, parseReference } from "../oci/reference.ts";
 import { ConflictError, NotFoundError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
+import { recordImageEvent } from "./record-event.ts";
 
 /** What {@link removeImage} took away. */
 export interface RemovedImage {
@@ -35,6 +36,7 @@ export async function removeImage(
   const name = image === undefined ? undefined : referenceOf(image, nameOrId);
   if (image !== undefined && name !== undefined && image.references.length > 1) {
     const { untagged } = await images.untag(name);
+    recordRemoval(context, image, { untagged, deleted: [] });
     return { untagged, deleted: [] };
   }
   if (image !== undefined) {
@@ -42,10 +44,22 @@ export async function removeImage(
     refuseUse(context, image, nameOrId, options.force === true);
   }
   const { untagged, manifests } = await images.remove([manifest]);
+  const deleted = manifests.map((digest) => (digest === manifest ? (image?.id ?? digest) : digest));
+  recordRemoval(context, image, { untagged, deleted });
   await sweepTemporary(images.paths);
   await settle(images);
   await collectGarbage(images, { inUse: () => layersInUse(context) });
-  return { untagged, deleted: manifests.map((digest) => (digest === manifest ? (image?.id ?? digest) : digest)) };
+  return { untagged, deleted };
+}
+
+/** As soon as nobody finds the image any more: what is left of it may take a while. */
+function recordRemoval(context: EngineContext, image: StoredImage | undefined, removed: RemovedImage): void {
+  const labels = image?.config.config?.Labels;
+  if (image !== undefined) {
+    const { id } = image;
+    for (const _name of removed.untagged) recordImageEvent(context, "untag", { id, name: id, labels });
+  }
+  for (const gone of removed.deleted) recordImageEvent(context, "delete", { id: gone, name: gone, labels });
 }
 
 /** The layers that containers are made of. Throws InvalidDocumentError for a container whose record is broken. */

@@ -6,3 +6,9 @@ export function parseExactJson(text: string): unknown {
     return /^-?\d+$/.test(source) ? BigInt(source) : value;
   });
 }
+
+/** `JSON.stringify` of what {@link parseExactJson} gives: a bigint as the number that it is. */
+export function stringifyExact(value: unknown): string {
+  const { rawJSON } = JSON as unknown as { rawJSON: (text: string) => unknown };
+  return JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? rawJSON(String(part)) : part));
+}

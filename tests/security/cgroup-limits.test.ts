@@ -3,7 +3,7 @@ import { existsSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import type { Cgroup } from "../../src/runtime/cgroup/cgroup.ts";
 import { execCgroupPath } from "../../src/runtime/cgroup/exec-path.ts";
 import { openCgroup } from "../../src/runtime/cgroup/open.ts";
-import { formatStatistics } from "../../src/runtime/cgroup/statistics/statistics.ts";
+import { stringifyExact } from "../../src/util/exact-json.ts";
 import {
   cleanUpCgroups,
   directories,
@@ -105,7 +105,7 @@ describe.skipIf(!root || directories.length === 0)("any host", () => {
     if (hasV1("memory")) {
       expect(statistics.memory.usage.limit).toBe(9223372036854771712n);
       expect(Number(statistics.memory.usage.usage)).toBeGreaterThan(0);
-      expect(formatStatistics(statistics.memory)).toContain('"limit":9223372036854771712');
+      expect(stringifyExact(statistics.memory)).toContain('"limit":9223372036854771712');
     }
     cgroup.kill();
     await child.exited;

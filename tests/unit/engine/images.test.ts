@@ -3,10 +3,12 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { StoredRecord } from "../../../src/container/record.ts";
+import { followEvents } from "../../../src/container/event-log.ts";
 import { type EngineContext, engineContext } from "../../../src/engine/context.ts";
 import { listImages } from "../../../src/engine/images.ts";
 import { removeImage } from "../../../src/engine/rmi.ts";
 import { pullImage } from "../../../src/image/pull.ts";
+import { nanosecondsNow } from "../../../src/linux/clock.ts";
 import { parseReference } from "../../../src/oci/reference.ts";
 import { ConflictError, InvalidDocumentError, NotFoundError, UsageError } from "../../../src/util/errors.ts";
 import { MemoryRegistry, pretendUnpacker } from "../../helpers/memory-images.ts";
@@ -103,6 +105,12 @@ describe("removeImage", () => {
     expect(await removeImage(context, "app:2")).toEqual({ untagged: ["docker.io/library/app:2"], deleted: [image.id] });
     expect(existsSync(image.layerDirectories[0]!)).toBe(false);
     await expect(removeImage(context, "app:2")).rejects.toBeInstanceOf(NotFoundError);
+    const happened: string[] = [];
+    for await (const { Action, Actor } of followEvents(context.state, { until: nanosecondsNow() })) {
+      happened.push(`${Action} ${Actor.ID} ${Actor.Attributes["name"]}`);
+    }
+    const { id } = image;
+    expect(happened).toEqual([`untag ${id} ${id}`, `untag ${id} ${id}`, `delete ${id} ${id}`]);
   });
 
   test("an ID with several names wants force", async () => {

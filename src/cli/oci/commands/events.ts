@@ -1,6 +1,6 @@
-import { formatStatistics } from "../../../runtime/cgroup/statistics/statistics.ts";
 import { ContainerStateError } from "../../../runtime/runtime-container.ts";
 import { processEnded } from "../../../linux/process.ts";
+import { stringifyExact } from "../../../util/exact-json.ts";
 import { parseDuration } from "../../../util/units.ts";
 import { writeOutput } from "../../output/write.ts";
 import { ociCommand } from "../command.ts";
@@ -24,7 +24,7 @@ export const eventsCommand = ociCommand({
     if (pidfd === undefined) throw new ContainerStateError(id, "stopped", "container not running");
     using cgroup = container.cgroup();
     const statistics = async () => {
-      writeOutput(`${formatStatistics({ type: "stats", id, data: await cgroup.statistics() })}\n`);
+      writeOutput(`${stringifyExact({ type: "stats", id, data: await cgroup.statistics() })}\n`);
     };
     if (flags.stats) {
       await statistics();

@@ -1,3 +1,4 @@
+import { stringifyExact } from "../../../util/exact-json.ts";
 import { Dictionary } from "../../../util/document.ts";
 import { equalsAny, isLess } from "./comparisons.ts";
 import { sprintf } from "./printf.ts";
@@ -59,7 +60,7 @@ export const functions: ReadonlyMap<string, TemplateFunction> = new Map(
     gt: comparison((one, other) => !isLess(one, other) && !equalsAny(one, [other])),
     ge: comparison((one, other) => !isLess(one, other)),
 
-    json: { parameters: ["any"], call: (value) => JSON.stringify(value ?? null) },
+    json: { parameters: ["any"], call: (value) => stringifyExact(value ?? null) },
     split: { parameters: ["string", "string"], call: (value, by) => (value as string).split(by as string) },
     join: { parameters: ["strings", "string"], call: (list, by) => (list as string[]).join(by as string) },
     title: text((value) => value.replace(/(?<![\p{L}\p{N}_])\p{L}/gu, (letter) => letter.toUpperCase())),

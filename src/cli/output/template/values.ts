@@ -1,4 +1,5 @@
 import { Dictionary } from "../../../util/document.ts";
+import { stringifyExact } from "../../../util/exact-json.ts";
 
 /**
  * The values of templates, as `util/document.ts` describes them, and two kinds more: `undefined` is no value at all (Go
@@ -64,7 +65,7 @@ export function formatted(value: unknown): string {
       .join(" ")}]`;
   if (isStructure(value)) return `{${fieldValues(value).map(formatted).join(" ")}}`;
   if (typeof value === "number") return formatNumber(value);
-  return typeof value === "string" ? value : JSON.stringify(value);
+  return typeof value === "string" ? value : stringifyExact(value);
 }
 
 /** Go's `%v` of a float64 has an exponent of two digits from 1e+21 on. */

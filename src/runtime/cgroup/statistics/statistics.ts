@@ -57,14 +57,6 @@ export function readStatistics(cgroup: Cgroup): CgroupStatistics {
   };
 }
 
-/** JSON of statistics, with counts that a number cannot hold as they are. */
-export function formatStatistics(statistics: unknown): string {
-  const { rawJSON } = JSON as unknown as { rawJSON: (text: string) => unknown };
-  return JSON.stringify(statistics, (_, value: unknown) =>
-    typeof value === "bigint" ? rawJSON(String(value)) : value,
-  );
-}
-
 function noMemory(): MemoryStatistics {
   const none = { limit: 0, usage: 0, max: 0, failcnt: 0 };
   return { cache: 0, usage: none, swap: none, kernel: none, kernelTCP: none, raw: {} };

@@ -3,7 +3,7 @@ export type Count = number | bigint;
 
 /**
  * What a cgroup uses, in the form of `data` in `runc events --stats` (types/events.go). Counts of controllers that the
- * host does not have are 0. {@link formatStatistics} makes JSON of it.
+ * host does not have are 0. `stringifyExact` makes JSON of it.
  */
 export interface CgroupStatistics {
   readonly cpu: CpuStatistics;

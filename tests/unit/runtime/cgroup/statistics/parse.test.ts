@@ -7,7 +7,8 @@ import {
   parseNumberList,
   parsePressure,
 } from "../../../../../src/runtime/cgroup/statistics/parse.ts";
-import { formatStatistics, hugePageName } from "../../../../../src/runtime/cgroup/statistics/statistics.ts";
+import { hugePageName } from "../../../../../src/runtime/cgroup/statistics/statistics.ts";
+import { stringifyExact } from "../../../../../src/util/exact-json.ts";
 
 test.each<[string, number | bigint]>([
   ["0", 0],
@@ -20,7 +21,7 @@ test.each<[string, number | bigint]>([
 });
 
 test("counts that a number cannot hold stay what they are in JSON", () => {
-  expect(formatStatistics({ a: 18446744073709551615n, b: 1, c: ["x"], d: undefined })).toBe(
+  expect(stringifyExact({ a: 18446744073709551615n, b: 1, c: ["x"], d: undefined })).toBe(
     '{"a":18446744073709551615,"b":1,"c":["x"]}',
   );
 });
