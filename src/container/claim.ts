@@ -7,7 +7,7 @@ import type { ContainerHealth, ContainerRecord, ContainerState } from "./record.
 export interface ContainerKeeper {
   directory(id: string): string;
   writeState(id: string, state: ContainerState): void;
-  removeFiles(id: string, name?: string): void;
+  removeFiles(id: string): void;
 }
 
 /** How a container ended. */
@@ -110,10 +110,9 @@ export class ClaimedContainer implements Disposable {
    * @throws SystemCallError something is in the way; the next `reconcileContainers` tries again
    */
   remove(): void {
-    const name = this.#record?.name;
     // From here on there is no way back: should this fail, disposing must leave the rest to be found.
     this.#record = undefined;
-    this.#store.removeFiles(this.id, name);
+    this.#store.removeFiles(this.id);
     this.#lock.removeAndRelease();
   }
 

@@ -29,6 +29,12 @@ export interface EventRange {
   readonly until?: bigint | undefined;
 }
 
+/** All events that the log has, in their order. @param state gocker's state directory */
+export function* pastEvents(state: string): Generator<LoggedEvent> {
+  using log = new LogReader(state, "beginning");
+  yield* log.read();
+}
+
 /**
  * The events of the log in their order, those of before first, and then each as it happens.
  * @param state gocker's state directory

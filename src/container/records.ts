@@ -12,7 +12,7 @@ import {
 import { openDirectory } from "../linux/at.ts";
 import { FileLock } from "../linux/lock.ts";
 import { removeTreeAt } from "../linux/remove-tree.ts";
-import { ConflictError, GockerError, NotFoundError, UsageError } from "../util/errors.ts";
+import { ConflictError, GockerError, InvalidDocumentError, NotFoundError, UsageError } from "../util/errors.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
 import { ClaimedContainer } from "./claim.ts";
 import { isContainerId, newContainerId, shortId } from "./ids.ts";
@@ -266,9 +266,8 @@ export class ContainerStore {
   /**
    * Removes a container's directory and names. Only for the holder of its lock, who removes the lock's file after
    * that. Can be done again when it was interrupted.
-   * @param name the container's; absent when unknown
    */
-  removeFiles(id: string, name?: string): void {
+  removeFiles(id: string): void {
     using directory = openDirectory(this.#directory);
     const leaving = `.removing-${id}`;
     try {
@@ -278,10 +277,41 @@ export class ContainerStore {
       if (code === "ENOTEMPTY" || code === "EEXIST") removeTreeAt(directory.number, id);
       else if (code !== "ENOENT") throw error;
     }
-    for (const candidate of name === undefined ? readdirSync(this.#names) : [name]) {
-      if (this.holderOf(candidate) === id) unlinkSync(`${this.#names}/${candidate}`);
-    }
+    // Read here, where nobody can give it another one any more.
+    const name = nameIn(`${this.#directory}/${leaving}/container.json`);
+    for (const candidate of name === undefined ? readdirSync(this.#names) : [name]) this.#releaseName(candidate, id);
     removeTreeAt(directory.number, leaving);
+  }
+
+  /**
+   * Gives a container another name, whether or not it runs.
+   * @returns its record with that name, and the name that it had
+   * @throws ConflictError the name is taken, or its own already; UsageError it is no name; NotFoundError the container is
+   *   gone
+   */
+  async rename(id: string, wanted: string): Promise<{ readonly record: ContainerRecord; readonly oldName: string }> {
+    const name = parseName(wanted);
+    if (this.read(id).name === name) throw new ConflictError(`the container has the name ${name} already`);
+    // It may have it without knowing: from a gocker that was killed here.
+    if (this.holderOf(name) !== id) this.#reserveName(name, id);
+    let oldName = name;
+    try {
+      const record = await this.update(id, (before) => {
+        oldName = before.name;
+        return { ...before, name };
+      });
+      // Who removed it meanwhile may have read the old name before.
+      if (!existsSync(this.directory(id))) throw noSuchContainer(id);
+      if (oldName !== name) this.#releaseName(oldName, id);
+      return { record, oldName };
+    } catch (error) {
+      this.#releaseName(name, id);
+      throw error;
+    }
+  }
+
+  #releaseName(name: string, id: string): void {
+    if (this.holderOf(name) === id) unlinkSync(`${this.#names}/${name}`);
   }
 
   /**
@@ -348,6 +378,16 @@ const recordLock = "record.lock";
 const stopMark = "stopped";
 const runningFile = "running.json";
 const exitedFile = "exited.json";
+
+/** The name in a record; undefined when there is none that can be read. */
+function nameIn(path: string): string | undefined {
+  try {
+    return parseRecord(readIfThere(path) ?? "", path).name;
+  } catch (error) {
+    if (error instanceof InvalidDocumentError) return undefined;
+    throw error;
+  }
+}
 
 function noSuchContainer(reference: string): NotFoundError {
   return new NotFoundError(`no such container: ${reference}`, { hint: "`gocker ps -a` lists the containers" });

@@ -1,13 +1,35 @@
+import { RecordedContainer } from "../container/recorded-container.ts";
 import type { ContainerRecord } from "../container/record.ts";
-import { ContainerStore } from "../container/records.ts";
+import { ConflictError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
+import { type ContainerStores, openContainers } from "./reconcile.ts";
+
+/** A container, and where it is kept. */
+export interface FoundContainer {
+  readonly stores: ContainerStores;
+  /** As it was just now. */
+  readonly record: ContainerRecord;
+  readonly container: RecordedContainer;
+}
 
 /**
- * The record of a container, as it is on the disk.
+ * The container that a user means.
  * @param reference its name, ID, or the beginning of its ID
- * @throws NotFoundError there is none; UsageError more than one
+ * @throws NotFoundError there is none; UsageError the reference fits several
  */
-export function findContainer(context: Pick<EngineContext, "root">, reference: string): ContainerRecord {
-  const containers = ContainerStore.open(context.root);
-  return containers.read(containers.resolve(reference));
+export async function findContainer(context: Pick<EngineContext, "root" | "state">, reference: string): Promise<FoundContainer> {
+  const stores = await openContainers(context);
+  const { containers } = stores;
+  const record = containers.read(containers.resolve(reference));
+  return { stores, record, container: new RecordedContainer(record, containers.directory(record.id)) };
+}
+
+/** @throws as {@link findContainer}; ConflictError it does not run */
+export async function findRunningContainer(
+  context: Pick<EngineContext, "root" | "state">,
+  reference: string,
+): Promise<FoundContainer> {
+  const found = await findContainer(context, reference);
+  if (found.container.status() === "stopped") throw new ConflictError(`container ${reference} is not running`);
+  return found;
 }

@@ -36,6 +36,54 @@ function kill(claim: ClaimedContainer): void {
   renameSync(`${path}.kept`, path);
 }
 
+describe("rename", () => {
+  const names = () =>
+    Object.fromEntries(readdirSync(inContainers("names")).map((name) => [name, containers.holderOf(name)]));
+
+  test("the new name leads to the container, the old one is free, whoever has the container", async () => {
+    using claim = containers.create(newContainer({ name: "web" }));
+    const { record, oldName } = await containers.rename(claim.id, "/front");
+    expect(oldName).toBe("web");
+    expect(record).toEqual(containers.read(claim.id));
+    expect(record.name).toBe("front");
+    expect(names()).toEqual({ front: claim.id });
+    // Its own gocker still knows it by the old name.
+    claim.remove();
+    nothingLeft();
+  });
+
+  test("a name that is taken, its own, or none changes nothing", async () => {
+    using claim = containers.create(newContainer({ name: "web" }));
+    using other = containers.create(newContainer({ name: "other" }));
+    await expect(containers.rename(claim.id, "other")).rejects.toThrow(ConflictError);
+    await expect(containers.rename(claim.id, "web")).rejects.toThrow(ConflictError);
+    await expect(containers.rename(claim.id, "?")).rejects.toThrow(UsageError);
+    expect(names()).toEqual({ web: claim.id, other: other.id });
+    expect(containers.read(claim.id).name).toBe("web");
+  });
+
+  test("one that was interrupted can be done again", async () => {
+    using claim = containers.create(newContainer({ name: "web" }));
+    symlinkSync(claim.id, inContainers("names/front"));
+    await containers.rename(claim.id, "front");
+    expect(names()).toEqual({ front: claim.id });
+    await Promise.all(["a1", "b1", "c1"].map((name) => containers.rename(claim.id, name)));
+    expect(names()).toEqual({ [containers.read(claim.id).name]: claim.id });
+  });
+
+  test("of a container that is removed meanwhile leaves no name", async () => {
+    using claim = containers.create(newContainer({ name: "web" }));
+    let renaming: Promise<unknown>;
+    {
+      using _lock = FileLock.tryAcquire(inContainers(`${claim.id}/record.lock`), "exclusive");
+      renaming = containers.rename(claim.id, "front");
+      claim.remove();
+    }
+    await expect(renaming).rejects.toThrow(NotFoundError);
+    nothingLeft();
+  });
+});
+
 describe("update", () => {
   test("changes exclude each other, while somebody else has the container", async () => {
     using claim = containers.create(newContainer({ name: "web" }));

@@ -1,0 +1,24 @@
+import { pauseContainer } from "../../engine/pause.ts";
+import { command } from "../command.ts";
+import { openEngine } from "../open-engine.ts";
+import { writeOutput } from "../output/write.ts";
+import { forEachOperand } from "./several.ts";
+
+export const pauseCommand = command({
+  meta: {
+    name: "pause",
+    description: "Stop all processes of containers where they are",
+    usage: "CONTAINER [CONTAINER...]",
+    operands: { minimum: 1, maximum: Number.POSITIVE_INFINITY },
+    examples: [{ words: "gocker pause web", does: "Until gocker unpause web; it notices nothing of it" }],
+  },
+  flags: {},
+  async run({ operands, everywhere }) {
+    const context = openEngine(everywhere);
+    await forEachOperand(operands, async (reference) => {
+      await pauseContainer(context, reference);
+      writeOutput(`${reference}\n`);
+    });
+    return 0;
+  },
+});

@@ -1,0 +1,24 @@
+import { unpauseContainer } from "../../engine/pause.ts";
+import { command } from "../command.ts";
+import { openEngine } from "../open-engine.ts";
+import { writeOutput } from "../output/write.ts";
+import { forEachOperand } from "./several.ts";
+
+export const unpauseCommand = command({
+  meta: {
+    name: "unpause",
+    description: "Let the processes of paused containers go on",
+    usage: "CONTAINER [CONTAINER...]",
+    operands: { minimum: 1, maximum: Number.POSITIVE_INFINITY },
+    examples: [{ words: "gocker unpause $(gocker ps -q --filter status=paused)", does: "All that are paused" }],
+  },
+  flags: {},
+  async run({ operands, everywhere }) {
+    const context = openEngine(everywhere);
+    await forEachOperand(operands, async (reference) => {
+      await unpauseContainer(context, reference);
+      writeOutput(`${reference}\n`);
+    });
+    return 0;
+  },
+});
