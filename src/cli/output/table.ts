@@ -1,16 +1,17 @@
-/** A column's cells are at least this wide, and this far apart: Docker's tables. */
+/** A column's cells are at least this wide, and this far apart: Docker's lists. */
 const minimumWidth = 10;
 const gap = 3;
 
 /**
  * Lines of cells in columns, as Docker prints its tables: every cell but a line's last is filled up with blanks to
  * its column's width. One line feed ends every line.
+ * @param least how wide a column is at least
  */
-export function formatTable(rows: readonly (readonly string[])[]): string {
+export function formatTable(rows: readonly (readonly string[])[], least = minimumWidth): string {
   const widths: number[] = [];
   for (const row of rows) {
     for (const [index, cell] of row.slice(0, -1).entries()) {
-      widths[index] = Math.max(widths[index] ?? minimumWidth, Bun.stringWidth(cell) + gap);
+      widths[index] = Math.max(widths[index] ?? least, Bun.stringWidth(cell) + gap);
     }
   }
   return rows.map((row) => `${formatRow(row, widths)}\n`).join("");

@@ -14,6 +14,19 @@ export function formatSize(bytes: number, gap = ""): string {
   return `${significant(value)}${gap}${decimalUnits[unit]}`;
 }
 
+const binaryUnits = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
+/** A number of bytes of memory as Docker shows it: binary units and four significant digits (`7.625GiB`). */
+export function formatBinarySize(bytes: number): string {
+  let unit = 0;
+  let value = bytes;
+  while (value >= 1024 && unit < binaryUnits.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${value >= 1000 ? Math.round(value) : Number(value.toPrecision(4))}${binaryUnits[unit]}`;
+}
+
 /** Rounds to three significant digits. */
 function significant(value: number): number {
   return value >= 1000 ? Math.round(value) : Number(value.toPrecision(3));

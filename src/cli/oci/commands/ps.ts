@@ -1,5 +1,6 @@
-import { type ListedProcess, listProcesses } from "../../../runtime/ps.ts";
-import { harmless } from "../../output/style.ts";
+import { listProcesses } from "../../../runtime/ps.ts";
+import { fullColumns } from "../../output/process-columns.ts";
+import { formatProcesses } from "../../output/process-list.ts";
 import { formatTable } from "../../output/table.ts";
 import { writeOutput } from "../../output/write.ts";
 import { ociCommand } from "../command.ts";
@@ -23,29 +24,16 @@ export const psCommand = ociCommand({
   },
   async run({ flags, operands, store }) {
     using container = store.open(operands[0] ?? "");
-    const processes = listProcesses(container);
-    if (flags.format === "json") writeOutput(`${JSON.stringify(processes.map(({ pid }) => pid))}\n`);
-    else {
-      const head = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"];
-      writeOutput(formatTable([head, ...processes.map(row)]));
-    }
+    // What is at its path may be another container's by now.
+    using cgroup = container.ownCgroup();
+    const list = cgroup === undefined ? undefined : listProcesses(cgroup);
+    if (flags.format === "json") writeOutput(`${JSON.stringify(list?.processes.map(({ pid }) => pid) ?? [])}\n`);
+    else
+      writeOutput(
+        list === undefined
+          ? formatTable([fullColumns.map(({ heading }) => heading)])
+          : formatProcesses(list, fullColumns),
+      );
     return 0;
   },
 });
-
-/** As ps(1) shows it with -ef; C is its guess of the processor's use, which is left out. */
-function row({ uid, pid, parent, started, terminal, time, command }: ListedProcess): string[] {
-  const two = (number: number) => String(number).padStart(2, "0");
-  const clock = [Math.floor(time / 3600), Math.floor(time / 60) % 60, time % 60].map(two).join(":");
-  const since = `${two(started.getHours())}:${two(started.getMinutes())}`;
-  return [
-    uid === 0 ? "root" : String(uid),
-    String(pid),
-    String(parent),
-    "0",
-    since,
-    terminal,
-    clock,
-    harmless(command),
-  ];
-}

@@ -3,7 +3,14 @@ import { hasLabel, parseFilters } from "../../../../src/cli/output/filter.ts";
 import { formatList, type ListLayout } from "../../../../src/cli/output/list.ts";
 import { formatTable, truncate } from "../../../../src/cli/output/table.ts";
 import { formatAgo, formatTime } from "../../../../src/cli/output/when.ts";
-import { count, formatAge, formatDuration, formatNanoseconds, formatSize } from "../../../../src/cli/output/units.ts";
+import {
+  count,
+  formatAge,
+  formatBinarySize,
+  formatDuration,
+  formatNanoseconds,
+  formatSize,
+} from "../../../../src/cli/output/units.ts";
 
 const layout: ListLayout = {
   headings: { ID: "CONTAINER ID", Names: "NAMES", Size: "SIZE" },
@@ -77,6 +84,12 @@ test("sizes have Docker's units and three digits", () => {
     "1.13PB",
   ]);
   expect(formatSize(48_200_000, " ")).toBe("48.2 MB");
+});
+
+test("memory has binary units and four digits", () => {
+  const sizes = [0, 1023, 1024, 1.5 * 2 ** 20, 8_187_281_408, 1023.96 * 2 ** 20, 2 ** 60];
+  const shown = ["0B", "1023B", "1KiB", "1.5MiB", "7.625GiB", "1024MiB", "1024PiB"];
+  expect(sizes.map(formatBinarySize)).toEqual(shown);
 });
 
 test("ages are told as Docker does", () => {
