@@ -233,6 +233,46 @@ describe.skipIf(!canRunCorpus)("a container that runs", () => {
     });
   });
 
+  test("diff tells the same of a container that runs and one that has ended", async () => {
+    const script = [
+      "rm /etc/motd",
+      "echo x >> /etc/passwd",
+      "mkdir /new && touch /new/file",
+      "rm -r /media && mkdir /media && touch /media/usb",
+      "touch -r /etc/group /etc/group",
+      "mv /etc/apk /moved",
+      "mkdir /gone && rmdir /gone",
+      "rm /tmp/ready",
+      "touch /done",
+      "read line",
+    ].join("; ");
+    await using container = await background("changed", script, ["-i", "-v", "data:/data"]);
+    await until("all is changed", () => existsSync(inUpper("changed", "done")));
+    const { stdout, stderr, exitCode } = await runner.gocker(["diff", "changed"]);
+    expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 });
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines.filter((line) => !line.startsWith("A /moved/"))).toEqual([
+      "A /data",
+      "A /done",
+      "C /etc",
+      "D /etc/apk",
+      "D /etc/motd",
+      "C /etc/passwd",
+      "C /media",
+      "D /media/cdrom",
+      "D /media/floppy",
+      "C /media/usb",
+      "A /moved",
+      "A /new",
+      "A /new/file",
+    ]);
+    expect(lines).toContain("A /moved/repositories");
+    void container.child.stdin.end();
+    await container.child.exited;
+    expect(await runner.gocker(["diff", "changed"])).toEqual(success(stdout));
+    expect(await runner.gocker(["diff", "none"])).toEqual(misuse("no such container: none"));
+  });
+
   test("one that does not run is refused", async () => {
     expect((await runner.gocker(["run", "--name", "ended", image, "true"])).exitCode).toBe(0);
     for (const verb of ["pause", "unpause", "top"]) {
