@@ -27,6 +27,8 @@ export interface SupervisorOptions {
   resolveTarget(path: string): string;
   /** Told of limits that are asked for and have no effect. */
   readonly warn?: ((message: string) => void) | undefined;
+  /** Called when the program runs. */
+  readonly onStarted?: (() => void) | undefined;
   /** Told of the plan once the program runs or the launch failed; makes the launch take the time of each step. */
   readonly onLaunched?: ((plan: LaunchPlan, times: readonly bigint[]) => void) | undefined;
 }
@@ -59,7 +61,7 @@ export class Supervisor {
    * @throws ExecutionError the program cannot be executed; CgroupError a limit cannot be had; GockerError the launch failed
    */
   async run(): Promise<ContainerExit> {
-    const { claim, cgroup, spec, stdio, onLaunched, warn } = this.#options;
+    const { claim, cgroup, spec, stdio, onStarted, onLaunched, warn } = this.#options;
     cgroup.create();
     using cleanup = new DisposableStack();
     cleanup.defer(() => cgroup.remove());
@@ -77,13 +79,14 @@ export class Supervisor {
     using _signals = proxySignals((signal) => deliver(signal));
     claim.markRunning(process.pid);
     const outcome = await process.status.outcome();
+    const error = launchError(outcome, spec.process?.args?.[0] ?? "");
+    if (error === undefined) onStarted?.();
     deliver = (signal) => void sendSignal(process.pidfd, signal);
     for (const signal of early) deliver(signal);
     if (outcome.times !== undefined) onLaunched?.(plan, outcome.times);
     await processEnded(process.pidfd);
     const status = reap(process.pid);
     await stdio.drain();
-    const error = launchError(outcome, spec.process?.args?.[0] ?? "");
     if (error !== undefined) throw error;
     return { ...status, oomKilled: oomKills(cgroup) > 0 };
   }

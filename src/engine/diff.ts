@@ -14,7 +14,10 @@ import { findContainer } from "./find-container.ts";
  * @param reference its name, ID, or the beginning of its ID
  * @throws NotFoundError, UsageError, SystemCallError
  */
-export async function diffContainer(context: Pick<EngineContext, "root" | "state">, reference: string): Promise<Change[]> {
+export async function diffContainer(
+  context: Pick<EngineContext, "root" | "state">,
+  reference: string,
+): Promise<Change[]> {
   const { stores, record } = await findContainer(context, reference);
   const paths = new StorePaths(context.root);
   const layers = readLayers(record.layers.map((diffId) => paths.layer(diffId as Digest)));

@@ -17,7 +17,10 @@ export interface FoundContainer {
  * @param reference its name, ID, or the beginning of its ID
  * @throws NotFoundError there is none; UsageError the reference fits several
  */
-export async function findContainer(context: Pick<EngineContext, "root" | "state">, reference: string): Promise<FoundContainer> {
+export async function findContainer(
+  context: Pick<EngineContext, "root" | "state">,
+  reference: string,
+): Promise<FoundContainer> {
   const stores = await openContainers(context);
   const { containers } = stores;
   const record = containers.read(containers.resolve(reference));

@@ -1,4 +1,5 @@
 import type { ClaimedContainer } from "../container/claim.ts";
+import { containerEvent } from "../container/events.ts";
 import { openFirstProcess } from "../container/first-process.ts";
 import type { ContainerStore } from "../container/records.ts";
 import { removeContainer as remove } from "../container/remove.ts";
@@ -7,6 +8,7 @@ import { sendSignal } from "../linux/process.ts";
 import { ConflictError, NotFoundError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 import { openContainers } from "./reconcile.ts";
+import { recordEvent } from "./record-event.ts";
 import { tellMonitor, untilClosed } from "./stop.ts";
 
 export interface RemoveContainerOptions {
@@ -39,7 +41,11 @@ export async function removeContainer(
   using claim = options.force
     ? await claimByForce(containers, context.state, id)
     : await claimAtRest(containers, id, reference);
-  if (claim !== undefined) await remove(stores, claim, { anonymousVolumes: options.volumes });
+  if (claim !== undefined) {
+    const { record } = claim;
+    await remove(stores, claim, { anonymousVolumes: options.volumes });
+    recordEvent(context, containerEvent(record, "destroy"));
+  }
   return id;
 }
 

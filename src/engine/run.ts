@@ -1,6 +1,7 @@
 import { cgroupPathIn } from "../container/cgroup-path.ts";
 import type { ContainerEnd } from "../container/claim.ts";
 import { commandNotFoundHint } from "../container/command.ts";
+import { containerEvent } from "../container/events.ts";
 import type { CreatedContainer } from "../container/create.ts";
 import { volumesOf } from "../container/recorded-mounts.ts";
 import { removeContainer as removeFiles } from "../container/remove.ts";
@@ -15,6 +16,7 @@ import type { LaunchPlan } from "../runtime/plan/launch-plan.ts";
 import { errorMessage } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 import { createFromOptions } from "./create.ts";
+import { recordEvent } from "./record-event.ts";
 import type { RunOptions } from "./options.ts";
 import type { ExplainedPlan, RunUi } from "./run-ui.ts";
 
@@ -33,12 +35,20 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
   await using cleanup = new AsyncDisposableStack();
   cleanup.use(claim);
   if (options.remove || options.explain === "only") {
-    cleanup.defer(() => removeFiles(stores, claim, { anonymousVolumes: true }));
+    const { record } = claim;
+    cleanup.defer(async () => {
+      await removeFiles(stores, claim, { anonymousVolumes: true });
+      recordEvent(context, containerEvent(record, "destroy"));
+    });
   }
   try {
     await using _volumes = await stores.volumes.use(volumesOf(claim.record.mounts), claim.id);
-    const end = await runCreated(created, options, ui);
-    if (options.explain !== "only") claim.markExited(end);
+    const end = await runCreated(context, created, options, ui);
+    if (options.explain === "only") return end.exitCode;
+    if (end.oomKilled === true) recordEvent(context, containerEvent(claim.record, "oom"));
+    // Before the record tells it, or is gone: who waits for the end asks then how it was.
+    recordEvent(context, containerEvent(claim.record, "die", { exitCode: String(end.exitCode) }));
+    claim.markExited(end);
     return end.exitCode;
   } catch (error) {
     const exitCode = error instanceof ExecutionError ? error.exitCode : 125;
@@ -101,7 +111,12 @@ function isNotFound(error: unknown): error is ExecutionError {
   return error instanceof ExecutionError && error.exitCode === 127;
 }
 
-async function runCreated(created: CreatedContainer, options: RunOptions, ui: RunUi): Promise<ContainerEnd> {
+async function runCreated(
+  context: EngineContext,
+  created: CreatedContainer,
+  options: RunOptions,
+  ui: RunUi,
+): Promise<ContainerEnd> {
   const { claim, spec, rootFileSystem, imageRoot } = created;
   using cgroup = openCgroup(cgroupPathIn(claim.id, spec));
   using stdio = options.terminal
@@ -114,6 +129,7 @@ async function runCreated(created: CreatedContainer, options: RunOptions, ui: Ru
     cgroup,
     stdio,
     reaper: options.init,
+    onStarted: () => recordEvent(context, containerEvent(claim.record, "start")),
     resolveTarget: (path) => locateTarget(imageRoot, path),
     warn: (message) => ui.warn(message),
     ...(options.explain === "run" && {

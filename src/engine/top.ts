@@ -7,7 +7,10 @@ import { findRunningContainer } from "./find-container.ts";
  * @param reference its name, ID, or the beginning of its ID
  * @throws NotFoundError, UsageError; ConflictError it does not run
  */
-export async function topContainer(context: Pick<EngineContext, "root" | "state">, reference: string): Promise<ProcessList> {
+export async function topContainer(
+  context: Pick<EngineContext, "root" | "state">,
+  reference: string,
+): Promise<ProcessList> {
   const { container } = await findRunningContainer(context, reference);
   using cgroup = container.cgroup();
   return listProcesses(cgroup);

@@ -1,8 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, lstatSync, readlinkSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readlinkSync, statSync } from "node:fs";
 import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
 import { createRunner, outcomeOf, type Runner, success } from "../helpers/runner.ts";
 import { until } from "../helpers/until.ts";
+
+/** Empty when it is gone. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}
 
 // Verbs that look at a container that runs, or change it.
 describe.skipIf(!canRunCorpus)("a container that runs", () => {
@@ -134,6 +143,35 @@ describe.skipIf(!canRunCorpus)("a container that runs", () => {
         exitCode: 125,
       });
       expect(await runner.gocker(["wait", "first"])).toEqual(success("3\n"));
+    });
+  });
+
+  describe("wait, for one that is removed when it has ended", () => {
+    const untilWaiting = (pid: number) =>
+      until("gocker waits", () =>
+        readdirSync(`/proc/${pid}/fd`).some((fd) => linkOf(`/proc/${pid}/fd/${fd}`).startsWith("anon_inode:[pidfd]")),
+      );
+
+    test("in the foreground", async () => {
+      await using container = await background("brief", "read line; exit 9", ["--rm", "-i"]);
+      const waiting = runner.start(["wait", "brief"]);
+      await untilWaiting(waiting.pid);
+      void container.child.stdin.end();
+      expect(await outcomeOf(waiting)).toEqual(success("9\n"));
+      await container.child.exited;
+      const filters = ["-f", `container=${container.id}`, "--format", "{{.Action}} {{.Actor.Attributes.exitCode}}"];
+      const { stdout } = await runner.gocker(["events", "--until", "0s", ...filters]);
+      expect(stdout).toBe("create <no value>\nstart <no value>\ndie 9\ndestroy <no value>\n");
+    });
+
+    test("in the background", async () => {
+      expect((await runner.gocker(["run", "-d", "--rm", "--name", "detached", image, "sleep", "1000"])).exitCode).toBe(
+        0,
+      );
+      const waiting = runner.start(["wait", "detached"]);
+      await untilWaiting(waiting.pid);
+      expect((await runner.gocker(["stop", "-t", "0", "detached"])).exitCode).toBe(0);
+      expect(await outcomeOf(waiting)).toEqual(success("137\n"));
     });
   });
 
