@@ -62,6 +62,7 @@ const gocker = defineCommand({
     image: async () => (await import("./commands/image.ts")).imageCommand,
     generate: async () => (await import("./commands/generate.ts")).generateCommand,
     volume: async () => (await import("./commands/volume.ts")).volumeCommand,
+    cp: async () => (await import("./commands/cp.ts")).cpCommand,
     diff: async () => (await import("./commands/diff.ts")).diffCommand,
     pause: async () => (await import("./commands/pause.ts")).pauseCommand,
     unpause: async () => (await import("./commands/unpause.ts")).unpauseCommand,

@@ -65,12 +65,13 @@ export function openAt(directory: number, name: ByteString, flags: number, mode 
 /**
  * Opens a path below a directory as if that were the root of all paths: links lead nowhere else, and magic links of a
  * procfs are refused. openat2(2), Linux 5.6
+ * @param path a text, or bytes where names need not be text
  * @returns undefined when there is nothing, or nothing that may be opened
  * @throws SystemCallError
  */
-export function openInDirectory(directory: number, path: string, flags: number): OwnedFd | undefined {
+export function openInDirectory(directory: number, path: string | Uint8Array, flags: number): OwnedFd | undefined {
   const how = new BigUint64Array([BigInt(flags), 0n, BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)]);
-  const name = cString(path);
+  const name = typeof path === "string" ? cString(path) : Buffer.concat([path, new Uint8Array(1)]);
   for (let attempt = 1; ; attempt++) {
     const openat2 = syscallNumber("openat2");
     const fd = Number(libc.syscall(openat2, directory, ptr(name), ptr(how), how.byteLength, 0, 0));
@@ -79,7 +80,7 @@ export function openInDirectory(directory: number, path: string, flags: number):
     // Something was renamed meanwhile, anywhere: ask again. Not for ever: others may rename without end.
     if ((number === errnos.EAGAIN || number === errnos.EINTR) && attempt < mostAttempts) continue;
     if (notThere.has(number)) return undefined;
-    throw systemCallError("openat2", { path }, number);
+    throw systemCallError("openat2", { path: Buffer.from(path).toString() }, number);
   }
 }
 

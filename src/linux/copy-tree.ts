@@ -1,6 +1,8 @@
-import type { BigIntStats } from "node:fs";
+import { type BigIntStats, fstatSync } from "node:fs";
+import { GockerError } from "../util/errors.ts";
 import {
   type ByteString,
+  fromByteString,
   linkAt,
   makeDirectoryAt,
   makeNodeAt,
@@ -114,7 +116,20 @@ function keyOf({ stat }: TreeFile): string {
   return `${stat.dev}:${stat.ino}`;
 }
 
-function openContent({ fd }: TreeFile): OwnedFd {
+/** Makes a symbolic link, a device, a FIFO or a socket. */
+function makeSpecial({ fd, stat }: TreeFile, target: OwnedFd, name: ByteString): OwnedFd {
+  const type = Number(stat.mode) & S_IFMT;
+  if (type === S_IFLNK) makeSymlinkAt(target.number, name, readLink(fd.number));
+  else makeNodeAt(target.number, name, type, Number(stat.rdev));
+  const made = openAt(target.number, name, O_PATH);
+  const found = fstatSync(made.number, { bigint: true });
+  if (isType(found, type) && (type === S_IFLNK || found.rdev === stat.rdev)) return made;
+  made.close();
+  throw new GockerError("BUSY", `somebody else has taken the place of ${fromByteString(name)}`);
+}
+
+/** The content of a regular file, for reading. */
+export function openContent({ fd }: TreeFile): OwnedFd {
   return reopen(fd.number, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 }
 
@@ -132,7 +147,15 @@ function* extentsOf(
   }
 }
 
-class TreeCopier {
+/** A directory that contents are copied to. */
+export interface TargetDirectory {
+  readonly directory: OwnedFd;
+  /** It gets the attributes of its model. */
+  readonly isNew: boolean;
+}
+
+/** Copies entries one after the other, and knows which of them are names of the same file. */
+export class TreeCopier {
   readonly #target: OwnedFd;
   /** The names of the directories that lead from the target to where the copier is. */
   readonly #way: ByteString[] = [];
@@ -151,33 +174,50 @@ class TreeCopier {
 
   copyDirectory(source: TreeDirectory, target: OwnedFd): void {
     this.copyContents(source, target);
-    copyAttributes(source.fd, source.stat, target);
+    this.setAttributes(source, target);
   }
 
   copyContents(source: TreeDirectory, target: OwnedFd): void {
     for (const name of source.names()) {
       using entry = source.lookup(name);
-      if (entry === undefined) continue;
-      if (entry.kind === "directory") {
-        using made = this.#directoryAt(target, name);
-        this.#way.push(name);
-        this.copyDirectory(entry, made);
-        this.#way.pop();
-      } else {
-        this.#copyFile(entry, target, name);
-      }
+      if (entry !== undefined) this.copyEntry(entry, target, name);
     }
   }
 
-  #directoryAt(target: OwnedFd, name: ByteString): OwnedFd {
+  /** Copies one entry to a name of a directory. */
+  copyEntry(entry: TreeEntry, target: OwnedFd, name: ByteString): void {
+    if (entry.kind === "file") return this.#copyFile(entry, target, name);
+    const { directory, isNew } = this.directoryAt(target, name);
+    using made = directory;
+    this.#way.push(name);
+    this.copyContents(entry, made);
+    this.#way.pop();
+    if (isNew) this.setAttributes(entry, made);
+  }
+
+  /** The directory to which an entry's contents go. */
+  protected directoryAt(target: OwnedFd, name: ByteString): TargetDirectory {
     const flags = O_RDONLY | O_DIRECTORY;
     const outlined = this.#isOutlined ? tryOpenAt(target.number, name, flags) : undefined;
-    if (outlined !== undefined) return outlined;
+    if (outlined !== undefined) return { directory: outlined, isNew: true };
     makeDirectoryAt(target.number, name, 0o700);
-    return openAt(target.number, name, flags);
+    return { directory: openAt(target.number, name, flags), isNew: true };
+  }
+
+  /**
+   * Called before anything but a directory gets a name, of which there is nothing as long as nobody else works there.
+   * @returns false when the entry is not to be copied, or has been
+   */
+  protected makeRoom(_entry: TreeFile, _target: OwnedFd, _name: ByteString): boolean {
+    return true;
+  }
+
+  protected setAttributes({ fd, stat }: TreeEntry, copy: OwnedFd): void {
+    copyAttributes(fd, stat, copy);
   }
 
   #copyFile(entry: TreeFile, target: OwnedFd, name: ByteString): void {
+    if (!this.makeRoom(entry, target, name)) return;
     const key = keyOf(entry);
     const linked = this.#linked.get(key);
     if (linked !== undefined) {
@@ -187,12 +227,9 @@ class TreeCopier {
       return;
     }
 
-    if (isType(entry.stat, S_IFREG)) this.#copyContent(entry, target, name);
-    else if (isType(entry.stat, S_IFLNK)) makeSymlinkAt(target.number, name, readLink(entry.fd.number));
-    else makeNodeAt(target.number, name, Number(entry.stat.mode) & S_IFMT, Number(entry.stat.rdev));
-
-    using copy = openAt(target.number, name, O_PATH);
-    copyAttributes(entry.fd, entry.stat, copy);
+    const isRegular = isType(entry.stat, S_IFREG);
+    using copy = isRegular ? this.#copyRegular(entry, target, name) : makeSpecial(entry, target, name);
+    this.setAttributes(entry, copy);
     if (entry.stat.nlink > 1n) {
       this.#linked.set(key, { way: [...this.#way, name], missing: entry.stat.nlink - 1n });
     }
@@ -207,10 +244,17 @@ class TreeCopier {
     return found;
   }
 
-  #copyContent(entry: TreeFile, target: OwnedFd, name: ByteString): void {
+  /** @returns a descriptor of the very file that was made, whatever has its name by now */
+  #copyRegular(entry: TreeFile, target: OwnedFd, name: ByteString): OwnedFd {
     using from = openContent(entry);
     const isNew = this.#isOutlined ? 0 : O_EXCL;
     using to = openAt(target.number, name, O_WRONLY | O_CREAT | isNew | O_NOCTTY, 0o600);
+    this.copyBytes(entry, from, to);
+    return reopen(to.number, O_PATH);
+  }
+
+  /** Copies a file's content, with its holes. */
+  protected copyBytes(entry: TreeFile, from: OwnedFd, to: OwnedFd): void {
     for (const { offset, length } of extentsOf(from, entry)) {
       seek(from.number, offset, seekSet);
       seek(to.number, offset, seekSet);

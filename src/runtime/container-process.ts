@@ -14,8 +14,8 @@ import { isWithin, splitPath } from "../util/path.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
 import type { TargetKind } from "./plan/builder.ts";
 import { joinedDescriptors } from "./plan/cgroup-join.ts";
-import type { ConfinedPath } from "./plan/mount-context.ts";
 import { buildLaunchPlan, type LaunchPlan } from "./plan/launch-plan.ts";
+import type { ConfinedPath, MountFacts } from "./plan/mount-context.ts";
 import type { PreparedMounts } from "./prepared-mounts.ts";
 import type { RootFileSystem } from "./root.ts";
 import { compileSeccomp } from "./seccomp/compile.ts";
@@ -62,13 +62,7 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
     root: options.root,
     joinCgroup: options.cgroup.joinSteps(),
     facts: {
-      sourceKind: (source) => sourceKind(source, options.confined?.(source)),
-      confined: (source) => options.confined?.(source),
-      placeInRoot: (source) => placeInRoot(options.root, source),
-      kernelPath,
-      isProcfs: (source) => options.confined?.(source) === undefined && isProcfs(source),
-      modeAt: (path) => modeAt(options.root, path),
-      resolveTarget: (path) => options.resolveTarget(path),
+      ...mountFacts(options),
       prepared: options.prepared,
       cgroupView: options.cgroup.view(),
       lastCapability: lastCapability(),
@@ -86,6 +80,22 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
     ...options.created,
     kernelMounts: options.created?.noPivot === true ? kernelMounts(options.root) : undefined,
   });
+}
+
+/** What the plan of a container's mounts depends on, but for what was made for it. */
+export function mountFacts(
+  options: Pick<ContainerProcessOptions, "root" | "resolveTarget" | "confined">,
+): Omit<MountFacts, "cgroupView" | "prepared"> {
+  const { root } = options;
+  return {
+    sourceKind: (source) => sourceKind(source, options.confined?.(source)),
+    confined: (source) => options.confined?.(source),
+    placeInRoot: (source) => placeInRoot(root, source),
+    kernelPath,
+    isProcfs: (source) => options.confined?.(source) === undefined && isProcfs(source),
+    modeAt: (path) => modeAt(root, path),
+    resolveTarget: (path) => options.resolveTarget(path),
+  };
 }
 
 /** Starts the process of a plan. @throws SystemCallError */
