@@ -61,6 +61,7 @@ const gocker = defineCommand({
     update: async () => (await import("./commands/update.ts")).updateCommand,
     image: async () => (await import("./commands/image.ts")).imageCommand,
     generate: async () => (await import("./commands/generate.ts")).generateCommand,
+    container: async () => (await import("./commands/container.ts")).containerCommand,
     volume: async () => (await import("./commands/volume.ts")).volumeCommand,
     cp: async () => (await import("./commands/cp.ts")).cpCommand,
     diff: async () => (await import("./commands/diff.ts")).diffCommand,

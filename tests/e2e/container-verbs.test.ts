@@ -311,6 +311,28 @@ describe.skipIf(!canRunCorpus)("a container that runs", () => {
     expect(await runner.gocker(["diff", "none"])).toEqual(misuse("no such container: none"));
   });
 
+  test("container prune removes those that do not run, and asks before", async () => {
+    await using running = await background("alive", "exec sleep 1000");
+    const make = async (label: string) => {
+      const { stdout } = await runner.gocker(["create", "--label", label, "-v", "/vol", image, "true"]);
+      return stdout.trim();
+    };
+    const [first, second] = [await make("keep"), await make("tier=test")];
+    const prune = (words: readonly string[], stdin = "") => runner.gocker(["container", "prune", ...words], { stdin });
+    const question = "WARNING! This will remove all stopped containers.\nAre you sure you want to continue? [y/N] ";
+    expect(await prune([], "n\n")).toEqual(success(question));
+    expect(await prune(["-f", "--filter", "until=1h"])).toEqual(success("Total reclaimed space: 0B\n"));
+    expect(await prune(["-f", "--filter", "until=soon"])).toEqual(misuse("invalid --filter until"));
+    const removed = (id: string) => success(`Deleted Containers:\n${id}\n\nTotal reclaimed space: 0B\n`);
+    expect(await prune(["-f", "--filter", "label!=keep"])).toEqual(removed(second));
+    const answered = await prune([], "y\n");
+    expect(answered).toEqual(success(question + removed(first).stdout));
+    expect(await runner.gocker(["container", "ls", "-aq", "--no-trunc"])).toEqual(success(`${running.id}\n`));
+    // Their volumes stay.
+    expect((await runner.gocker(["volume", "ls", "-q"])).stdout.trim().split("\n").length).toBeGreaterThanOrEqual(2);
+    await runner.gocker(["volume", "prune", "-f"]);
+  });
+
   test("one that does not run is refused", async () => {
     expect((await runner.gocker(["run", "--name", "ended", image, "true"])).exitCode).toBe(0);
     for (const verb of ["pause", "unpause", "top"]) {

@@ -21,7 +21,7 @@ export const cpCommand = command({
   meta: {
     name: "cp",
     description: "Copy files into a container, or out of it",
-    usage: "[OPTIONS] CONTAINER:PATH PATH|-  or  [OPTIONS] PATH|- CONTAINER:PATH",
+    usage: "[OPTIONS] CONTAINER:PATH PATH | PATH CONTAINER:PATH",
     operands: { minimum: 2, maximum: 2 },
     notes: [
       {

@@ -28,7 +28,7 @@ const interval = 1000;
 export const statsCommand = command({
   meta: {
     name: "stats",
-    description: "Watch what containers use of processors, memory and the like",
+    description: "Watch what containers use",
     usage: "[OPTIONS] [CONTAINER...]",
     operands: { minimum: 0, maximum: Number.POSITIVE_INFINITY },
     notes: [

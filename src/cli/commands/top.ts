@@ -10,7 +10,7 @@ const columnWidth = 20;
 export const topCommand = command({
   meta: {
     name: "top",
-    description: "List the processes of a container, as the host numbers them",
+    description: "List a container's processes, as the host numbers them",
     usage: "CONTAINER [WORDS FOR PS]",
     operands: { minimum: 1, maximum: Number.POSITIVE_INFINITY, endFlags: true },
     notes: [

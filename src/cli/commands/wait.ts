@@ -7,7 +7,7 @@ import { forEachOperand } from "./several.ts";
 export const waitCommand = command({
   meta: {
     name: "wait",
-    description: "Wait until containers have ended, and print their exit codes",
+    description: "Wait until containers have ended; print their exit codes",
     usage: "CONTAINER [CONTAINER...]",
     operands: { minimum: 1, maximum: Number.POSITIVE_INFINITY },
     notes: [

@@ -25,12 +25,12 @@ export const generateSystemdCommand = command({
     ],
   },
   flags: {},
-  run({ operands, everywhere }) {
+  async run({ operands, everywhere }) {
     const context = openEngine(everywhere);
     const [reference] = operands;
     const place = { program: process.execPath, root: context.root, state: context.state };
-    const text = reference === undefined ? bootUnit(place) : containerUnit(place, findContainer(context, reference));
-    writeOutput(text);
-    return Promise.resolve(0);
+    if (reference === undefined) writeOutput(bootUnit(place));
+    else writeOutput(containerUnit(place, (await findContainer(context, reference)).record));
+    return 0;
   },
 });
