@@ -7,7 +7,7 @@ import { bootUnit, containerUnit } from "./units.ts";
 export const generateSystemdCommand = command({
   meta: {
     name: "systemd",
-    description: "Write a unit for systemd: for all containers with a restart policy, or for one",
+    description: "Write a unit of systemd for all containers, or for one",
     usage: "[CONTAINER]",
     operands: { minimum: 0, maximum: 1 },
     notes: [

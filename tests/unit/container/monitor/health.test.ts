@@ -68,9 +68,7 @@ function checkWith({ script, retries = 3, startPeriod = 0, timeout = 30_000 }: S
       while (check.isBusy) {
         const waiting = [...check.waiting()];
         const ready = pollAll(waiting, 5000);
-        waiting.forEach(({ serve }, index) => {
-          if (ready[index] !== 0) serve(ready[index] as number);
-        });
+        for (const [index, one] of waiting.entries()) if (ready[index] !== 0) one.serve(ready[index] as number);
         await check.act(start + time);
       }
     },
