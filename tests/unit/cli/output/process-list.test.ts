@@ -1,8 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { processColumn, processColumnNames } from "../../../../src/cli/output/process-columns.ts";
 import { columnsOf, formatProcesses } from "../../../../src/cli/output/process-list.ts";
 import { listProcesses, type ListedProcess, type ProcessList } from "../../../../src/runtime/ps.ts";
 import { UsageError } from "../../../../src/util/errors.ts";
+import { until } from "../../../helpers/until.ts";
 
 const process: ListedProcess = {
   pid: 42,
@@ -143,9 +145,12 @@ describe.skipIf(Bun.which("ps") === null)("ps(1) shows the same", () => {
   const changing = new Set(["s", "stat", "state", "etime", "etimes", "start", "bsdtime"]);
   const names = processColumnNames.filter((name) => !changing.has(name));
 
-  test.each(names)("%s", (name) => {
+  test.each(names)("%s", async (name) => {
     const sleeper = Bun.spawn(["sleep", "1000"]);
     try {
+      // Until then it is still being loaded, and grows.
+      const stat = () => readFileSync(`/proc/${sleeper.pid}/stat`, "latin1");
+      await until("it sleeps", () => stat().includes("(sleep) S "));
       const theirs = Bun.spawnSync(["ps", "-ww", "-p", String(sleeper.pid), "-o", name]).stdout.toString();
       const [heading = "", value = ""] = theirs.split("\n").map((line) => line.trim());
       const mine = listProcesses({ processes: () => [sleeper.pid] });
