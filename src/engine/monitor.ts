@@ -109,7 +109,8 @@ class Duties implements MonitorDuties {
       using container = openStored(this.#directories.root, claim);
       using cgroup = openCgroup(this.#cgroupPath());
       await this.#stores.volumes.mount(volumesOf(claim.record.mounts), claim.id);
-      const descriptors = await startAgain(claim, container, cgroup);
+      const wasStopped = () => this.#stores.containers.wasStopped(claim.id);
+      const descriptors = await startAgain(claim, container, cgroup, wasStopped);
       recordEvent(this.#context, containerEvent(claim.record, "start"));
       return descriptors;
     } catch (error) {

@@ -13,6 +13,7 @@ import { openMonitoredStdio } from "./stdio.ts";
 
 /**
  * Starts a container from its monitor, whose child it is then. Returns when its program runs.
+ * @param wasStopped whether the user has asked for the container's end meanwhile: it is killed then
  * @returns the descriptors of its process, its outputs and its input
  * @throws as `startMonitored`
  */
@@ -20,6 +21,7 @@ export async function startAgain(
   claim: ClaimedContainer,
   { spec, rootFileSystem, files }: OpenContainer,
   cgroup: Cgroup,
+  wasStopped: () => boolean,
 ): Promise<Partial<MonitorDescriptors>> {
   using cleanup = new DisposableStack();
   using undo = new DisposableStack();
@@ -47,6 +49,9 @@ export async function startAgain(
   claim.markRunning(process.pid);
   const error = launchError(await process.status.outcome(), spec.process?.args?.[0] ?? "");
   if (error !== undefined) throw error;
+  // Who stops a container notes that and looks for its process then: either that one has seen this process on record, or
+  // its note is there by now.
+  if (wasStopped()) sendSignal(process.pidfd, SIGKILL);
   undo.move();
   return { ...stdio.release(), process: kill.pidfd.release() };
 }
