@@ -8,7 +8,7 @@ import { parseMountinfo } from "../linux/mountinfo.ts";
 import { namespaceAt } from "../linux/namespace.ts";
 import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
 import { mayTrace } from "../linux/process.ts";
-import type { RuntimeSpec } from "../oci/runtime-spec.ts";
+import type { NamespaceType, RuntimeSpec } from "../oci/runtime-spec.ts";
 import { NotFoundError } from "../util/errors.ts";
 import { isWithin, splitPath } from "../util/path.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
@@ -16,6 +16,7 @@ import type { TargetKind } from "./plan/builder.ts";
 import { joinedDescriptors } from "./plan/cgroup-join.ts";
 import { buildLaunchPlan, type LaunchPlan } from "./plan/launch-plan.ts";
 import type { ConfinedPath, MountFacts } from "./plan/mount-context.ts";
+import type { NamespaceDescriptor } from "./plan/namespaces.ts";
 import type { PreparedMounts } from "./prepared-mounts.ts";
 import type { RootFileSystem } from "./root.ts";
 import { compileSeccomp } from "./seccomp/compile.ts";
@@ -37,6 +38,10 @@ export interface ContainerProcessOptions {
   readonly prepared?: PreparedMounts | undefined;
   /** A new user namespace of the specification's, see `NamespaceOptions.userNamespace`. */
   readonly userNamespace?: number | undefined;
+  /** Namespaces of the specification's that are open already, see `NamespaceOptions.opened`. */
+  readonly openedNamespaces?: ReadonlyMap<NamespaceType, NamespaceDescriptor> | undefined;
+  /** See `NamespaceOptions.isBornInPidNamespace`. */
+  readonly isBornInPidNamespace?: boolean | undefined;
   /** What becomes the process's descriptors 0, 1 and 2. */
   readonly stdio: readonly [number, number, number];
   readonly reaper: boolean;
@@ -73,6 +78,8 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
     },
     seccomp: spec.linux?.seccomp === undefined ? undefined : compileSeccomp(spec.linux.seccomp),
     userNamespace: options.userNamespace,
+    openedNamespaces: options.openedNamespaces,
+    isBornInPidNamespace: options.isBornInPidNamespace,
     terminalSocket: options.terminalSocket,
     nullStdio: nullDescriptors(options.stdio),
     reaper: options.reaper,
@@ -118,6 +125,9 @@ export function launchContainer(
 export function planDescriptors(plan: LaunchPlan, options: ContainerProcessOptions): number[] {
   const descriptors = joinedDescriptors(plan.steps);
   if (options.userNamespace !== undefined) descriptors.push(options.userNamespace);
+  for (const { descriptor, isOwn } of options.openedNamespaces?.values() ?? []) {
+    if (isOwn !== true) descriptors.push(descriptor);
+  }
   if (options.prepared !== undefined) descriptors.push(...options.prepared.descriptors);
   if (options.terminalSocket !== undefined) descriptors.push(options.terminalSocket);
   if (options.created !== undefined) descriptors.push(...descriptorsOf(options.created));

@@ -20,11 +20,13 @@ export class PreparedMounts implements Disposable {
   readonly userNamespaces = new Map<Mount, number>();
   /** Mounts of tmpfs that are in no tree and hold a copy of what they will cover. */
   readonly filled = new Map<Mount, number>();
+  /** What bind mounts bring that no path of the host's leads to: directories that are in no tree. */
+  readonly trees = new Map<Mount, number>();
   readonly #owned = new DisposableStack();
 
   /** All that the process of the plan needs to have open. */
   get descriptors(): number[] {
-    return [...new Set([...this.userNamespaces.values(), ...this.filled.values()])];
+    return [...new Set([...this.userNamespaces.values(), ...this.filled.values(), ...this.trees.values()])];
   }
 
   own(file: OwnedFd): number {

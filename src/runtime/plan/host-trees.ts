@@ -311,6 +311,17 @@ function takeOfRoot(
   });
 }
 
+/** A directory that was taken before the plan, by its descriptor: see `PreparedMounts.trees`. */
+export function takeGiven(builder: PlanBuilder, { source, destination }: Mount, descriptor: number): Slot {
+  return builder.addFor(source ?? "directory", {
+    label: `Take what ${source} has for ${destination}`,
+    group,
+    syscall: "fcntl",
+    args: [descriptor, F_DUPFD_CLOEXEC, 3],
+    path: destination,
+  });
+}
+
 /** A directory of the host's cgroups for a place in the container. */
 export function takeCgroup(builder: PlanBuilder, source: string, destination: string): Slot {
   return takeTree(builder, source, `Take ${source} for ${destination}`);

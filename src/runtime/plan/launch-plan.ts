@@ -1,4 +1,4 @@
-import { CLONE_NEWNET, CLONE_NEWNS, MOUNT_ATTR_RDONLY } from "../../linux/constants.ts";
+import { CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, MOUNT_ATTR_RDONLY } from "../../linux/constants.ts";
 import { pauseSteps, type Slot, type Step } from "../../linux/launch/plan.ts";
 import type { LsmSupport } from "../../linux/lsm.ts";
 import type { Process, RuntimeSpec } from "../../oci/runtime-spec.ts";
@@ -70,6 +70,10 @@ export interface LaunchPlanInput {
   readonly seccomp: SeccompFilter | undefined;
   /** See {@link NamespaceOptions.userNamespace}. */
   readonly userNamespace?: number | undefined;
+  /** See {@link NamespaceOptions.opened}. */
+  readonly openedNamespaces?: NamespaceOptions["opened"];
+  /** See {@link NamespaceOptions.isBornInPidNamespace}. */
+  readonly isBornInPidNamespace?: boolean | undefined;
   /** Where the terminal's master side goes; needed when `process.terminal` is set. */
   readonly terminalSocket?: number | undefined;
   /** Which of the descriptors 0, 1 and 2 are the host's null device. */
@@ -119,7 +123,12 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   addAllProcessors(builder);
   const proc = hasLabels(process) ? openHostProc(builder) : undefined;
   const { namespaceAt } = facts;
-  const namespaces = planNamespaces(linux.namespaces ?? [], { namespaceAt, userNamespace: input.userNamespace });
+  const namespaces = planNamespaces(linux.namespaces ?? [], {
+    namespaceAt,
+    userNamespace: input.userNamespace,
+    opened: input.openedNamespaces,
+    isBornInPidNamespace: input.isBornInPidNamespace,
+  });
   refuseChangesOfHost(spec, namespaces.own);
   const deviceMoves = planDeviceMoves(linux.netDevices, namespaces.own);
   const hasUsers = namespaces.own.has("user");
@@ -190,8 +199,9 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     diesWithParent: input.diesWithParent,
     reaper: input.reaper,
     startFifo: input.startFifo,
-    // `exec` and hooks look into it while it waits, and so do those who make its network.
-    hidden: input.startFifo !== undefined && facts.mayTrace(),
+    // `exec` and hooks look into it while it waits, and so do those who make its network. Others could who wait for nothing
+    // but are in the same pid namespace.
+    hidden: (input.startFifo !== undefined || (namespaces.made & CLONE_NEWPID) === 0) && facts.mayTrace(),
     release: input.release,
     preservedDescriptors: input.preservedDescriptors ?? 0,
     personality: linux.personality,

@@ -38,7 +38,7 @@ export interface MountFacts {
   isProcfs(source: string): boolean;
   readonly cgroupView: CgroupView | undefined;
   /** What was made for the mounts, of which the launcher keeps the descriptors open for the process. */
-  readonly prepared?: Pick<PreparedMounts, "userNamespaces" | "filled"> | undefined;
+  readonly prepared?: Pick<PreparedMounts, "userNamespaces" | "filled" | "trees"> | undefined;
 }
 
 /** A file system that the plan made. */

@@ -8,7 +8,7 @@ import type { PlanBuilder } from "./builder.ts";
 import { addCgroupMount } from "./cgroup-mounts.ts";
 import { addBindAttributes, addFileSystem, addPropagations, placeOfTarget } from "./file-systems.ts";
 import { addRemount } from "./remounts.ts";
-import { isBind, retake, takeSource } from "./host-trees.ts";
+import { isBind, retake, takeGiven, takeSource } from "./host-trees.ts";
 import { forgetCovered, type MountContext, type MountFacts } from "./mount-context.ts";
 
 const group = "file system";
@@ -121,10 +121,13 @@ interface Bind {
 function addBind(builder: PlanBuilder, { mount, destination, options, context }: Bind): void {
   const { facts, trees } = context;
   const taken = trees.binds.get(mount);
+  const given = facts.prepared?.trees.get(mount);
   const tree =
-    taken === undefined
-      ? takeSource(builder, mount, options, facts, () => builder.root)
-      : retake(builder, taken, mount, options);
+    taken !== undefined
+      ? retake(builder, taken, mount, options)
+      : given !== undefined
+        ? takeGiven(builder, mount, given)
+        : takeSource(builder, mount, options, facts, () => builder.root);
   const source = mount.source as string;
   const isolated = [{ type: MS_PRIVATE, recursive: true }];
   addPropagations(builder, destination, tree, options.propagations.length === 0 ? isolated : options.propagations);
@@ -132,9 +135,9 @@ function addBind(builder: PlanBuilder, { mount, destination, options, context }:
   const createAt = isInProc(mount) ? destination : placeOfTarget(destination, facts);
   const place = isInProc(mount) ? { noSymlinks: true } : { createAt };
   const target =
-    facts.placeInRoot(source) === undefined
-      ? builder.openTarget(group, destination, facts.sourceKind(source), place)
-      : builder.openTargetFor(group, tree, destination, place);
+    given === undefined && facts.placeInRoot(source) !== undefined
+      ? builder.openTargetFor(group, tree, destination, place)
+      : builder.openTarget(group, destination, given === undefined ? facts.sourceKind(source) : "directory", place);
   builder.mount(`Mount ${source} at ${destination}`, group, tree, target, destination);
   context.mounted.set(mount, tree);
   if (createAt !== destination) forgetCovered(context.made, createAt);

@@ -34,7 +34,16 @@ const types = Object.keys(flagsOfTypes) as NamespaceType[];
 export interface JoinedNamespace {
   readonly type: NamespaceType;
   /** A path of the host; or a descriptor of gocker's, open in the process under the same number. */
-  readonly at: { readonly path: string; readonly property: string } | { readonly descriptor: number };
+  readonly at: { readonly path: string; readonly property: string } | NamespaceDescriptor;
+}
+
+/** A namespace that gocker has open. */
+export interface NamespaceDescriptor {
+  readonly descriptor: number;
+  /** Whose it is, in words; absent for one that was made for the container. */
+  readonly whose?: string;
+  /** gocker itself is in it: there is nothing to join. */
+  readonly isOwn?: boolean;
 }
 
 /** What becomes of `linux.namespaces`. */
@@ -62,6 +71,10 @@ export interface NamespaceOptions {
    * in a user namespace whose IDs are not mapped yet loses all its rights as it executes anything.
    */
   readonly userNamespace?: number | undefined;
+  /** Those that were opened before, in place of what the paths of their types say. */
+  readonly opened?: ReadonlyMap<NamespaceType, NamespaceDescriptor> | undefined;
+  /** Who makes the process has entered the pid namespace to join before: it is born there, and needs no child. */
+  readonly isBornInPidNamespace?: boolean | undefined;
 }
 
 /**
@@ -84,9 +97,11 @@ export function planNamespaces(namespaces: readonly Namespace[], options: Namesp
     const property = `linux.namespaces[${index}].path`;
     // runc and its callers write an empty path for a new one.
     const isNew = path === undefined || path === "";
-    if (!isNew && isGockers(type, path, property, options)) continue;
+    const opened = isNew ? undefined : options.opened?.get(type);
+    if (!isNew && (opened?.isOwn ?? isGockers(type, path, property, options))) continue;
     own.add(type);
-    if (!isNew) joined.set(type, { type, at: { path, property } });
+    if (type === "pid" && !isNew && options.isBornInPidNamespace === true) continue;
+    if (!isNew) joined.set(type, { type, at: opened ?? { path, property } });
     else if (type === "user") joined.set(type, { type, at: { descriptor: descriptorOf(options) } });
     else made |= flagsOfTypes[type];
   }
@@ -200,13 +215,14 @@ function openNamespace(builder: PlanBuilder, { type, at }: JoinedNamespace): Slo
 
 /** setns(2) refuses a namespace of another type with EINVAL: whatever the path leads to by now. */
 function joinStep({ type, at }: JoinedNamespace, file: Slot | number): Step {
-  const isNew = "descriptor" in at;
+  const isOpen = "descriptor" in at;
+  const whose = isOpen ? at.whose : at.property;
   return {
-    label: isNew ? `Enter the ${type} namespace that was made` : `Join the ${type} namespace of ${at.property}`,
+    label: whose === undefined ? `Enter the ${type} namespace that was made` : `Join the ${type} namespace of ${whose}`,
     group,
     syscall: "setns",
     args: [file, flagsOfTypes[type]],
-    ...(!isNew && { path: at.path }),
+    ...(!isOpen && { path: at.path }),
   };
 }
 

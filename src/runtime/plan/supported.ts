@@ -30,6 +30,12 @@ const settingsOfNamespaces: readonly (readonly [NamespaceType, RegExp])[] = [
   ["uts", /^kernel\.(?:domainname|hostname)$/],
 ];
 
+/** The namespace that a setting of the kernel belongs to; undefined when it is the whole host's. */
+export function namespaceOfSetting(name: string): NamespaceType | undefined {
+  const dotted = name.replaceAll("/", ".");
+  return settingsOfNamespaces.find(([, pattern]) => pattern.test(dotted))?.[0];
+}
+
 /**
  * Refuses what would change the host instead of the container, because that has no namespace of its own for it.
  * @param own the namespaces in which the container is not where gocker is
@@ -43,7 +49,7 @@ export function refuseChangesOfHost(spec: RuntimeSpec, own: ReadonlySet<Namespac
   }
   for (const [name, setting] of Object.entries(linux.sysctl ?? {})) {
     const dotted = name.replaceAll("/", ".");
-    const namespace = settingsOfNamespaces.find(([, pattern]) => pattern.test(dotted))?.[0];
+    const namespace = namespaceOfSetting(name);
     if (namespace === undefined)
       throw new InvalidDocumentError(`linux.sysctl: ${name} is the host's, not a container's`);
     const saysOtherDomain = dotted === "kernel.domainname" && domainname !== undefined && setting !== domainname;

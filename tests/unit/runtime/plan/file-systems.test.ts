@@ -112,7 +112,7 @@ describe("tmpcopyup", () => {
     options: ["tmpcopyup", "ro", "nodev"],
   });
   const filled = (mount: Mount): Partial<LaunchPlanInput> => ({
-    facts: { ...someFacts, prepared: { userNamespaces: new Map(), filled: new Map([[mount, 13]]) } },
+    facts: { ...someFacts, prepared: { trees: new Map(), userNamespaces: new Map(), filled: new Map([[mount, 13]]) } },
   });
 
   test("takes what was filled before, and puts mounts in it as in a directory of the image", () => {
@@ -131,7 +131,11 @@ describe("tmpcopyup", () => {
     const [outer, inner] = [tmpfs("/run"), tmpfs("/run/lock")];
     const facts = {
       ...someFacts,
-      prepared: { userNamespaces: new Map(), filled: new Map([outer, inner].map((one, index) => [one, 13 + index])) },
+      prepared: {
+        trees: new Map(),
+        userNamespaces: new Map(),
+        filled: new Map([outer, inner].map((one, index) => [one, 13 + index])),
+      },
     };
     const taken = (mounts: Mount[]) =>
       callsOf(withMounts(mounts, { input: { facts } })).filter((call) => /^(fcntl\(1|fsopen)/.test(call));

@@ -177,7 +177,10 @@ describe("bind mounts", () => {
 
   test("change the owners of files while they are nowhere yet", () => {
     const mount = bind("/data", "ro", "ridmap");
-    const facts = { ...someFacts, prepared: { userNamespaces: new Map([[mount, 11]]), filled: new Map() } };
+    const facts = {
+      ...someFacts,
+      prepared: { trees: new Map(), userNamespaces: new Map([[mount, 11]]), filled: new Map() },
+    };
     const calls = callsOf(withMounts([mount], { input: { facts } }));
     const taken = calls.findIndex((call) => call.startsWith('open_tree(AT_FDCWD, "/srv/data"'));
     expect(calls[taken + 1]).toBe(
@@ -185,7 +188,9 @@ describe("bind mounts", () => {
     );
     const flat = bind("/data");
     flat.uidMappings = flat.gidMappings = [{ containerID: 0, hostID: 1000, size: 1 }];
-    const input = { facts: { ...someFacts, prepared: { userNamespaces: new Map([[flat, 12]]), filled: new Map() } } };
+    const input = {
+      facts: { ...someFacts, prepared: { trees: new Map(), userNamespaces: new Map([[flat, 12]]), filled: new Map() } },
+    };
     expect(stepsFor(withMounts([flat], { input }), /IDMAP/)).toEqual([
       'mount_setattr(‹/srv/data›, "", AT_EMPTY_PATH, {set=MOUNT_ATTR_IDMAP, userns_fd=12}, 32)',
     ]);

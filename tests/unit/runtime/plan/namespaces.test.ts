@@ -13,7 +13,7 @@ import {
 import type { NamespaceFile } from "../../../../src/linux/namespace.ts";
 import type { Namespace, NamespaceType } from "../../../../src/oci/runtime-spec.ts";
 import { PlanBuilder } from "../../../../src/runtime/plan/builder.ts";
-import { addNamespaces, planNamespaces } from "../../../../src/runtime/plan/namespaces.ts";
+import { addNamespaces, type NamespaceDescriptor, planNamespaces } from "../../../../src/runtime/plan/namespaces.ts";
 import { minimalSpec, planOf } from "../../../helpers/plan.ts";
 
 function planned(namespaces: readonly Namespace[]) {
@@ -53,6 +53,52 @@ test("in a pid namespace that is joined the plan goes on in a child, which dies 
   expect(plan.tellsChild).toBe(true);
   const clone = plan.steps.findIndex(({ syscall }) => syscall === "clone");
   expect(plan.steps[clone + 1]?.label).toBe("Die when gocker dies, while being set up");
+});
+
+describe("namespaces that are open", () => {
+  const opened = new Map<NamespaceType, NamespaceDescriptor>([
+    ["network", { descriptor: 20, whose: "container web", isOwn: false }],
+    ["ipc", { descriptor: 21, whose: "container web", isOwn: true }],
+    ["pid", { descriptor: 22, whose: "container web", isOwn: false }],
+  ]);
+  const namespaces: Namespace[] = [
+    { type: "mount" },
+    { type: "network", path: "container:web" },
+    { type: "ipc", path: "container:web" },
+    { type: "pid", path: "container:web" },
+    { type: "uts" },
+  ];
+
+  test("are joined by their descriptors, unless gocker is in them, and closed", () => {
+    const builder = new PlanBuilder();
+    const result = planNamespaces(namespaces, { opened });
+    addNamespaces(builder, result);
+    expect(result.own).toEqual(new Set<NamespaceType>(["mount", "network", "pid", "uts"]));
+    expect(builder.steps.map(({ syscall, args }) => [syscall, args[0]])).toEqual([
+      ["setns", 20],
+      ["setns", 22],
+      ["close", 20],
+      ["close", 22],
+      ["clone", expect.anything()],
+    ]);
+    expect(builder.steps[0]?.label).toBe("Join the network namespace of container web");
+    expect(result.tellsChild).toBe(true);
+  });
+
+  test("need no child when who makes the process has entered the pid namespace", () => {
+    const builder = new PlanBuilder();
+    const result = planNamespaces(namespaces, { opened, isBornInPidNamespace: true });
+    addNamespaces(builder, result);
+    expect(result.tellsChild).toBe(false);
+    expect(result.own.has("pid")).toBe(true);
+    expect(builder.steps.map(({ syscall }) => syscall)).toEqual(["setns", "close"]);
+  });
+
+  test("a reference that nobody has opened is no path", () => {
+    expect(() => planNamespaces(namespaces, { namespaceAt: () => undefined })).toThrow(
+      "linux.namespaces[1].path: container:web is not absolute",
+    );
+  });
 });
 
 describe("a time namespace", () => {

@@ -75,7 +75,10 @@ describe("a container that is created", () => {
       const facts = { ...someFacts, mayTrace: () => false };
       expect(callsOf(planOf(minimalSpec(), { ...change, facts }))).not.toContain(dumpable);
     }
-    expect(callsOf(planOf(minimalSpec()))).not.toContain(dumpable);
+    // Nobody has to look into one that does not wait: where others could, they must not.
+    expect(callsOf(planOf(minimalSpec()))).toContain(dumpable);
+    const alone = minimalSpec({ linux: { namespaces: [{ type: "mount" }, { type: "pid" }] } });
+    expect(callsOf(planOf(alone))).not.toContain(dumpable);
   });
 
   test("waits before a filter that does not notify, as ever", () => {
