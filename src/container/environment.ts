@@ -1,5 +1,5 @@
-import { closeSync, openSync, readSync } from "node:fs";
-import { errorMessage, InvalidDocumentError, UsageError } from "../util/errors.ts";
+import { InvalidDocumentError, UsageError } from "../util/errors.ts";
+import { parseKeyValueLines, readKeyValueFile } from "./key-value-file.ts";
 
 /** Docker's PATH for containers on Linux. */
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -56,7 +56,7 @@ export function resolveUserEnvironment(
   host: HostEnvironment,
 ): string[] {
   return [
-    ...files.flatMap((file) => parseEnvironmentFile(readEnvironmentFile(file), file, host)),
+    ...files.flatMap((file) => resolveLines(readKeyValueFile(file, "environment", "variable"), host)),
     ...entries.map((entry) => resolveEntry(entry, host)),
   ];
 }
@@ -68,70 +68,20 @@ function resolveEntry(entry: string, host: HostEnvironment): string {
   return value === undefined ? entry : `${entry}=${value}`;
 }
 
-/** In bytes; the kernel lets arguments and environment together take a quarter of the stack, mostly 2 MiB. execve(2) */
-const longestEnvironmentFile = 4 * 1024 * 1024;
-
-function readEnvironmentFile(path: string): Uint8Array {
-  const content = Buffer.alloc(longestEnvironmentFile + 1);
-  let length = 0;
-  try {
-    const file = openSync(path, "r");
-    try {
-      // Piece by piece: pipes give little at once, and devices never end.
-      for (let count = -1; count !== 0 && length < content.length; length += count) {
-        count = readSync(file, content, length, content.length - length, null);
-      }
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
-    throw new UsageError(`cannot read the environment file ${path}: ${errorMessage(error)}`, { cause: error });
-  }
-  if (length > longestEnvironmentFile) {
-    throw new UsageError(`the environment file ${path} is longer than ${longestEnvironmentFile} bytes`);
-  }
-  return content.subarray(0, length);
-}
-
 /**
- * Reads the lines of an `--env-file`: `KEY=value` or `KEY`; empty lines and those that begin with `#` are skipped.
- * White space before the key goes, the value stays as it is: quotes, `#` and spaces are part of it.
+ * Reads the lines of an `--env-file`, see {@link parseKeyValueLines}; `KEY` alone takes the host's value, or says nothing.
  * @param path for the messages
  * @throws UsageError with the number of the line
  */
 export function parseEnvironmentFile(content: Uint8Array, path: string, host: HostEnvironment): string[] {
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  const entries: string[] = [];
-  for (const [index, bytes] of splitLines(content).entries()) {
-    const where = `${path}:${index + 1}`;
-    let line: string;
-    try {
-      // A byte order mark, as files of Windows begin with, counts as white space here.
-      line = decoder.decode(bytes).replace(/\r$/, "").trimStart();
-    } catch (error) {
-      throw new UsageError(`${where}: not UTF-8 text`, { cause: error });
-    }
-    if (line === "" || line.startsWith("#")) continue;
-    const at = line.indexOf("=");
-    const key = at === -1 ? line : line.slice(0, at);
-    if (key === "") throw new UsageError(`${where}: no variable name before "="`);
-    if (/\s/.test(key)) throw new UsageError(`${where}: the variable name "${key}" has white space in it`);
-    if (line.includes("\0")) throw new UsageError(`${where}: a NUL character`);
-    if (at !== -1) entries.push(line);
-    else if (host[key] !== undefined) entries.push(`${key}=${host[key]}`);
-  }
-  return entries;
+  return resolveLines(parseKeyValueLines(content, path, "variable"), host);
 }
 
-function splitLines(content: Uint8Array): Uint8Array[] {
-  const lines: Uint8Array[] = [];
-  let start = 0;
-  for (let end = content.indexOf(10); end !== -1; end = content.indexOf(10, start)) {
-    lines.push(content.subarray(start, end));
-    start = end + 1;
-  }
-  if (start < content.length) lines.push(content.subarray(start));
-  return lines;
+function resolveLines(entries: readonly string[], host: HostEnvironment): string[] {
+  return entries.flatMap((entry) => {
+    if (entry.includes("=")) return [entry];
+    return host[entry] === undefined ? [] : [`${entry}=${host[entry]}`];
+  });
 }
 
 /** The key of an entry, for messages: values may be secret. */

@@ -16,7 +16,17 @@ export function parseSize(text: string, what: string, base: 1000 | 1024 = 1024):
   throw new UsageError(`${what} must be a size such as 64m or 1g, not ${JSON.stringify(text)}`);
 }
 
-const durations: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+/** In nanoseconds; the micro sign and the Greek letter, as Go's time.ParseDuration takes both. */
+const durations: Readonly<Record<string, number>> = {
+  ns: 1,
+  us: 1e3,
+  "\u00b5s": 1e3,
+  "\u03bcs": 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 60e9,
+  h: 3600e9,
+};
 
 /**
  * A duration such as `5s`, `1m30s`, `500ms` in milliseconds.
@@ -24,12 +34,21 @@ const durations: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000,
  * @throws UsageError
  */
 export function parseDuration(text: string, what: string): number {
-  if (/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(text)) {
+  return parseNanoseconds(text, what) / 1e6;
+}
+
+/**
+ * {@link parseDuration} in nanoseconds, as Docker writes durations down; exact up to 104 days.
+ * @throws UsageError
+ */
+export function parseNanoseconds(text: string, what: string): number {
+  if (text === "0") return 0;
+  if (/^(?:\d+(?:\.\d+)?(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+$/.test(text)) {
     let sum = 0;
-    for (const [, number, unit = "s"] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
+    for (const [, number, unit = "s"] of text.matchAll(/(\d+(?:\.\d+)?)([^\d.]+)/g)) {
       sum += Number(number) * (durations[unit] as number);
     }
-    return sum;
+    return Math.round(sum);
   }
   throw new UsageError(`${what} must be a duration such as 5s or 1m30s, not ${JSON.stringify(text)}`);
 }

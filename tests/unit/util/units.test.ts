@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { UsageError } from "../../../src/util/errors.ts";
-import { parseDuration, parseSize } from "../../../src/util/units.ts";
+import { parseDuration, parseNanoseconds, parseSize } from "../../../src/util/units.ts";
 
 test.each([
   ["0", 0],
@@ -35,4 +35,15 @@ test.each([
 
 test.each(["", "5", "s", "5 s", "-5s", "5d"])("%p is no duration", (text) => {
   expect(() => parseDuration(text, "--interval")).toThrow("--interval must be a duration");
+});
+
+test.each([
+  ["0", 0],
+  ["1ns", 1],
+  ["1.5us", 1500],
+  ["2\u00b5s3\u03bcs", 5000],
+  ["1h1m1s1ms", 3_661_001e6],
+  ["0.3s", 300e6],
+])("the duration %p in nanoseconds", (text, nanoseconds) => {
+  expect(parseNanoseconds(text, "--time")).toBe(nanoseconds);
 });
