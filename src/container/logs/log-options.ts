@@ -16,12 +16,11 @@ export interface RotationOptions {
 const attributeOptions = ["labels", "labels-regex", "env", "env-regex", "tag"];
 const rotationOptions = ["max-size", "max-file", "compress"];
 
-const known: Readonly<Record<LogConfiguration["driver"], readonly string[] | undefined>> = {
+const known: Readonly<Record<LogConfiguration["driver"], readonly string[]>> = {
   "json-file": [...rotationOptions, ...attributeOptions, "mode"],
   local: [...rotationOptions, "mode"],
   journald: [...attributeOptions, "mode"],
-  // Docker takes any, so that a log can be switched off by the driver's name alone.
-  none: undefined,
+  none: [],
 };
 
 /**
@@ -30,11 +29,10 @@ const known: Readonly<Record<LogConfiguration["driver"], readonly string[] | und
  */
 export function checkLogConfiguration({ driver, options }: LogConfiguration): void {
   const names = known[driver];
-  if (names === undefined) return;
   const unknown = Object.keys(options).find((name) => !names.includes(name));
   if (unknown !== undefined) {
     throw new UsageError(`the log driver ${driver} has no option ${JSON.stringify(unknown)}`, {
-      hint: `it has ${names.join(", ")}`,
+      hint: names.length === 0 ? "leave --log-opt out" : `it has ${names.join(", ")}`,
     });
   }
   const { mode, tag } = options;

@@ -11,7 +11,7 @@ test.each([
   ["", ["max-size=10m"], { driver: "json-file", options: { "max-size": "10m" } }],
   ["local", ["max-file=1", "max-file=2"], { driver: "local", options: { "max-file": "2" } }],
   ["journald", ["tag={{.Name}}=x", "env=", "mode=blocking"], undefined],
-  ["none", ["whatever=1"], { driver: "none", options: { whatever: "1" } }],
+  ["none", [], { driver: "none", options: {} }],
 ] as const)("%p with %j", (driver, texts, expected) => {
   const options = { tag: "{{.Name}}=x", env: "", mode: "blocking" };
   expect(parseLog(driver, texts)).toEqual(expected ?? { driver: "journald", options });
@@ -35,6 +35,7 @@ test.each([
   ["local", ["max-file=1", "compress=true"]],
   ["journald", ["max-size=1m"]],
   ["journald", ["tag={{.ID"]],
+  ["none", ["whatever=1"]],
 ])("%p with %j is refused", (driver, texts) => {
   expect(() => parseLog(driver, texts)).toThrow(UsageError);
 });
