@@ -138,6 +138,7 @@ async function invoke(
       command: found.meta.name,
       stopAtOperand: found.meta.operands.endFlags === true,
       ...(found.meta.absent === undefined ? {} : { absent: found.meta.absent }),
+      ...(found.meta.refused === undefined ? {} : { refused: found.meta.refused }),
     },
   );
   const flags = parsed.flags as unknown as EverywhereValues & FlagValues<{ help: typeof help }>;

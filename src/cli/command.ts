@@ -29,6 +29,8 @@ export interface CommandMeta extends CittyMeta {
   readonly notes?: readonly { readonly heading: string; readonly text: string }[];
   /** Flags that Docker's command of this name has and gocker's has not. */
   readonly absent?: ReadonlySet<string>;
+  /** Others of those, with what speaks against them. */
+  readonly refused?: ReadonlyMap<string, string>;
 }
 
 /** What may stand before every command and after it. Paths may be relative; an empty text counts as not given. */

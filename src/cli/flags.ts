@@ -44,6 +44,8 @@ export interface FlagGrammar {
   readonly stopAtOperand: boolean;
   /** Flags that Docker's command of this name has and gocker's has not. */
   readonly absent?: ReadonlySet<string>;
+  /** Others of those, with what speaks against them. */
+  readonly refused?: ReadonlyMap<string, string>;
 }
 
 export interface ParsedFlags<Definitions> {
@@ -168,6 +170,9 @@ class FlagParser {
 
   #unknownLong(given: string): UsageError {
     if (this.#grammar.absent?.has(given) === true) return this.#absent(`--${given}`);
+    const reason = this.#grammar.refused?.get(given);
+    if (reason !== undefined)
+      return this.#misuse(`--${given} is a flag of Docker's that gocker does not take: ${reason}`);
     const near = nearestNames(given, this.#flags.keys()).map((name) => `--${name}`);
     const letters = Array.from(given);
     const switches = letters.every((letter) => this.#letters.get(letter)?.definition.type === "boolean");

@@ -11,8 +11,12 @@ import type { FileOwner } from "./adjust-mounts.ts";
 import { askedOptions } from "./asked-options.ts";
 import type { ClaimedContainer } from "./claim.ts";
 import { resolveCommand } from "./command.ts";
-import { buildEtcFiles, readHostEtc, writeEtcFiles } from "./etc-files.ts";
+import { requestDevices } from "./device-requests.ts";
+import { buildEtcFiles, type EtcFilePaths, readHostEtc, writeEtcFiles } from "./etc-files.ts";
+import { type Healthcheck, mergeHealthcheck } from "./healthcheck.ts";
+import { checkAgainstHost } from "./host-checks.ts";
 import { type HostFacts, readHostFacts } from "./host-facts.ts";
+import { settleOptions } from "./joined-options.ts";
 import { LayeredRoot } from "./layered-root.ts";
 import { withInherited } from "./inherited-mounts.ts";
 import type { ContainerOptions, MountOption } from "./options.ts";
@@ -57,6 +61,13 @@ export interface CreateInput {
   readonly environment: readonly string[];
   readonly addHosts: readonly { readonly name: string; readonly address: string }[];
   readonly dns: readonly string[];
+  readonly dnsSearch?: readonly string[] | undefined;
+  readonly dnsOptions?: readonly string[] | undefined;
+  /** `80/tcp`; the image's come with it. */
+  readonly exposedPorts?: readonly string[] | undefined;
+  readonly stopTimeout?: number | undefined;
+  /** On top of the image's. */
+  readonly healthcheck?: Healthcheck | undefined;
   readonly seccomp: "default" | "unconfined" | { readonly file: string };
 }
 
@@ -78,12 +89,15 @@ export interface CreatedContainer extends Disposable {
  */
 export async function createContainer(given: CreateInput): Promise<CreatedContainer> {
   const input = withMounts(given);
-  const { image, options } = input;
+  const { image } = input;
+  const { options, etcFiles } = settleOptions(input.options, input.containers);
   await using cleanup = new AsyncDisposableStack();
   const layers = readLayers(image.layers.map(({ directory }) => directory));
   const visible = visibleLayers(layers).map(({ directory }) => directory);
   const imageRoot = cleanup.use(LayeredRoot.open(visible));
   const host = readHostFacts({ devices: options.privileged });
+  checkAgainstHost(options, host);
+  const devices = requestDevices(options.devices ?? []);
   const wantedUser = input.user ?? image.config.config?.User ?? "";
   const user = resolveUser(wantedUser, input.groupAdd, readUserDatabase(imageRoot));
   const seccomp = await seccompOf(input, host);
@@ -106,9 +120,9 @@ export async function createContainer(given: CreateInput): Promise<CreatedContai
       ...(wantedUser !== "" && { user: wantedUser }),
       ...(input.groupAdd.length > 0 && { groupAdd: input.groupAdd }),
       environment: [...(image.config.config?.Env ?? []), ...input.environment],
-      exposedPorts: Object.keys(image.config.config?.ExposedPorts ?? {}),
-      options: askedOptions({ ...given.options, ...given }),
+      options: askedOptions({ ...options, mounts: given.options.mounts, ...given }),
       ...(stopSignalOf(input) !== undefined && { stopSignal: stopSignalOf(input) as string }),
+      ...furtherDetails(input),
     }),
     (unfinished) => removeContainer(input, unfinished, { anonymousVolumes: true }),
   );
@@ -121,20 +135,10 @@ export async function createContainer(given: CreateInput): Promise<CreatedContai
     environment: input.environment,
     user,
     volumes,
-    etcFiles: writeEtcFiles(
-      claim.directory,
-      buildEtcFiles(
-        {
-          hostname: containerHostname(claim.id, options),
-          network: options.network,
-          addHosts: input.addHosts,
-          dns: input.dns,
-        },
-        readHostEtc(),
-      ),
-    ),
+    etcFiles: etcFiles ?? ownEtcFiles(input, claim, options),
     rootPath: "rootfs",
     host,
+    devices,
     seccomp,
     limits,
     ...(options.terminal && { consoleSize: windowSize(1) ?? windowSize(0) }),
@@ -165,6 +169,34 @@ async function adjustBinds(mounts: readonly MountOption[], owner: FileOwner): Pr
     const { adjustBind } = await import("./adjust-mounts.ts");
     await adjustBind(mount.source, mount.adjust, owner);
   }
+}
+
+/** The record's fields that most containers do not have. */
+function furtherDetails(input: CreateInput): Partial<NewContainer> {
+  const { image, stopTimeout = image.config.config?.StopTimeout } = input;
+  const healthcheck = mergeHealthcheck(input.healthcheck, image.config.config);
+  const exposedPorts = [...Object.keys(image.config.config?.ExposedPorts ?? {}), ...(input.exposedPorts ?? [])];
+  return {
+    ...(stopTimeout !== undefined && { stopTimeout }),
+    ...(healthcheck !== undefined && { healthcheck }),
+    ...(exposedPorts.length > 0 && { exposedPorts: [...new Set(exposedPorts)].toSorted() }),
+  };
+}
+
+function ownEtcFiles(input: CreateInput, claim: ClaimedContainer, options: ContainerOptions): EtcFilePaths {
+  const files = buildEtcFiles(
+    {
+      hostname: containerHostname(claim.id, options),
+      domainname: options.domainname,
+      network: options.network,
+      addHosts: input.addHosts,
+      dns: input.dns,
+      dnsSearch: input.dnsSearch,
+      dnsOptions: input.dnsOptions,
+    },
+    readHostEtc(),
+  );
+  return writeEtcFiles(claim.directory, files);
 }
 
 function stopSignalOf({ options, image }: CreateInput): string | undefined {

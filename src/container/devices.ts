@@ -10,11 +10,12 @@ const skippedDirectories = new Set(["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-
 const skippedNames = new Set(["console", "ptmx"]);
 
 /**
- * The devices below a directory, for privileged containers, as runc finds them: nodes only, links are not followed, the
- * console and the way to new terminals are the container's own.
- * @param root `/dev`; what is below becomes paths below `/dev`
+ * The devices below a directory, as runc finds them: nodes only, links are not followed, the console and the way to new
+ * terminals are the container's own.
+ * @param root `/dev`, or a directory in it
+ * @param place the directory of the container that what is below comes to
  */
-export function scanHostDevices(root: string): Device[] {
+export function scanHostDevices(root: string, place = "/dev"): Device[] {
   const devices: Device[] = [];
   const visit = (directory: string, path: string) => {
     for (const entry of entriesOf(directory)) {
@@ -26,7 +27,7 @@ export function scanHostDevices(root: string): Device[] {
       }
     }
   };
-  visit(root, "/dev");
+  visit(root, place.replace(/\/+$/, ""));
   return devices.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 

@@ -1,5 +1,6 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { ContainerOptions } from "./options.ts";
 import { readIfThere } from "../util/read-if-there.ts";
 
 /** The texts of the files that gocker gives every container in `/etc`. */
@@ -28,10 +29,16 @@ export interface HostEtc {
 /** What {@link buildEtcFiles} decides by. */
 export interface EtcFilesInput {
   readonly hostname: string;
-  /** `host`: the container shares the host's network and its files; `none`: a network with loopback only. */
-  readonly network: "host" | "none";
+  /** Names in /etc/hosts the container in full. */
+  readonly domainname?: string | undefined;
+  /** `host`: the container shares the host's network and its files; anything else is another network. */
+  readonly network: ContainerOptions["network"];
   readonly addHosts: readonly { readonly name: string; readonly address: string }[];
   readonly dns: readonly string[];
+  /** In place of the host's search domains; `.` alone for none. */
+  readonly dnsSearch?: readonly string[] | undefined;
+  /** In place of the host's options of the resolver. */
+  readonly dnsOptions?: readonly string[] | undefined;
   /** The container's own addresses in a network of its own. */
   readonly addresses?: readonly string[];
 }
@@ -66,11 +73,12 @@ function buildHosts(input: EtcFilesInput, host: HostEtc): string {
   const base = shared && input.addHosts.length === 0 && host.hosts !== "" ? endLine(host.hosts) : localhostLines;
   const own = shared ? ["127.0.1.1"] : (input.addresses ?? []);
   const added = input.addHosts.map(({ name, address }) => `${address}\t${name}\n`);
-  return base + added.join("") + own.map((address) => `${address}\t${ownNames(input.hostname)}\n`).join("");
+  return base + added.join("") + own.map((address) => `${address}\t${ownNames(input)}\n`).join("");
 }
 
 /** The host name, and its first part when it has a domain. */
-function ownNames(hostname: string): string {
+function ownNames({ hostname, domainname }: EtcFilesInput): string {
+  if (domainname !== undefined) return `${hostname}.${domainname} ${hostname}`;
   const [first] = hostname.split(".", 1);
   return first === hostname ? hostname : `${hostname} ${first}`;
 }
@@ -78,14 +86,38 @@ function ownNames(hostname: string): string {
 /**
  * `/etc/resolv.conf`. On the host's network it is the host's own word for word. Elsewhere the host's loopback servers
  * cannot be reached: systemd-resolved's real servers stand in for its stub, the others are left out, and public servers
- * step in when nothing is left. `dns` replaces the servers and keeps the host's search domains and options.
+ * step in when nothing is left. `dns`, `dnsSearch` and `dnsOptions` replace the host's servers, search domains and
+ * options, each for itself.
  */
 function buildResolvConf(input: EtcFilesInput, host: HostEtc): string {
-  if (input.dns.length > 0) return withServers(host.resolvConf, input.dns);
-  if (input.network === "host") return host.resolvConf;
-  const source = host.upstreamResolvConf === "" ? host.resolvConf : host.upstreamResolvConf;
-  const reachable = nameservers(source).filter((address) => !isLoopback(address) && !address.includes("%"));
-  return withServers(source, reachable.length > 0 ? reachable : publicServers);
+  const { dns, dnsSearch = [], dnsOptions = [] } = input;
+  const isOwn = dns.length + dnsSearch.length + dnsOptions.length > 0;
+  if (input.network === "host" && !isOwn) return host.resolvConf;
+  const isUpstream = dns.length === 0 && input.network !== "host" && host.upstreamResolvConf !== "";
+  const source = isUpstream ? host.upstreamResolvConf : host.resolvConf;
+  return [
+    ...serversOf(input, source).map((server) => `nameserver ${server}`),
+    ...(dnsSearch.length > 0 ? searchLines(dnsSearch) : linesOf(source, /^[ \t]*(search|domain)\b/)),
+    ...(dnsOptions.length > 0 ? [`options ${dnsOptions.join(" ")}`] : linesOf(source, /^[ \t]*options\b/)),
+    ...linesOf(source, /^[ \t]*sortlist\b/),
+    "",
+  ].join("\n");
+}
+
+function serversOf({ dns, network }: EtcFilesInput, source: string): readonly string[] {
+  if (dns.length > 0) return dns;
+  const servers = nameservers(source);
+  if (network === "host") return servers;
+  const reachable = servers.filter((address) => !isLoopback(address) && !address.includes("%"));
+  return reachable.length > 0 ? reachable : publicServers;
+}
+
+function searchLines(domains: readonly string[]): string[] {
+  return domains.length === 1 && domains[0] === "." ? [] : [`search ${domains.join(" ")}`];
+}
+
+function linesOf(resolvConf: string, pattern: RegExp): string[] {
+  return resolvConf.split("\n").filter((line) => pattern.test(line));
 }
 
 /** The servers that a resolv.conf names, in order. resolv.conf(5) */
@@ -97,11 +129,6 @@ function nameservers(resolvConf: string): string[] {
 function isLoopback(address: string): boolean {
   const mapped = address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, "");
   return mapped.startsWith("127.") || mapped === "0.0.0.0" || /^[0:]*:[0:]*:0*1?$/.test(mapped);
-}
-
-function withServers(resolvConf: string, servers: readonly string[]): string {
-  const others = resolvConf.split("\n").filter((line) => /^[ \t]*(search|domain|options|sortlist)\b/.test(line));
-  return [...servers.map((server) => `nameserver ${server}`), ...others, ""].join("\n");
 }
 
 function endLine(text: string): string {

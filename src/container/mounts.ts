@@ -4,7 +4,8 @@ import { UsageError } from "../util/errors.ts";
 import type { EtcFilePaths } from "./etc-files.ts";
 import { defaultMounts, writableUnderReadOnlyRoot } from "./linux-defaults.ts";
 import { mountTarget } from "./mount-target.ts";
-import type { BindMountOption, MountOption, TmpfsMountOption } from "./options.ts";
+import { referenceTo } from "./namespaces.ts";
+import type { BindMountOption, ContainerOptions, MountOption, TmpfsMountOption } from "./options.ts";
 import type { MountedVolume } from "./volume-requests.ts";
 
 /** What {@link buildMounts} decides by. */
@@ -17,6 +18,9 @@ export interface MountsInput {
   readonly privileged: boolean;
   /** Of /dev/shm, in bytes. */
   readonly shmSize?: number | undefined;
+  /** What becomes of /dev/shm; absent: a new one. */
+  readonly ipc?: ContainerOptions["ipc"];
+  readonly writableCgroups?: boolean | undefined;
   /** The kernel has mount_setattr(2) (Linux 5.12): a read-only bind covers the mounts below its source too. */
   readonly recursiveReadOnly: boolean;
 }
@@ -64,18 +68,28 @@ function keptDefaults(input: MountsInput, taken: ReadonlySet<string>): Mount[] {
   const ownDev = taken.has("/dev");
   return defaultMounts()
     .filter(({ destination }) => !taken.has(destination) && !(ownDev && destination.startsWith("/dev/")))
+    .flatMap((mount) => (mount.destination === "/dev/shm" ? sharedMemory(mount, input.ipc) : [mount]))
     .map((mount) => {
       const { destination, options = [] } = mount;
       if (input.shmSize !== undefined && destination === "/dev/shm") {
         return { ...mount, options: mergeTmpfsOptions([...options, `size=${input.shmSize}`]) };
       }
       // A privileged container may change the kernel's settings, whatever its root is like.
-      if (input.privileged && destination.startsWith("/sys")) {
+      const isWritable = input.privileged && destination.startsWith("/sys");
+      if (isWritable || (input.writableCgroups === true && destination === "/sys/fs/cgroup")) {
         return { ...mount, options: options.filter((option) => option !== "ro") };
       }
       if (!input.readOnly || writableUnderReadOnlyRoot.has(destination) || options.includes("ro")) return mount;
       return { ...mount, options: [...options, "ro"] };
     });
+}
+
+/** /dev/shm is of the IPC namespace, although the kernel does not know: shm_overview(7) */
+function sharedMemory(mount: Mount, ipc: ContainerOptions["ipc"]): Mount[] {
+  if (ipc === "none") return [];
+  if (ipc === undefined || ipc === "private" || ipc === "shareable") return [mount];
+  const source = ipc === "host" ? mount.destination : referenceTo(ipc.container);
+  return [{ destination: mount.destination, type: "bind", source, options: ["bind", "rprivate"] }];
 }
 
 /** By the names along the path, so that `/a` comes before `/a/b`, and `/a/b` before `/a-b`. */

@@ -1,3 +1,4 @@
+import type { DeviceCgroupRule } from "../oci/runtime-spec.ts";
 import type { ResourceOptions } from "./resource-options.ts";
 
 /**
@@ -24,13 +25,26 @@ export interface ContainerOptions {
   /** Containers whose volumes and bind mounts it gets too, where it has no other mount. */
   volumesFrom?: VolumesFrom[];
   readOnly: boolean;
-  network: "host" | "none";
+  network: "host" | "none" | JoinedContainer | { path: string };
+  /** Absent: private. */
+  ipc?: "private" | "shareable" | "host" | "none" | JoinedContainer;
+  /** Absent: a pid namespace of its own. */
+  pid?: "host" | JoinedContainer;
+  /** Absent: names of its own. */
+  uts?: "host";
+  /** Absent: private with cgroups of version 2, the host's with version 1. */
+  cgroupns?: "private" | "host";
+  domainname?: string;
+  sysctls?: Record<string, string>;
+  annotations?: Record<string, string>;
+
+  devices?: DeviceOption[];
+  deviceRules?: DeviceCgroupRule[];
 
   capAdd: string[];
   capDrop: string[];
   privileged: boolean;
   noNewPrivileges: boolean;
-
   resources?: ResourceOptions;
   /** -1000 to 1000: which processes are killed first when the whole machine lacks memory. proc_pid_oom_score_adj(5) */
   oomScoreAdj?: number;
@@ -38,6 +52,27 @@ export interface ContainerOptions {
   shmSize?: number;
   /** The cgroup in which the container's is made, from the root of each hierarchy. */
   cgroupParent?: string;
+
+  /** Nothing in /proc and /sys is masked or read-only. */
+  unconfinedPaths?: boolean;
+  writableCgroups?: boolean;
+  /** The AppArmor profile; absent: gocker's own. */
+  apparmorProfile?: string;
+}
+
+/** The container whose namespace another one has too: by its name or ID, or by the beginning of that. */
+export interface JoinedContainer {
+  container: string;
+}
+
+/** `--device`: a device of the host, or all below a directory. */
+export interface DeviceOption {
+  /** Absolute, of the host. */
+  source: string;
+  /** Absolute, in the container. */
+  target: string;
+  /** Some of `r`, `w` and `m`. */
+  access: string;
 }
 
 export interface Ulimit {

@@ -2,10 +2,11 @@ import { posix } from "node:path";
 import { type CapabilityName, containerCapabilities } from "../linux/capabilities.ts";
 import { isAtLeast } from "../linux/kernel.ts";
 import type { ImageConfig } from "../oci/image-config.ts";
-import type { Capabilities, Linux, Namespace, Process, Resources, RuntimeSpec, Seccomp } from "../oci/runtime-spec.ts";
+import type { Capabilities, Linux, Process, Resources, RuntimeSpec, Seccomp } from "../oci/runtime-spec.ts";
 import { InvalidDocumentError, UsageError } from "../util/errors.ts";
 import { buildAnnotations } from "./annotations.ts";
 import { resolveCommand } from "./command.ts";
+import { noDevices, type RequestedDevices, withDevices } from "./device-requests.ts";
 import { privilegedDeviceRules } from "./devices.ts";
 import { buildEnvironment } from "./environment.ts";
 import type { EtcFilePaths } from "./etc-files.ts";
@@ -13,6 +14,7 @@ import type { HostFacts } from "./host-facts.ts";
 import { shortId } from "./ids.ts";
 import { defaultDeviceRules, defaultMaskedPaths, defaultReadonlyPaths, networkSysctls } from "./linux-defaults.ts";
 import { buildMounts } from "./mounts.ts";
+import { buildNamespaces } from "./namespaces.ts";
 import type { ContainerOptions } from "./options.ts";
 import { buildRlimits } from "./rlimits.ts";
 import type { ContainerUser } from "./user.ts";
@@ -32,6 +34,8 @@ export interface SpecInput {
   /** The root file system: a path of the host, or relative to the bundle. */
   readonly rootPath: string;
   readonly host: HostFacts;
+  /** Those of `--device`; absent: none. */
+  readonly devices?: RequestedDevices | undefined;
   /** The filter for the container's capabilities ({@link specCapabilities}); absent: unconfined. */
   readonly seccomp?: Seccomp | undefined;
   /** Limits, from `newResources`. */
@@ -57,7 +61,9 @@ export function buildRuntimeSpec(input: SpecInput): RuntimeSpec {
     ociVersion,
     process: buildProcess(input),
     root: { path: input.rootPath, readonly: options.readOnly },
-    hostname: containerHostname(id, options),
+    // Names are the UTS namespace's.
+    ...(options.uts !== "host" && { hostname: containerHostname(id, options) }),
+    ...(options.uts !== "host" && options.domainname !== undefined && { domainname: options.domainname }),
     mounts: buildMounts({
       mounts: options.mounts,
       volumes: input.volumes,
@@ -65,9 +71,11 @@ export function buildRuntimeSpec(input: SpecInput): RuntimeSpec {
       readOnly: options.readOnly,
       privileged: options.privileged,
       shmSize: options.shmSize,
+      ipc: options.ipc,
+      writableCgroups: options.writableCgroups,
       recursiveReadOnly: isAtLeast(host.kernel, 5, 12),
     }),
-    annotations: buildAnnotations(image, options.labels, options.stopSignal),
+    annotations: { ...buildAnnotations(image, options.labels, options.stopSignal), ...options.annotations },
     linux: buildLinux(input),
   };
 }
@@ -130,6 +138,7 @@ function buildProcess(input: SpecInput): Process {
     rlimits: buildRlimits(options.ulimits, input.host.openFiles),
     ...(options.oomScoreAdj === undefined ? {} : { oomScoreAdj: options.oomScoreAdj }),
     noNewPrivileges: options.noNewPrivileges,
+    ...(options.apparmorProfile !== undefined && { apparmorProfile: options.apparmorProfile }),
   };
 }
 
@@ -147,28 +156,18 @@ function workingDirectory(wanted: string | undefined, image: string | undefined)
   return normal === "/" ? normal : normal.replace(/\/+$/, "");
 }
 
-function buildLinux({ id, options, host, seccomp, limits }: SpecInput): Linux {
-  const ownNetwork = options.network !== "host";
+function buildLinux({ id, options, host, seccomp, limits, devices = noDevices }: SpecInput): Linux {
+  const sysctl = { ...(options.network === "none" && networkSysctls), ...options.sysctls };
+  const isOpen = options.privileged || options.unconfinedPaths === true;
+  const rules = options.privileged ? privilegedDeviceRules() : defaultDeviceRules();
   return {
     cgroupsPath: posix.join("/", options.cgroupParent ?? "gocker", id),
-    namespaces: buildNamespaces(ownNetwork, host.cgroupV2Only),
-    ...(ownNetwork ? { sysctl: { ...networkSysctls } } : {}),
-    devices: options.privileged ? [...host.devices] : [],
-    resources: { devices: options.privileged ? privilegedDeviceRules() : defaultDeviceRules(), ...limits },
-    maskedPaths: options.privileged ? [] : defaultMaskedPaths(host.thermalProcessors),
-    readonlyPaths: options.privileged ? [] : [...defaultReadonlyPaths],
+    namespaces: buildNamespaces(options, host.cgroupV2Only),
+    ...(Object.keys(sysctl).length > 0 && { sysctl }),
+    devices: withDevices(options.privileged ? host.devices : [], devices.nodes),
+    resources: { devices: [...rules, ...devices.rules, ...(options.deviceRules ?? [])], ...limits },
+    maskedPaths: isOpen ? [] : defaultMaskedPaths(host.thermalProcessors),
+    readonlyPaths: isOpen ? [] : [...defaultReadonlyPaths],
     ...(seccomp === undefined ? {} : { seccomp }),
   };
-}
-
-/** On cgroup v1 a namespace would hide where the controllers are mounted from: the host's stays, as Docker has it. */
-function buildNamespaces(ownNetwork: boolean, ownCgroup: boolean): Namespace[] {
-  return [
-    { type: "mount" },
-    ...(ownNetwork ? [{ type: "network" } as const] : []),
-    { type: "uts" },
-    { type: "pid" },
-    { type: "ipc" },
-    ...(ownCgroup ? [{ type: "cgroup" } as const] : []),
-  ];
 }

@@ -1,16 +1,18 @@
 import { SIGKILL } from "../linux/constants.ts";
 import { guardProcess } from "../linux/launch/guard.ts";
-import type { LaunchedProcess } from "../linux/launch/launch.ts";
 import { type ExitStatus, processEnded, reap, sendSignal } from "../linux/process.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import type { Cgroup } from "../runtime/cgroup/cgroup.ts";
 import { oomKills } from "../runtime/cgroup/oom-kills.ts";
 import { launchContainer, planContainer } from "../runtime/container-process.ts";
 import { launchError } from "../runtime/errors.ts";
+import { type PlannedProcess, processOfPlan } from "../runtime/planned-process.ts";
 import type { LaunchPlan } from "../runtime/plan/launch-plan.ts";
 import type { RootFileSystem } from "../runtime/root.ts";
 import { applyLimits } from "./apply-limits.ts";
 import type { ClaimedContainer } from "./claim.ts";
+import type { JoinedNamespaces } from "./joined-namespaces.ts";
+import { sharesProcesses } from "./namespaces.ts";
 import { proxySignals } from "./signal-proxy.ts";
 import type { ContainerStdio } from "./stdio.ts";
 import { confinedSources } from "./volume-place.ts";
@@ -24,6 +26,8 @@ export interface SupervisorOptions {
   readonly stdio: ContainerStdio;
   /** Process 1 is gocker's reaper. */
   readonly reaper: boolean;
+  /** What it has of other containers; absent: nothing. */
+  readonly joined?: JoinedNamespaces | undefined;
   resolveTarget(path: string): string;
   /** Told of limits that are asked for and have no effect. */
   readonly warn?: ((message: string) => void) | undefined;
@@ -67,10 +71,13 @@ export class Supervisor {
     cleanup.defer(() => cgroup.remove());
     await applyLimits(cgroup, spec.linux?.resources, warn);
     const plan = planContainer(this.#processOptions());
-    using process = launchContainer(plan, this.#processOptions(), { timed: onLaunched !== undefined });
+    using launched = launchContainer(plan, this.#processOptions(), { timed: onLaunched !== undefined });
+    const child = plan.tellsChild ? await launched.status.childTold() : undefined;
+    using process = processOfPlan(launched, child);
     // From here on a failure must not leave the process behind; the pidfd makes sure that no other one is meant.
     using _kill = cleanupOf(process);
-    using _guard = guardProcess(process.pidfd);
+    const isShared = sharesProcesses(spec.linux?.namespaces);
+    using _guard = guardProcess(process.pidfd, isShared ? cgroup.cloneInto : undefined);
     await stdio.attach();
     // What comes before the program would be lost: process 1 does not notice signals that it has no handlers for.
     const early: number[] = [];
@@ -78,13 +85,15 @@ export class Supervisor {
       void (signal === SIGKILL ? sendSignal(process.pidfd, signal) : early.push(signal));
     using _signals = proxySignals((signal) => deliver(signal));
     claim.markRunning(process.pid);
-    const outcome = await process.status.outcome();
+    const outcome = await launched.status.outcome();
     const error = launchError(outcome, spec.process?.args?.[0] ?? "");
     if (error === undefined) onStarted?.();
     deliver = (signal) => void sendSignal(process.pidfd, signal);
     for (const signal of early) deliver(signal);
     if (outcome.times !== undefined) onLaunched?.(plan, outcome.times);
     await processEnded(process.pidfd);
+    // Those of a pid namespace end with its first process; others may go on, and hold its outputs.
+    if (isShared) cgroup.kill();
     const status = reap(process.pid);
     await stdio.drain();
     if (error !== undefined) throw error;
@@ -92,13 +101,15 @@ export class Supervisor {
   }
 
   #processOptions() {
-    const { claim, spec, root, cgroup, stdio, reaper } = this.#options;
+    const { claim, spec, root, cgroup, stdio, reaper, joined } = this.#options;
     return {
       id: claim.id,
       spec,
       root,
       cgroup,
       reaper,
+      openedNamespaces: joined?.openedNamespaces,
+      prepared: joined?.prepared,
       diesWithParent: true,
       terminalSocket: stdio.terminalSocket,
       stdio: stdio.descriptors,
@@ -109,7 +120,7 @@ export class Supervisor {
 }
 
 /** Kills and reaps the process, unless it has been reaped. */
-function cleanupOf(process: LaunchedProcess): Disposable {
+function cleanupOf(process: PlannedProcess): Disposable {
   return {
     [Symbol.dispose]() {
       if (sendSignal(process.pidfd, SIGKILL)) reap(process.pid);

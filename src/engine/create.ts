@@ -7,6 +7,7 @@ import { distinctLayers, type StoredImage } from "../image/stored-image.ts";
 import { errorMessage, NotFoundError, UsageError } from "../util/errors.ts";
 import { writeFileExclusive } from "../util/exclusive-file.ts";
 import { findBuiltIn, isBuiltIn } from "./built-in.ts";
+import { refuseConflicts } from "./conflicts.ts";
 import type { EngineContext } from "./context.ts";
 import { findImage } from "./find-image.ts";
 import { checkInputDevice } from "./input-device.ts";
@@ -50,6 +51,7 @@ export async function create(context: EngineContext, options: RunOptions, ui: Ru
 
 /** What can be refused before an image is pulled. */
 function checkBeforehand(options: RunOptions): void {
+  refuseConflicts(options);
   if (!options.detach) checkInputDevice(options);
   if (options.cidFile !== undefined && existsSync(options.cidFile)) {
     throw new UsageError(`the container ID file ${options.cidFile} exists`, {
@@ -96,6 +98,11 @@ async function createFromImage(request: CreateRequest): Promise<CreatedContainer
     environment,
     addHosts: options.addHosts,
     dns: options.dns,
+    dnsSearch: options.dnsSearch,
+    dnsOptions: options.dnsOptions,
+    exposedPorts: options.exposedPorts,
+    stopTimeout: options.stopTimeout,
+    healthcheck: options.healthcheck,
     seccomp: options.seccomp,
   });
   try {

@@ -11,6 +11,7 @@ import type { Ending } from "../container/monitor/protocol.ts";
 import { isRestarted, pauseBeforeRestart } from "../container/monitor/restart.ts";
 import { removeMonitorSocket } from "../container/monitor/socket.ts";
 import { type MonitorDescriptors, type MonitorState, parseMonitorState } from "../container/monitor/state.ts";
+import { openJoined } from "../container/open-joined.ts";
 import { volumesOf } from "../container/recorded-mounts.ts";
 import { ContainerStore } from "../container/records.ts";
 import { readStoredSpec } from "../container/stored-spec.ts";
@@ -109,8 +110,9 @@ class Duties implements MonitorDuties {
       using container = openStored(this.#directories.root, claim);
       using cgroup = openCgroup(this.#cgroupPath());
       await this.#stores.volumes.mount(volumesOf(claim.record.mounts), claim.id);
+      using joined = await openJoined(container.spec, this.#stores.containers);
       const wasStopped = () => this.#stores.containers.wasStopped(claim.id);
-      const descriptors = await startAgain(claim, container, cgroup, wasStopped);
+      const descriptors = await startAgain(claim, container, { cgroup, joined, wasStopped });
       recordEvent(this.#context, containerEvent(claim.record, "start"));
       return descriptors;
     } catch (error) {

@@ -1,3 +1,4 @@
+import type { Healthcheck } from "../container/healthcheck.ts";
 import type { ContainerOptions } from "../container/options.ts";
 import type { LogConfiguration, RestartPolicy } from "../container/record.ts";
 
@@ -21,6 +22,10 @@ export interface RunOptions extends ContainerOptions {
   detachKeys?: string;
 
   name?: string;
+  /** Seconds; negative: for ever. */
+  stopTimeout?: number;
+  /** On top of the image's. */
+  healthcheck?: Healthcheck;
   /** The container's ID is written to this file, which must not exist. */
   cidFile?: string;
 
@@ -36,6 +41,11 @@ export interface RunOptions extends ContainerOptions {
 
   addHosts: { name: string; address: string }[];
   dns: string[];
+  /** In place of the host's; `.` alone for none. */
+  dnsSearch?: string[];
+  dnsOptions?: string[];
+  /** `80/tcp` */
+  exposedPorts?: string[];
   seccomp: "default" | "unconfined" | { file: string };
 
   /** Print the launch plan: before running, or instead of it. */

@@ -3,6 +3,8 @@ import type { ContainerEnd } from "../container/claim.ts";
 import { commandNotFoundHint } from "../container/command.ts";
 import { containerEvent } from "../container/events.ts";
 import type { CreatedContainer } from "../container/create.ts";
+import type { JoinedNamespaces } from "../container/joined-namespaces.ts";
+import { openJoined } from "../container/open-joined.ts";
 import { volumesOf } from "../container/recorded-mounts.ts";
 import { removeContainer as removeFiles } from "../container/remove.ts";
 import { DirectStdio, TerminalStdio } from "../container/stdio.ts";
@@ -43,7 +45,8 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
   }
   try {
     await using _volumes = await stores.volumes.use(volumesOf(claim.record.mounts), claim.id);
-    const end = await runCreated(context, created, options, ui);
+    using joined = await openJoined(created.spec, stores.containers);
+    const end = await runCreated(context, created, options, { ui, joined });
     if (options.explain === "only") return end.exitCode;
     if (end.oomKilled === true) recordEvent(context, containerEvent(claim.record, "oom"));
     // Before the record tells it, or is gone: who waits for the end asks then how it was.
@@ -115,7 +118,7 @@ async function runCreated(
   context: EngineContext,
   created: CreatedContainer,
   options: RunOptions,
-  ui: RunUi,
+  { ui, joined }: { readonly ui: RunUi; readonly joined: JoinedNamespaces | undefined },
 ): Promise<ContainerEnd> {
   const { claim, spec, rootFileSystem, imageRoot } = created;
   using cgroup = openCgroup(cgroupPathIn(claim.id, spec));
@@ -130,6 +133,7 @@ async function runCreated(
     stdio,
     reaper: options.init,
     onStarted: () => recordEvent(context, containerEvent(claim.record, "start")),
+    joined,
     resolveTarget: (path) => locateTarget(imageRoot, path),
     warn: (message) => ui.warn(message),
     ...(options.explain === "run" && {

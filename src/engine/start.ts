@@ -3,6 +3,7 @@ import { containerEvent } from "../container/events.ts";
 import type { ClaimedContainer } from "../container/claim.ts";
 import type { Greeting } from "../container/monitor/protocol.ts";
 import { startMonitored } from "../container/monitor/start.ts";
+import { openJoined } from "../container/open-joined.ts";
 import { volumesOf } from "../container/recorded-mounts.ts";
 import type { ContainerStore } from "../container/records.ts";
 import { VolumeStore } from "../container/volumes.ts";
@@ -46,12 +47,14 @@ export async function startContainer(
   const names = volumesOf(claim.record.mounts);
   try {
     await volumes.mount(names, claim.id);
+    using joined = await openJoined(spec, containers);
     const connection = await startMonitored({
       claim,
       spec,
       root: rootFileSystem,
       cgroup,
       reaper: claim.record.init === true,
+      joined,
       resolveTarget: (path) => container.resolveTarget(path),
       directories: { root: context.root, state: context.state },
       greeting,

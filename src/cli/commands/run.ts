@@ -3,7 +3,7 @@ import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
 import { TerminalUi } from "../output/run-ui.ts";
 import { writeOutput } from "../output/write.ts";
-import { absentRunFlags, runFlags } from "./run/flags.ts";
+import { absentRunFlags, refusedRunFlags, runFlags } from "./run/flags.ts";
 import { runOptions } from "./run/options.ts";
 
 export const runCommand = command({
@@ -13,6 +13,7 @@ export const runCommand = command({
     usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
     operands: { minimum: 1, maximum: Number.POSITIVE_INFINITY, endFlags: true },
     absent: absentRunFlags,
+    refused: refusedRunFlags,
     notes: [
       {
         heading: "The words after the image",

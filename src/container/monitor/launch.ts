@@ -1,10 +1,20 @@
-import { CLONE_INTO_CGROUP, CLONE_PIDFD, MAP_ANONYMOUS, MAP_PRIVATE, SIGCHLD } from "../../linux/constants.ts";
+import {
+  AT_FDCWD,
+  CLONE_INTO_CGROUP,
+  CLONE_NEWPID,
+  CLONE_PIDFD,
+  MAP_ANONYMOUS,
+  MAP_PRIVATE,
+  O_CLOEXEC,
+  O_RDONLY,
+  SIGCHLD,
+} from "../../linux/constants.ts";
 import { launch, type LaunchedProcess } from "../../linux/launch/launch.ts";
 import { fieldOf, slot, statusDescriptor, type Step, words } from "../../linux/launch/plan.ts";
 import { sleepSteps } from "../../linux/launch/sleep.ts";
 import { type ContainerProcessOptions, planContainer, planDescriptors } from "../../runtime/container-process.ts";
 import type { LaunchPlan } from "../../runtime/plan/launch-plan.ts";
-import { GockerError } from "../../util/errors.ts";
+import type { NamespaceDescriptor } from "../../runtime/plan/namespaces.ts";
 import { descriptorsOf, monitorWords, type MonitorState } from "./state.ts";
 import { wakesOf } from "./wakes.ts";
 
@@ -28,10 +38,8 @@ export interface MonitoredLaunch {
  */
 export function launchMonitored(request: MonitoredLaunch): LaunchedProcess {
   const { container, monitor, commitment } = request;
-  const plan = planContainer(container);
-  if (plan.tellsChild) {
-    throw new GockerError("UNSUPPORTED", "a container that joins a pid namespace cannot be left to a monitor");
-  }
+  // The monitor is to be its parent: it enters a pid namespace for its child, instead of the child for a child of its own.
+  const plan = planContainer({ ...container, isBornInPidNamespace: true });
   const nothing = monitor.descriptors.process;
   const kept = descriptorsOf(monitor);
   const given = [...planDescriptors(plan, container), ...container.stdio, ...intoCgroup(container)];
@@ -63,6 +71,7 @@ function monitoredSteps({ container, monitor, commitment }: MonitoredLaunch, pla
   const stays: Step[] = [
     step("Let the launch be told of by the container alone", "close", [statusDescriptor]),
     ...others.map((fd) => step("Leave to the container what is its own", "close", [fd])),
+    ...returnSteps(container),
     step("Keep hold of the container's process", "dup3", [number, monitor.descriptors.process, 0]),
     step("Keep it once", "close", [number]),
     step("Be in no directory of the caller's", "chdir", ["/"]),
@@ -78,6 +87,7 @@ function monitoredSteps({ container, monitor, commitment }: MonitoredLaunch, pla
   ];
   return [
     step("Leave gocker's session", "setsid", []),
+    ...entrySteps(container),
     {
       ...step("Make the container's first process", "clone3", [request, 88]),
       onSuccess: { parent: "stays", skip: stays.length },
@@ -90,8 +100,47 @@ function monitoredSteps({ container, monitor, commitment }: MonitoredLaunch, pla
       .filter(isFirst)
       .map((fd) => step("Have it once", "close", [fd])),
     ...intoCgroup(container).map((fd) => step("Close the cgroup's directory", "close", [fd])),
+    ...leaveSteps(container),
     ...plan.steps,
   ];
+}
+
+/** A pid namespace of another container's that the container's first process is born into. */
+function pidNamespaceOf({ openedNamespaces }: ContainerProcessOptions): NamespaceDescriptor | undefined {
+  const opened = openedNamespaces?.get("pid");
+  return opened?.isOwn === true ? undefined : opened;
+}
+
+const ownPidNamespace = slot("the monitor's pid namespace");
+
+/** Who enters a pid namespace does it for his children alone. pid_namespaces(7) */
+function entrySteps(container: ContainerProcessOptions): Step[] {
+  const namespace = pidNamespaceOf(container);
+  if (namespace === undefined) return [];
+  const path = "/proc/self/ns/pid";
+  return [
+    {
+      ...step("Remember the pid namespace to come back to", "openat", [AT_FDCWD, path, O_RDONLY | O_CLOEXEC]),
+      result: ownPidNamespace,
+      path,
+    },
+    step(`Have a child in the pid namespace of ${namespace.whose}`, "setns", [namespace.descriptor, CLONE_NEWPID]),
+  ];
+}
+
+/** A process whose children would be elsewhere cannot have threads, which the monitor's program has. clone(2) */
+function returnSteps(container: ContainerProcessOptions): Step[] {
+  if (pidNamespaceOf(container) === undefined) return [];
+  return [
+    step("Have further children here", "setns", [ownPidNamespace, CLONE_NEWPID]),
+    step("Have come back", "close", [ownPidNamespace]),
+  ];
+}
+
+function leaveSteps(container: ContainerProcessOptions): Step[] {
+  const namespace = pidNamespaceOf(container);
+  if (namespace === undefined) return [];
+  return [ownPidNamespace, namespace.descriptor].map((fd) => step("Keep no way to a pid namespace", "close", [fd]));
 }
 
 function isFirst(fd: number, index: number, all: readonly number[]): boolean {

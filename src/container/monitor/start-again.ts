@@ -1,10 +1,12 @@
 import { launchContainer, planContainer } from "../../runtime/container-process.ts";
 import type { Cgroup } from "../../runtime/cgroup/cgroup.ts";
 import { launchError } from "../../runtime/errors.ts";
+import { processOfPlan } from "../../runtime/planned-process.ts";
 import { SIGKILL } from "../../linux/constants.ts";
 import { reap, sendSignal } from "../../linux/process.ts";
 import { applyLimits } from "../apply-limits.ts";
 import type { ClaimedContainer } from "../claim.ts";
+import type { JoinedNamespaces } from "../joined-namespaces.ts";
 import type { OpenContainer } from "../open.ts";
 import { locateTarget } from "../target-path.ts";
 import { confinedSources } from "../volume-place.ts";
@@ -13,15 +15,22 @@ import { openMonitoredStdio } from "./stdio.ts";
 
 /**
  * Starts a container from its monitor, whose child it is then. Returns when its program runs.
- * @param wasStopped whether the user has asked for the container's end meanwhile: it is killed then
+ * @param options.wasStopped whether the user has asked for the container's end meanwhile: it is killed then
  * @returns the descriptors of its process, its outputs and its input
  * @throws as `startMonitored`
  */
 export async function startAgain(
   claim: ClaimedContainer,
   { spec, rootFileSystem, files }: OpenContainer,
-  cgroup: Cgroup,
-  wasStopped: () => boolean,
+  {
+    cgroup,
+    joined,
+    wasStopped,
+  }: {
+    readonly cgroup: Cgroup;
+    readonly joined: JoinedNamespaces | undefined;
+    readonly wasStopped: () => boolean;
+  },
 ): Promise<Partial<MonitorDescriptors>> {
   using cleanup = new DisposableStack();
   using undo = new DisposableStack();
@@ -35,19 +44,24 @@ export async function startAgain(
     root: rootFileSystem,
     cgroup,
     reaper: claim.record.init === true,
+    openedNamespaces: joined?.openedNamespaces,
+    prepared: joined?.prepared,
     diesWithParent: true,
     stdio: stdio.ofContainer,
     terminalSocket: stdio.terminalSocket,
     resolveTarget: (path: string) => locateTarget(files, path),
     confined: confinedSources(claim.directory),
   };
-  const process = cleanup.use(launchContainer(planContainer(options), options, { timed: false }));
+  const plan = planContainer(options);
+  const launched = cleanup.use(launchContainer(plan, options, { timed: false }));
+  const child = plan.tellsChild ? await launched.status.childTold() : undefined;
+  const process = cleanup.use(processOfPlan(launched, child));
   const kill = undo.adopt(process, ({ pidfd, pid }) => {
     if (sendSignal(pidfd, SIGKILL)) reap(pid);
   });
   stdio.closeContainersEnds();
   claim.markRunning(process.pid);
-  const error = launchError(await process.status.outcome(), spec.process?.args?.[0] ?? "");
+  const error = launchError(await launched.status.outcome(), spec.process?.args?.[0] ?? "");
   if (error !== undefined) throw error;
   // Who stops a container notes that and looks for its process then: either that one has seen this process on record, or
   // its note is there by now.

@@ -10,6 +10,7 @@ import type { RootFileSystem } from "../../runtime/root.ts";
 import { GockerError } from "../../util/errors.ts";
 import { applyLimits } from "../apply-limits.ts";
 import type { ClaimedContainer } from "../claim.ts";
+import type { JoinedNamespaces } from "../joined-namespaces.ts";
 import { confinedSources } from "../volume-place.ts";
 import { launchMonitored } from "./launch.ts";
 import type { Greeting } from "./protocol.ts";
@@ -24,6 +25,8 @@ export interface MonitoredContainer {
   readonly cgroup: Cgroup;
   /** Process 1 is gocker's reaper. */
   readonly reaper: boolean;
+  /** What it has of other containers; absent: nothing. */
+  readonly joined?: JoinedNamespaces | undefined;
   resolveTarget(path: string): string;
   /** gocker's root and state directories. */
   readonly directories: { readonly root: string; readonly state: string };
@@ -60,6 +63,8 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
         root: container.root,
         cgroup,
         reaper: container.reaper,
+        openedNamespaces: container.joined?.openedNamespaces,
+        prepared: container.joined?.prepared,
         diesWithParent: true,
         stdio: stdio.ofContainer,
         terminalSocket: stdio.terminalSocket,

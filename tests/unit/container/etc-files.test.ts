@@ -24,6 +24,15 @@ describe("hosts", () => {
     expect(hosts).toEndWith("10.0.0.2\tweb.example.org web\n");
   });
 
+  test("a domain of the container's is of its first name", () => {
+    const { hosts, hostname } = buildEtcFiles(
+      { ...none, hostname: "web", domainname: "example.org", addresses: ["10.0.0.2"] },
+      host,
+    );
+    expect(hosts).toEndWith("10.0.0.2\tweb.example.org web\n");
+    expect(hostname).toBe("web\n");
+  });
+
   test("the host's network: the host's own, and the container's name", () => {
     const { hosts } = buildEtcFiles({ ...none, network: "host" }, host);
     expect(hosts).toBe("127.0.0.1 localhost\n10.0.0.5 buildhost\n127.0.1.1\tabc\n");
@@ -44,6 +53,24 @@ describe("resolv.conf", () => {
 
   test("loopback servers are left out, search and options stay", () => {
     expect(resolvConf({})).toBe("nameserver 10.1.1.1\nsearch corp.example\noptions ndots:2\n");
+  });
+
+  test("search domains and options take the place of the host's, each for itself", () => {
+    expect(resolvConf({ dnsSearch: ["a.example", "b.example"] })).toBe(
+      "nameserver 10.1.1.1\nsearch a.example b.example\noptions ndots:2\n",
+    );
+    expect(resolvConf({ dnsOptions: ["rotate", "ndots:5"] })).toBe(
+      "nameserver 10.1.1.1\nsearch corp.example\noptions rotate ndots:5\n",
+    );
+    expect(resolvConf({ dns: ["9.9.9.9"], dnsSearch: ["."], dnsOptions: ["rotate"] })).toBe(
+      "nameserver 9.9.9.9\noptions rotate\n",
+    );
+  });
+
+  test("on the host's network they leave the host's servers, loopback ones too", () => {
+    expect(resolvConf({ network: "host", dnsSearch: ["."] })).toBe(
+      "nameserver 127.0.0.53\nnameserver 10.1.1.1\noptions ndots:2\n",
+    );
   });
 
   test("systemd-resolved's real servers stand in for its stub", () => {

@@ -157,3 +157,28 @@ describe("volumeRequests", () => {
     expect(volumeRequests(image, [])).toEqual([]);
   });
 });
+
+describe("/dev/shm goes with the IPC namespace", () => {
+  const memory = (ipc: MountsInput["ipc"], mounts: MountOption[] = []) =>
+    buildMounts({ ...plain, ipc, mounts }).filter(({ destination }) => destination === "/dev/shm");
+
+  test.each([undefined, "private", "shareable"] as const)("%s: a new one", (ipc) => {
+    expect(memory(ipc)).toMatchObject([{ type: "tmpfs", source: "shm" }]);
+  });
+
+  test("none, the host's, and another container's", () => {
+    expect(memory("none")).toEqual([]);
+    expect(memory("host")).toMatchObject([{ type: "bind", source: "/dev/shm" }]);
+    expect(memory({ container: "abc" })).toMatchObject([{ type: "bind", source: "container:abc" }]);
+  });
+
+  test("the user's own wins", () => {
+    expect(memory("host", [tmpfs("/dev/shm", "size=1m")])).toMatchObject([{ type: "tmpfs", source: "tmpfs" }]);
+  });
+});
+
+test("writable cgroups", () => {
+  expect(optionsAt("/sys/fs/cgroup", {})).toContain("ro");
+  expect(optionsAt("/sys/fs/cgroup", { writableCgroups: true })).not.toContain("ro");
+  expect(optionsAt("/sys", { writableCgroups: true })).toContain("ro");
+});

@@ -1,15 +1,9 @@
 import type { FlagDefinitions } from "../../flags.ts";
+import { deviceFlags } from "./device-flags.ts";
+import { groups } from "./groups.ts";
+import { healthFlags } from "./health-flags.ts";
+import { namespaceFlags } from "./namespace-flags.ts";
 import { resourceFlags } from "./resource-flags.ts";
-
-const groups = {
-  container: "Container",
-  image: "Image",
-  process: "Process",
-  files: "Files",
-  network: "Network",
-  security: "Security",
-  learning: "Learning",
-} as const;
 
 /** The flags of `gocker run`: names, letters and meanings are Docker's, `--explain` is gocker's own. */
 export const runFlags = {
@@ -65,6 +59,20 @@ export const runFlags = {
     valueHint: "KEY[=VALUE]",
     group: groups.container,
     description: "Note something about the container",
+  },
+  "label-file": {
+    type: "string",
+    repeated: true,
+    valueHint: "FILE",
+    group: groups.container,
+    description: "Note what the lines of a file say about it",
+  },
+  annotation: {
+    type: "string",
+    repeated: true,
+    valueHint: "KEY[=VALUE]",
+    group: groups.container,
+    description: "Add an annotation to its specification",
   },
   cidfile: {
     type: "string",
@@ -143,6 +151,12 @@ export const runFlags = {
     group: groups.process,
     description: "The signal that asks the container to stop",
   },
+  "stop-timeout": {
+    type: "string",
+    valueHint: "SECONDS",
+    group: groups.process,
+    description: "How long it has for its end before it is killed; -1 for ever (10)",
+  },
   init: {
     type: "boolean",
     group: groups.process,
@@ -188,15 +202,23 @@ export const runFlags = {
   },
   "read-only": { type: "boolean", group: groups.files, description: "Make the root file system read-only" },
 
+  ...deviceFlags,
+
   network: {
     type: "string",
     alias: "net",
-    valueHint: "host|none",
+    valueHint: "NETWORK",
     default: "host",
     group: groups.network,
-    description: "The host's network, or none",
+    description: "The host's, none, container:NAME for another container's, or ns:PATH",
   },
   hostname: { type: "string", alias: "h", group: groups.network, description: "The container's host name" },
+  domainname: {
+    type: "string",
+    valueHint: "DOMAIN",
+    group: groups.network,
+    description: "The domain of its host name",
+  },
   "add-host": {
     type: "string",
     repeated: true,
@@ -211,6 +233,30 @@ export const runFlags = {
     group: groups.network,
     description: "A name server for /etc/resolv.conf",
   },
+  "dns-search": {
+    type: "string",
+    repeated: true,
+    valueHint: "DOMAIN",
+    group: groups.network,
+    description: "A search domain for /etc/resolv.conf; . for none",
+  },
+  "dns-option": {
+    type: "string",
+    alias: "dns-opt",
+    repeated: true,
+    valueHint: "OPTION",
+    group: groups.network,
+    description: "An option for /etc/resolv.conf",
+  },
+  expose: {
+    type: "string",
+    repeated: true,
+    valueHint: "PORT[-PORT][/PROTOCOL]",
+    group: groups.network,
+    description: "Note a port that it listens on",
+  },
+
+  ...namespaceFlags,
 
   "cap-add": {
     type: "string",
@@ -232,8 +278,10 @@ export const runFlags = {
     repeated: true,
     valueHint: "OPTION",
     group: groups.security,
-    description: "Set no-new-privileges, seccomp=FILE or seccomp=unconfined",
+    description: "Set no-new-privileges, seccomp=FILE|unconfined, apparmor=PROFILE, systempaths=unconfined, …",
   },
+
+  ...healthFlags,
 
   explain: {
     type: "enum",
@@ -247,10 +295,16 @@ export const runFlags = {
 
 /** Flags of `docker run` that gocker has not: named to tell "not yet" from "mistyped". */
 export const absentRunFlags: ReadonlySet<string> = new Set(
-  `a annotation attach cgroupns device device-cgroup-rule disable-content-trust dns-option dns-search domainname
-  expose gpus health-cmd health-interval health-retries health-start-interval health-start-period health-timeout ip
-  ip6 ipc label-file link link-local-ip mac-address network-alias no-healthcheck p P pid publish
-  publish-all runtime sig-proxy stop-timeout storage-opt sysctl use-api-socket userns uts`
+  `a attach disable-content-trust ip ip6 link-local-ip mac-address network-alias p P publish publish-all sig-proxy
+  use-api-socket`
     .trim()
     .split(/\s+/),
 );
+
+/** Flags of `docker run` that gocker refuses, and why. */
+export const refusedRunFlags: ReadonlyMap<string, string> = new Map([
+  ["gpus", "it takes a vendor's programs on the host, and gocker starts none; --device gives the device files alone"],
+  ["storage-opt", "gocker sets no project quotas, by which alone size= could be kept"],
+  ["link", "it belongs to Docker's old bridge; --add-host and --network container:NAME are other ways"],
+  ["runtime", "gocker is the runtime"],
+]);

@@ -1,6 +1,8 @@
+import { readKeyValueFile } from "../../../container/key-value-file.ts";
 import { parseName } from "../../../container/names.ts";
 import { buildRlimits } from "../../../container/rlimits.ts";
 import type { MountOption, Ulimit } from "../../../container/options.ts";
+import { refuseConflicts } from "../../../engine/conflicts.ts";
 import type { RunOptions } from "../../../engine/options.ts";
 import { capabilityNumber } from "../../../linux/capabilities.ts";
 import { signalNumber } from "../../../linux/signals.ts";
@@ -9,9 +11,13 @@ import type { FlagValues } from "../../flags.ts";
 import { parseKeyValues } from "../../key-values.ts";
 import { isAddress } from "./addresses.ts";
 import { targetFault } from "./bind-path.ts";
+import { parseDevice, parseDeviceRule, parseSysctls } from "./device-flags.ts";
 import type { runFlags } from "./flags.ts";
+import { healthOptions } from "./health-flags.ts";
 import { parseLog } from "./log-flag.ts";
 import { parseMountFlag } from "./mount-flag.ts";
+import { checkResolverOption, checkSearchDomain, parseExposed } from "./name-flags.ts";
+import { namespaceOptions, parseNetwork } from "./namespace-flags.ts";
 import { parseResourceFlags } from "./resource-flags.ts";
 import { checkRestart, parseRestart } from "./restart-flag.ts";
 import { parseSecurityOptions } from "./security-flag.ts";
@@ -42,7 +48,6 @@ export function runOptions(
 ): RunOptions {
   const [image, ...words] = operands;
   if (image === "") throw new UsageError("the image's name is empty");
-  const { noNewPrivileges, seccomp } = parseSecurityOptions(flags["security-opt"], surroundings.currentDirectory);
   const options: RunOptions = {
     image,
     words,
@@ -52,7 +57,10 @@ export function runOptions(
     remove: flags.rm,
     init: flags.init,
     detach: flags.detach,
-    labels: parseKeyValues("--label", flags.label),
+    labels: parseKeyValues("--label", [
+      ...flags["label-file"].flatMap((file) => readKeyValueFile(file, "label", "label")),
+      ...flags.label,
+    ]),
     pull: flags.pull,
     quiet: flags.quiet,
     environment: flags.env.map(checkVariable),
@@ -67,8 +75,8 @@ export function runOptions(
     capAdd: flags["cap-add"].map((name) => checkCapability("--cap-add", name)),
     capDrop: flags["cap-drop"].map((name) => checkCapability("--cap-drop", name)),
     privileged: flags.privileged,
-    noNewPrivileges,
-    seccomp,
+    ...namespaceOptions(flags),
+    ...parseSecurityOptions(flags["security-opt"], surroundings.currentDirectory),
     ...parseResourceFlags(flags),
   };
   // Given and empty means not given, as with Docker; only an empty --entrypoint says something.
@@ -83,6 +91,8 @@ export function runOptions(
   if (given(flags["stop-signal"])) options.stopSignal = checkSignal(flags["stop-signal"]);
   if (flags.explain !== undefined) options.explain = flags.explain;
   applyLife(options, flags);
+  addFurtherOptions(options, flags);
+  refuseConflicts(options);
   return options;
 }
 
@@ -94,6 +104,22 @@ function applyLife(options: RunOptions, flags: RunFlagValues): void {
   const log = parseLog(flags["log-driver"] ?? "", flags["log-opt"]);
   if (log !== undefined) options.log = log;
   if (given(flags["detach-keys"])) options.detachKeys = flags["detach-keys"];
+}
+
+/** What most containers do not have: absent unless it is given. */
+function addFurtherOptions(options: RunOptions, flags: RunFlagValues): void {
+  if (given(flags.domainname)) options.domainname = checkDomainname(flags.domainname);
+  if (given(flags["stop-timeout"])) options.stopTimeout = parseStopTimeout(flags["stop-timeout"]);
+  if (flags.device.length > 0) options.devices = flags.device.map(parseDevice);
+  const rules = flags["device-cgroup-rule"];
+  if (rules.length > 0) options.deviceRules = rules.map(parseDeviceRule);
+  if (flags.sysctl.length > 0) options.sysctls = parseSysctls(flags.sysctl);
+  if (flags.annotation.length > 0) options.annotations = parseAnnotations(flags.annotation);
+  if (flags["dns-search"].length > 0) options.dnsSearch = flags["dns-search"].map(checkSearchDomain);
+  if (flags["dns-option"].length > 0) options.dnsOptions = flags["dns-option"].map(checkResolverOption);
+  if (flags.expose.length > 0) options.exposedPorts = parseExposed(flags.expose);
+  const healthcheck = healthOptions(flags);
+  if (healthcheck !== undefined) options.healthcheck = healthcheck;
 }
 
 function given(value: string | undefined): value is string {
@@ -142,13 +168,6 @@ function checkVariable(text: string): string {
   return text;
 }
 
-function parseNetwork(name: string): RunOptions["network"] {
-  if (name === "host" || name === "none") return name;
-  throw new UsageError(`gocker has no network ${JSON.stringify(name)} yet`, {
-    hint: "--network host shares the host's network, --network none has only a loopback of its own",
-  });
-}
-
 /** Docker's `NAME:ADDRESS` and `NAME=ADDRESS`; an IPv6 address may stand in brackets. */
 function parseHost(text: string): RunOptions["addHosts"][number] {
   const [, name = "", rest = ""] = /^([^:=]*)[:=](.*)$/s.exec(text) ?? [];
@@ -186,6 +205,27 @@ function checkSignal(text: string): string {
   if (signalNumber(text) !== undefined) return text;
   throw new UsageError(`invalid --stop-signal ${JSON.stringify(text)}: there is no such signal`, {
     hint: "it is a name or a number: SIGTERM, TERM, 15, SIGRTMIN+3",
+  });
+}
+
+function parseStopTimeout(text: string): number {
+  if (/^-?\d{1,9}$/.test(text)) return Number(text);
+  throw new UsageError(`invalid --stop-timeout ${JSON.stringify(text)}: it is not a number of seconds`);
+}
+
+function parseAnnotations(texts: readonly string[]): Record<string, string> {
+  const pairs = texts.map((text) => {
+    const [key = "", value = ""] = text.split(/=(.*)/s, 2);
+    if (key !== "") return [key, value] as const;
+    throw new UsageError(`invalid --annotation ${JSON.stringify(text)}: its name is empty`);
+  });
+  return Object.fromEntries(pairs);
+}
+
+function checkDomainname(text: string): string {
+  if (Buffer.byteLength(text) <= maximumHostname && /^[\w-]+(\.[\w-]+)*$/.test(text)) return text;
+  throw new UsageError(`invalid --domainname ${JSON.stringify(text)}`, {
+    hint: `it looks like example.org, and has at most ${maximumHostname} bytes`,
   });
 }
 

@@ -15,6 +15,76 @@ function options(...words: string[]): RunOptions {
 
 const defaults = plainOptions({ network: "host" });
 
+test("the flags that few containers have", () => {
+  const words =
+    "--network none --ipc shareable --pid container:web --uts host --cgroupns private --userns host " +
+    "--stop-timeout -1 --device /dev/fuse --device /dev/sda:/dev/../dev/xvda:r --device /dev/kvm:rw --device /dev/a: " +
+    "--sysctl net.ipv4.ip_forward=1 --sysctl kernel.sem=1=2 --annotation a=b=c --annotation d= --dns-search . " +
+    "--dns-option ndots:2 --dns-opt rotate --expose 80 --expose 53-54/UDP --expose 80/tcp --log-opt max-size=1m " +
+    "--health-cmd curl --health-interval 1m30s --health-timeout 500ms --health-retries 5 --health-start-period 0s " +
+    "--security-opt systempaths=unconfined --security-opt writable-cgroups --security-opt apparmor=own";
+  const rules = ["--device-cgroup-rule", "c 189:* rw", "--device-cgroup-rule", "a *:* rwm"];
+  expect(options(...words.split(" "), ...rules, "alpine")).toStrictEqual({
+    ...plainOptions({ network: "none" }),
+    ipc: "shareable",
+    pid: { container: "web" },
+    uts: "host",
+    cgroupns: "private",
+    stopTimeout: -1,
+    devices: [
+      { source: "/dev/fuse", target: "/dev/fuse", access: "rwm" },
+      { source: "/dev/sda", target: "/dev/xvda", access: "r" },
+      { source: "/dev/kvm", target: "/dev/kvm", access: "rw" },
+      { source: "/dev/a", target: "/dev/a", access: "rwm" },
+    ],
+    deviceRules: [
+      { allow: true, type: "c", major: 189, access: "rw" },
+      { allow: true, type: "a", access: "rwm" },
+    ],
+    sysctls: { "net.ipv4.ip_forward": "1", "kernel.sem": "1=2" },
+    annotations: { a: "b=c", d: "" },
+    dnsSearch: ["."],
+    dnsOptions: ["ndots:2", "rotate"],
+    exposedPorts: ["80/tcp", "53/udp", "54/udp"],
+    log: { driver: "json-file", options: { "max-size": "1m" } },
+    healthcheck: {
+      test: ["CMD-SHELL", "curl"],
+      interval: 90e9,
+      timeout: 500e6,
+      startPeriod: 0,
+      retries: 5,
+    },
+    unconfinedPaths: true,
+    writableCgroups: true,
+    apparmorProfile: "own",
+  });
+});
+
+test("networks that are somebody else's", () => {
+  expect(options("--network", "container:web", "alpine").network).toEqual({ container: "web" });
+  expect(options("--network", "ns:/run/netns/blue", "alpine").network).toEqual({ path: "/run/netns/blue" });
+});
+
+test("a health check is switched off, and not changed at the same time", () => {
+  expect(options("--no-healthcheck", "alpine").healthcheck).toEqual({ test: ["NONE"] });
+  expect(() => options("--no-healthcheck", "--health-retries", "2", "alpine")).toThrow(
+    "--no-healthcheck conflicts with the --health-… flags",
+  );
+});
+
+test.each([
+  ["--hostname conflicts with --network container:…", "--network container:web -h box"],
+  ["--dns-search conflicts with --network container:…", "--network container:web --dns-search a"],
+  ["--add-host conflicts with --network container:…", "--network container:web --add-host a:1.2.3.4"],
+  ["--expose conflicts with --network container:…", "--network container:web --expose 80"],
+  ["--hostname conflicts with --uts host", "--uts host -h box"],
+  ["--domainname conflicts with --uts host", "--uts host --domainname example.org"],
+  ["--init conflicts with --pid", "--init --pid host"],
+  ["--sysctl kernel.sem cannot be set with --ipc host", "--ipc host --sysctl kernel.sem=1"],
+])("%s", (message, words) => {
+  expect(() => options(...words.split(" "), "alpine")).toThrow(message);
+});
+
 test("without flags everything is at its default, and nothing else is there", () => {
   expect(options("alpine")).toStrictEqual(defaults);
 });
@@ -168,9 +238,46 @@ const refused: [flag: string, value: string, message: string | RegExp][] = [
   ["--security-opt", "", /there is no such option/],
   ["--security-opt", "seccomp", /seccomp needs a value/],
   ["--security-opt", "no-new-privileges=maybe", /no-new-privileges is true or false/],
-  ["--security-opt", "apparmor=docker-default", /gocker does not load AppArmor profiles/],
-  ["--security-opt", "label=type:x", /gocker does not set SELinux labels/],
-  ["--security-opt", "systempaths=unconfined", /does not have yet/],
+  ["--security-opt", "apparmor=", /apparmor needs the name of a profile/],
+  ["--security-opt", "label=type:x", /gocker gives files no SELinux labels/],
+  ["--security-opt", "systempaths=all", /systempaths can only be unconfined/],
+  ["--security-opt", "writable-cgroups=maybe", /writable-cgroups is true or false/],
+  ["--ipc", "shared", 'invalid --ipc "shared"'],
+  ["--ipc", "container:", /it names no container/],
+  ["--pid", "none", 'invalid --pid "none"'],
+  ["--pid", "container", /it names no container/],
+  ["--uts", "none", 'invalid --uts "none"'],
+  ["--cgroupns", "container:web", 'invalid --cgroupns "container:web"'],
+  ["--userns", "keep-id", /gocker run makes no user namespaces yet/],
+  ["--network", "container:", /it names no container/],
+  ["--network", "ns:run/x", /"run\/x" is not an absolute path/],
+  ["--domainname", "a b", 'invalid --domainname "a b"'],
+  ["--stop-timeout", "soon", 'invalid --stop-timeout "soon": it is not a number of seconds'],
+  ["--annotation", "=x", 'invalid --annotation "=x": its name is empty'],
+  ["--dns-search", "a_b.c d", /is not a domain/],
+  ["--dns-search", "", /is not a domain/],
+  ["--dns-option", "a b", /is not one word/],
+  ["--expose", "80:80", /no port and no range of ports/],
+  ["--expose", "90-80", /no port and no range of ports/],
+  ["--expose", "70000", /no port and no range of ports/],
+  ["--expose", "80/icmp", /no port and no range of ports/],
+  ["--device", "dev/x", /"dev\/x" is not an absolute path/],
+  ["--device", "vendor.com/gpu=0", /CDI/],
+  ["--device", "/dev/a:/dev/b:rx", /"rx" is not made of r, w and m/],
+  ["--device", "/dev/a:/dev/b:rr", /each at most once/],
+  ["--device", "/dev/a:b", /"b" is not an absolute path/],
+  ["--device", "/dev/a:/", /root directory/],
+  ["--device", "/a:/b:r:w", /more than three parts/],
+  ["--device-cgroup-rule", "c 1:3", 'invalid --device-cgroup-rule "c 1:3"'],
+  ["--device-cgroup-rule", "d 1:3 r", /it looks like|invalid/],
+  ["--sysctl", "net.ipv4.ip_forward", /not of the form NAME=VALUE/],
+  ["--sysctl", "vm.swappiness=1", /it is the whole host's/],
+  ["--sysctl", "kernel.hostname=x", "--sysctl kernel.hostname cannot be set"],
+  ["--sysctl", "net.ipv4.ip_forward=1", /cannot be set on the host's network/],
+  ["--health-interval", "1", /--health-interval must be a duration/],
+  ["--health-timeout", "-1s", /--health-timeout must be a duration/],
+  ["--health-start-period", "10us", "--health-start-period cannot be less than 1ms"],
+  ["--health-retries", "-1", /is not a number of checks/],
   ["--tmpfs", "run", 'invalid --tmpfs "run": the target "run" is not an absolute path'],
   ["--tmpfs", "/", /the target is the container's root/],
   ["--tmpfs", "/a:zz", /there is no option "zz"/],

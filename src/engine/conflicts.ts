@@ -1,0 +1,39 @@
+import { isJoined } from "../container/namespaces.ts";
+import { checkSysctls } from "../container/sysctls.ts";
+import { UsageError } from "../util/errors.ts";
+import type { RunOptions } from "./options.ts";
+
+/**
+ * Refuses options that contradict each other, as Docker does: what would have no effect, or another one than it says.
+ * @throws UsageError
+ */
+export function refuseConflicts(options: RunOptions): void {
+  checkSysctls(options);
+  if (isJoined(options.network)) refuseWith("--network container:…", namesOfNetwork(options));
+  if (options.uts === "host") {
+    refuseWith("--uts host", { "--hostname": options.hostname, "--domainname": options.domainname });
+  }
+  if (options.init && options.pid !== undefined) {
+    throw new UsageError("--init conflicts with --pid: only in a pid namespace of its own an init is process 1");
+  }
+}
+
+/** What a container takes over from the one whose network it has. */
+function namesOfNetwork(options: RunOptions): Record<string, unknown> {
+  return {
+    "--hostname": options.uts === "host" ? undefined : options.hostname,
+    "--domainname": options.uts === "host" ? undefined : options.domainname,
+    "--add-host": options.addHosts,
+    "--dns": options.dns,
+    "--dns-search": options.dnsSearch,
+    "--dns-option": options.dnsOptions,
+    "--expose": options.exposedPorts,
+  };
+}
+
+function refuseWith(mode: string, others: Record<string, unknown>): void {
+  for (const [flag, value] of Object.entries(others)) {
+    const isGiven = Array.isArray(value) ? value.length > 0 : value !== undefined;
+    if (isGiven) throw new UsageError(`${flag} conflicts with ${mode}`);
+  }
+}
