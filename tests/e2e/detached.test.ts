@@ -192,6 +192,44 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     expect(stateOf(running).status).toBe("running");
   });
 
+  test("its health is looked at while it runs, by commands that are executed in it", async () => {
+    const check = [
+      "--health-cmd",
+      "echo looked; test -e /tmp/good",
+      "--health-interval",
+      "100ms",
+      "--health-retries",
+      "2",
+    ];
+    const id = await runDetached([...check, image, "sleep", "1000"]);
+    const health = async () => {
+      const { stdout } = await runner.gocker(["inspect", "-f", "{{json .State.Health}}", id]);
+      return JSON.parse(stdout) as {
+        Status: string;
+        FailingStreak: number;
+        Log: { Output: string; ExitCode: number }[];
+      };
+    };
+    await until("it is found not to work", async () => (await health())?.Status === "unhealthy");
+    expect((await health()).Log.at(-1)).toMatchObject({ ExitCode: 1, Output: "looked\n" });
+    expect(await runner.gocker(["exec", id, "touch", "/tmp/good"])).toEqual(success(""));
+    await until("it is found to work", async () => (await health()).Status === "healthy");
+    expect((await health()).FailingStreak).toBe(0);
+    expect((await runner.gocker(["ps"])).stdout).toContain("(healthy)");
+    const events = await runner.gocker(["events", "--since", "1h", "--until", "0s", "--format", "{{.Action}}"]);
+    const told = events.stdout.split("\n").filter((action) => action.startsWith("health_status"));
+    expect(told).toEqual(["health_status: unhealthy", "health_status: healthy"]);
+  });
+
+  test("a health check that is long in coming lets the monitor sleep, and is made all the same", async () => {
+    const check = ["--health-cmd", "true", "--health-interval", "6s"];
+    const id = await runDetached([...check, image, "sleep", "1000"]);
+    const monitor = monitorOf(id);
+    await until("it sleeps", () => readFileSync(`/proc/${monitor}/maps`, "utf8").includes("memfd:gocker"));
+    expect(stateOf(id)).toMatchObject({ health: { status: "starting" } });
+    await until("it has looked", () => JSON.stringify(stateOf(id)).includes('"healthy"'));
+  });
+
   test("--rm takes the container away when it has ended", async () => {
     const id = await runDetached(["--rm", image, "true"]);
     await until("it is gone", () => !existsSync(directory(id)) && !existsSync(lockOf(id)));

@@ -27,6 +27,8 @@ export interface MonitoredLaunch {
   readonly monitor: MonitorState & { readonly descriptors: { readonly process: number } };
   /** The reading end of a pipe: the monitor ends, and the container with it, when gocker ends before it writes a byte. */
   readonly commitment: number;
+  /** The monitor has something to do from the beginning, and does not sleep until something happens. */
+  readonly isAwake: boolean;
 }
 
 /**
@@ -55,7 +57,7 @@ function intoCgroup({ cgroup }: ContainerProcessOptions): number[] {
   return cgroup.cloneInto === undefined ? [] : [cgroup.cloneInto];
 }
 
-function monitoredSteps({ container, monitor, commitment }: MonitoredLaunch, plan: LaunchPlan): Step[] {
+function monitoredSteps({ container, monitor, commitment, isAwake }: MonitoredLaunch, plan: LaunchPlan): Step[] {
   const { cloneInto } = container.cgroup;
   const kept = descriptorsOf(monitor);
   const given = [...new Set([...planDescriptors(plan, container), ...container.stdio, ...intoCgroup(container)])];
@@ -81,6 +83,7 @@ function monitoredSteps({ container, monitor, commitment }: MonitoredLaunch, pla
     step("Wait once", "close", [commitment]),
     ...sleepSteps({
       wakes: wakesOf(monitor.descriptors),
+      timeout: isAwake ? 0 : undefined,
       program: monitor.descriptors.program,
       argv: monitorWords(monitor),
     }),

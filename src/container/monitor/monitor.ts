@@ -33,6 +33,9 @@ export interface MonitorDuties {
 /** Milliseconds without anything to do, after which a monitor sleeps. */
 const idleTime = 3_000;
 
+/** Milliseconds that a sleep must be long to be worth it: to wake takes some tens of them. */
+const shortestSleep = 1_000;
+
 /** Milliseconds that outputs may stay open when all of the container's processes have ended: others may have them. */
 const drainTime = 2_000;
 
@@ -120,7 +123,7 @@ export class Monitor {
       if (isBusy || !this.#isIdle || health?.isBusy === true) continue;
       const next = health?.timeLeft(Date.now());
       if (next === undefined) this.#sleep();
-      else if (next > idleTime) this.#sleep({ timeout: next, probeAt: health?.nextAt });
+      else if (next > shortestSleep) this.#sleep({ timeout: next, probeAt: health?.nextAt });
     }
     const { probeAt: _, ...state } = this.#state;
     this.#state = state;
@@ -142,7 +145,7 @@ export class Monitor {
     for (let left = this.#timeToStart(); left > 0; left = this.#timeToStart()) {
       if (this.#isStopped) return false;
       const isBusy = this.#serve(this.#connections.waiting(false), Math.min(left, idleTime));
-      if (!isBusy && left > idleTime && this.#isIdle) this.#sleep({ timeout: this.#timeToStart() });
+      if (!isBusy && this.#timeToStart() > shortestSleep && this.#isIdle) this.#sleep({ timeout: this.#timeToStart() });
     }
     return !this.#isStopped;
   }

@@ -10,6 +10,7 @@ import type { RootFileSystem } from "../../runtime/root.ts";
 import { GockerError } from "../../util/errors.ts";
 import { applyLimits } from "../apply-limits.ts";
 import type { ClaimedContainer } from "../claim.ts";
+import { probeOf } from "../healthcheck.ts";
 import type { JoinedNamespaces } from "../joined-namespaces.ts";
 import { confinedSources } from "../volume-place.ts";
 import { launchMonitored } from "./launch.ts";
@@ -57,6 +58,8 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
   const monitor = cleanup.use(
     launchMonitored({
       commitment: commitment.reader.number,
+      // Its health has to be looked at after a while.
+      isAwake: probeOf(claim.record.healthcheck) !== undefined,
       container: {
         id: claim.id,
         spec: container.spec,
