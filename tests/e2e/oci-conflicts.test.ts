@@ -110,9 +110,9 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
     expect(await sandbox.oci(["delete", "early"])).toEqual(success(""));
     expect(existsSync(directory)).toBe(false);
     // A directory alone, which nobody lists.
-    for (const file of [undefined, "lock", "config.json"]) {
+    for (const files of [[], ["lock"], ["lock", "config.json"]]) {
       mkdirSync(directory);
-      if (file !== undefined) writeFileSync(join(directory, file), "");
+      for (const file of files) writeFileSync(join(directory, file), "");
       expect(await sandbox.oci(["list"])).toMatchObject({ stderr: "", exitCode: 0 });
       expect(await sandbox.oci(["delete", "early"])).toMatchObject({
         stderr: "gocker: the container early does not exist\n",

@@ -192,7 +192,7 @@ function idsIn(runner: Runner): string[] {
 
 function volumesIn(runner: Runner): string[] {
   const directory = `${runner.sandbox.root}/volumes`;
-  return existsSync(directory) ? readdirSync(directory).filter((name) => name !== "lock") : [];
+  return existsSync(directory) ? readdirSync(directory).filter((name) => name !== ".lock") : [];
 }
 
 /** Waits until a process has taken every signal that was sent to it. */
