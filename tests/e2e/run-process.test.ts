@@ -211,7 +211,7 @@ describe.skipIf(!canRunCorpus)("the container's process", () => {
     test("process 1 reaps what others leave, and the command is its child", async () => {
       const script = `
         echo $$; sh -c 'true & exec sleep 0.01' ; (sh -c 'sleep 0.02 &' )
-        while [ -n "$(ls -d /proc/[0-9]* | xargs -n1 basename | while read pid; do grep -l sleep /proc/$pid/comm 2>/dev/null; done)" ]; do :; done
+        while [ -n "$(ls -d /proc/[0-9]* 2>/dev/null | xargs -n1 basename | while read pid; do grep -l sleep /proc/$pid/comm 2>/dev/null; done)" ]; do :; done
         grep -l 'State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l`;
       expect(await shell(["--init"], script)).toEqual(success("2\n0\n"));
     });
