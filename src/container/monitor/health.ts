@@ -103,7 +103,8 @@ export class HealthCheck implements Disposable {
     const bytes = readSome(attempt.probe.output.number, this.#buffer);
     if (bytes.length === 0) attempt.isOutputOpen = false;
     const kept = bytes.slice(0, Math.max(0, mostOutput - attempt.bytes));
-    attempt.chunks.push(kept);
+    // A probe may write for as long as it runs: of what is not kept there must be nothing.
+    if (kept.length > 0) attempt.chunks.push(kept);
     attempt.bytes += kept.length;
   }
 

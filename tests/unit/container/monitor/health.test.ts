@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { HealthCheck, type RunningProbe } from "../../../../src/container/monitor/health.ts";
 import type { ContainerHealth } from "../../../../src/container/record.ts";
 import { createPipe, openNull } from "../../../../src/linux/fd.ts";
@@ -110,6 +110,15 @@ describe("a health check", () => {
     expect(first).toMatchObject({ start: "2026-01-01T00:00:03.000Z", exitCode: 0 });
     expect(first?.output).toStartWith("out\nerr\nxxx");
     expect(first?.output).toHaveLength(4096);
+  });
+
+  test("holds nothing of what a probe writes beyond what is kept", async () => {
+    const { at } = checkWith({ script: () => "dd if=/dev/zero bs=64k count=6000 2> /dev/null" });
+    const concat = spyOn(Buffer, "concat");
+    await at(1000);
+    const chunks = concat.mock.calls.flatMap(([list]) => list);
+    concat.mockRestore();
+    expect(chunks.length).toBeLessThan(100);
   });
 
   test("failures while a container is starting do not count, and are more frequent", async () => {
