@@ -57,7 +57,8 @@ async function settle(input: ReconcileInput, id: string, lock: FileLock): Promis
     return;
   }
   const wasAlive = record.state.status === "running" || record.state.status === "restarting";
-  if (wasAlive || record.remove) await input.kill(id, record);
+  // One that was just being started has a cgroup by then, and may have processes, before its record tells of any.
+  await input.kill(id, record);
   await input.volumes.unmount(volumesOf(record.mounts), id);
   const claim = new ClaimedContainer(input.containers, id, lock);
   claim.adopt(record);

@@ -29,8 +29,11 @@ export async function openContainers(
   return stores;
 }
 
-/** Ends the processes of a container by its cgroup, which knows them all, and removes that and its monitor's socket. */
-async function killLeftovers(state: string, id: string, directory: string): Promise<void> {
+/**
+ * Ends the processes of a container by its cgroup, which knows them all, and removes that and its monitor's socket. For
+ * the holder of its lock: who held it before may have died since {@link openContainers} looked.
+ */
+export async function killLeftovers(state: string, id: string, directory: string): Promise<void> {
   const [{ openCgroup }, { removeMonitorSocket }, { cgroupPathOf }] = await Promise.all([
     import("../runtime/cgroup/open.ts"),
     import("../container/monitor/socket.ts"),

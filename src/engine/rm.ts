@@ -1,13 +1,14 @@
 import type { ClaimedContainer } from "../container/claim.ts";
 import { containerEvent } from "../container/events.ts";
 import { openFirstProcess } from "../container/first-process.ts";
+import { volumesOf } from "../container/recorded-mounts.ts";
 import type { ContainerStore } from "../container/records.ts";
 import { removeContainer as remove } from "../container/remove.ts";
 import { SIGKILL } from "../linux/constants.ts";
 import { sendSignal } from "../linux/process.ts";
 import { ConflictError, NotFoundError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
-import { openContainers } from "./reconcile.ts";
+import { killLeftovers, openContainers } from "./reconcile.ts";
 import { recordEvent } from "./record-event.ts";
 import { tellMonitor, untilClosed } from "./stop.ts";
 
@@ -43,6 +44,8 @@ export async function removeContainer(
     : await claimAtRest(containers, id, reference);
   if (claim !== undefined) {
     const { record } = claim;
+    await killLeftovers(context.state, id, claim.directory);
+    await stores.volumes.unmount(volumesOf(record.mounts), id);
     await remove(stores, claim, { anonymousVolumes: options.volumes });
     recordEvent(context, containerEvent(record, "destroy"));
   }

@@ -15,7 +15,7 @@ import type { RootFileSystem } from "../runtime/root.ts";
 import { ConflictError, errorMessage } from "../util/errors.ts";
 import type { AttachOptions } from "./attach.ts";
 import type { EngineContext } from "./context.ts";
-import { openContainers } from "./reconcile.ts";
+import { killLeftovers, openContainers } from "./reconcile.ts";
 import { recordEvent } from "./record-event.ts";
 import type { StopOptions } from "./stop.ts";
 
@@ -118,6 +118,7 @@ export async function startStored(
 ): Promise<OwnedFd | undefined> {
   using claim = await claimAtRest(containers, id);
   if (claim === undefined) return undefined;
+  await killLeftovers(context.state, id, claim.directory);
   const { openStored } = await import("./open-container.ts");
   const { locateTarget } = await import("../container/target-path.ts");
   using opened = openStored(context.root, claim);

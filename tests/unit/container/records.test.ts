@@ -305,11 +305,11 @@ describe("reconcile", () => {
     nothingLeft();
   });
 
-  test("a created container stays", async () => {
+  test("a created container stays, without what was there already when it was being started", async () => {
     const claim = containers.create(newContainer({ name: "kept" }));
     kill(claim);
     await reconcile();
-    expect(killed).toEqual([]);
+    expect(killed).toEqual([claim.id]);
     expect(containers.read(containers.resolve("kept")).state.status).toBe("created");
     expect(containers.activeIds()).toEqual([]);
   });
