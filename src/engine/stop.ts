@@ -92,8 +92,8 @@ export function tellMonitor(state: string, id: string): OwnedFd | undefined {
 export async function untilClosed(connection: OwnedFd): Promise<void> {
   const deadline = Date.now() + patience;
   const buffer = new Uint8Array(4096);
-  while (Date.now() < deadline) {
-    await waitReadable(connection.number);
+  for (let left = patience; left > 0; left = deadline - Date.now()) {
+    if (!(await waitReadable(connection.number, left))) return;
     try {
       if (readSome(connection.number, buffer).length === 0) return;
     } catch (error) {

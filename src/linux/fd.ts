@@ -281,10 +281,17 @@ export function pollWritable(fd: number, milliseconds: number): boolean {
 /**
  * Resolves when there is something to read. What is waited for comes within milliseconds, if nothing is wrong: so the
  * thread waits itself at first, which costs least, and looks again and again while something is.
+ * @param longest milliseconds after which it is enough
+ * @returns whether there is something to read
  */
-export async function waitReadable(fd: number): Promise<void> {
+export async function waitReadable(fd: number, longest = Infinity): Promise<boolean> {
   const patience = 100;
   const pause = 5;
-  if (pollReadable(fd, patience)) return;
-  while (!pollReadable(fd, 0)) await Bun.sleep(pause);
+  const deadline = performance.now() + longest;
+  if (pollReadable(fd, Math.min(patience, Math.ceil(longest)))) return true;
+  while (!pollReadable(fd, 0)) {
+    if (performance.now() >= deadline) return false;
+    await Bun.sleep(pause);
+  }
+  return true;
 }

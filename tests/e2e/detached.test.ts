@@ -153,6 +153,39 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     expect(await outcomeOf(other)).toEqual(success("got first\ngot second\n"));
   });
 
+  test("who looks at a container and has stopped reading keeps neither its end nor its removal from being done", async () => {
+    const script = "i=0; while :; do echo $i; i=$((i+1)); done";
+    const id = await runDetached([image, "sh", "-c", script]);
+    const stuck = runner.start(["attach", "--no-stdin", id]);
+    const chunks = stuck.stdout.getReader();
+    await chunks.read();
+    stuck.kill("SIGSTOP");
+    const lines = () => loggedBy(id).length;
+    let before = -1;
+    await until("the container has to wait", async () => {
+      const now = lines();
+      const same = now === before && now > 0;
+      before = now;
+      if (!same) await Bun.sleep(500);
+      return same;
+    });
+    expect(await runner.gocker(["kill", id])).toEqual(success(`${id}\n`));
+    await untilExited(id);
+    expect(stateOf(id)).toMatchObject({ status: "exited", exitCode: 137 });
+    const last = loggedBy(id).length;
+    expect(await runner.gocker(["rm", "-f", id])).toEqual(success(`${id}\n`));
+    stuck.kill("SIGCONT");
+    // It has missed nothing, for all that.
+    let shown = 0;
+    for (;;) {
+      const { done, value } = await chunks.read();
+      if (done) break;
+      shown = Number(new TextDecoder().decode(value).trimEnd().split("\n").at(-1));
+    }
+    expect(await stuck.exited).toBe(137);
+    expect(shown).toBeGreaterThanOrEqual(last - 2);
+  });
+
   test("policies start a container again, until it is stopped", async () => {
     const limited = await runDetached(["--restart", "on-failure:2", image, "sh", "-c", "echo run; exit 5"]);
     await until("it has given up", () => stateOf(limited).status === "exited" && loggedBy(limited).length === 3);

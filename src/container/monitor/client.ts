@@ -5,7 +5,7 @@ import { SystemCallError } from "../../util/errors.ts";
 import { decodeDocument, decodeSize, encodeMessage, type Greeting, MessageReader, messageType } from "./protocol.ts";
 
 /** What may wait for a client that is slow: from there on the container has to wait, too. */
-const mostWaiting = 1024 * 1024;
+export const mostWaiting = 1024 * 1024;
 
 /** What a client asks of the container. */
 export interface ClientEvents {
@@ -34,9 +34,9 @@ export class Client implements Disposable {
     return this.#greeting;
   }
 
-  /** Whether more for it must not be made before it has read. */
-  get isFull(): boolean {
-    return this.#bytesWaiting >= mostWaiting;
+  /** Whether more for it must not be made before it has read. @param most bytes that may wait */
+  isFull(most: number): boolean {
+    return this.#bytesWaiting >= most;
   }
 
   /** It is done, or gone: to be disposed of. */

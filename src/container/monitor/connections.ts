@@ -1,7 +1,7 @@
 import type { OwnedFd } from "../../linux/fd.ts";
 import { pollEvent } from "../../linux/poll.ts";
 import { acceptUnix } from "../../linux/unix-socket.ts";
-import { Client, type ClientEvents } from "./client.ts";
+import { Client, type ClientEvents, mostWaiting } from "./client.ts";
 import { encodeDocument, type Ending, messageType } from "./protocol.ts";
 import type { Waiting } from "./waiting.ts";
 
@@ -22,9 +22,9 @@ export class Connections implements Disposable {
     return this.#clients.size === 0;
   }
 
-  /** Whether somebody has to read before there is more to be sent. */
-  get isFull(): boolean {
-    return [...this.#clients].some((client) => client.isFull);
+  /** Whether somebody has to read before there is more to be sent. @param most bytes that may wait for each */
+  isFull(most = mostWaiting): boolean {
+    return [...this.#clients].some((client) => client.isFull(most));
   }
 
   /**

@@ -39,6 +39,9 @@ const shortestSleep = 1_000;
 /** Milliseconds that outputs may stay open when all of the container's processes have ended: others may have them. */
 const drainTime = 2_000;
 
+/** More than both pipes hold beside what may wait for a client before: all that a container has left at its end. */
+const mostAtEnd = 4 * 1024 * 1024;
+
 /**
  * Looks after one container: keeps what it writes and shows it to those who are connected, gives it their input, and does
  * what is to be done at its end. Nothing here waits but for all of that together; and when nothing has happened for a
@@ -133,10 +136,10 @@ export class Monitor {
   #drain(): void {
     const deadline = performance.now() + drainTime;
     while (!this.#outputs.hasEnded) {
-      // Who reads slowly has all the time: it is nobody of the container's.
-      const left = this.#connections.isFull ? drainTime : deadline - performance.now();
+      // Who reads slowly has all the time, but later: the end must not wait for somebody who may never read again.
+      const left = deadline - performance.now();
       if (left <= 0) return;
-      this.#serve(this.#waiting(), left);
+      this.#serve(this.#waiting(mostAtEnd), left);
     }
   }
 
@@ -154,10 +157,11 @@ export class Monitor {
     return (this.#state.startAt ?? 0) - Date.now();
   }
 
-  *#waiting(): Generator<Waiting> {
+  /** @param most bytes that may wait for each who is connected, before the container has to */
+  *#waiting(most?: number): Generator<Waiting> {
     yield* this.#connections.waiting(this.#input?.takesMore ?? true);
     // A container has to wait for the slowest of those who look at it, as for the reader of a pipe.
-    if (!this.#connections.isFull) yield* this.#outputs.waiting();
+    if (!this.#connections.isFull(most)) yield* this.#outputs.waiting();
     const wanted = this.#input?.wanted;
     if (wanted !== undefined) yield { ...wanted, serve: () => this.#input?.flush() };
   }
