@@ -1,5 +1,6 @@
-import { TCGETS, TIOCGPGRP, TIOCGWINSZ, TIOCSWINSZ } from "./constants.ts";
+import { O_CLOEXEC, O_NOCTTY, O_RDWR, TCGETS, TIOCGPGRP, TIOCGPTPEER, TIOCGWINSZ, TIOCSWINSZ } from "./constants.ts";
 import { systemCallError } from "./errno.ts";
+import { OwnedFd } from "./fd.ts";
 import { bindLibc, libc } from "./libc.ts";
 import { syscallNumber } from "./syscalls.ts";
 
@@ -35,6 +36,18 @@ export function windowSize(fd: number): WindowSize | undefined {
 /** Sets a terminal's size; its foreground processes get SIGWINCH when it changes. @throws SystemCallError */
 export function setWindowSize(fd: number, { height, width }: WindowSize): void {
   if (libc.ioctl(fd, TIOCSWINSZ, new Uint16Array([height, width, 0, 0])) < 0) throw systemCallError("ioctl");
+}
+
+/**
+ * The other side of a terminal, by the descriptor of its master side, wherever its devpts is mounted.
+ * ioctl_tty(2), TIOCGPTPEER
+ * @throws SystemCallError
+ */
+export function openPeer(master: number): OwnedFd {
+  const flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
+  const number = Number(libc.syscall(syscallNumber("ioctl"), master, TIOCGPTPEER, flags, 0, 0, 0));
+  if (number < 0) throw systemCallError("ioctl");
+  return new OwnedFd(number);
 }
 
 /** Whether a terminal lets gocker's process group have its way: it is in the foreground there, or of another session. */

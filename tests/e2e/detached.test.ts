@@ -286,6 +286,20 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     expect(existsSync(lockOf(id))).toBe(false);
   });
 
+  test("a terminal that nobody had open for a while is opened anew, also while the monitor sleeps", async () => {
+    const reopens =
+      "exec 0<&- 1>&- 2>&-; sleep 5; exec 0<> /dev/console >&0 2>&0; echo two; read word; echo three $word";
+    const id = await runDetached(["-it", image, "sh", "-c", `echo one; ${reopens}`]);
+    await until("the terminal was opened anew", () => loggedBy(id).length > 1, 15_000);
+    const environment = { PATH: process.env["PATH"] ?? "", ...runner.sandbox.environment };
+    await using session = new TerminalSession([gockerBinary(), "attach", id], environment);
+    session.type("word\n");
+    expect(await session.process.exited).toBe(0);
+    await until("the container has ended", () => stateOf(id).status === "exited");
+    expect(stateOf(id)).toMatchObject({ exitCode: 0 });
+    expect(loggedBy(id)).toEqual(["one", "two", "word", "three word"].map((line) => `stdout: ${line}\r\n`));
+  });
+
   test("a terminal is left by its keys and taken up again", async () => {
     await runDetached(["-it", "--name", "shell", "--hostname", "box", image, "sh"]);
     const environment = { PATH: process.env["PATH"] ?? "", ...runner.sandbox.environment };

@@ -134,6 +134,7 @@ export class Monitor {
 
   /** What the container has written before its end. */
   #drain(): void {
+    this.#outputs.containerEnded();
     const deadline = performance.now() + drainTime;
     while (!this.#outputs.hasEnded) {
       // Who reads slowly has all the time, but later: the end must not wait for somebody who may never read again.

@@ -2,6 +2,7 @@ import { OwnedFd, readSome } from "../../linux/fd.ts";
 import { errnos } from "../../linux/errno.ts";
 import { receiveDescriptor } from "../../linux/descriptor-passing.ts";
 import { pollEvent } from "../../linux/poll.ts";
+import { openPeer } from "../../linux/terminal.ts";
 import { SystemCallError } from "../../util/errors.ts";
 import type { LogStream } from "../logs/log-writer.ts";
 import type { MonitorDescriptors } from "./state.ts";
@@ -23,6 +24,9 @@ export class Outputs implements Disposable {
   readonly #events: OutputEvents;
   readonly #open = new Map<"stdout" | "stderr" | "terminal" | "terminalSocket", OwnedFd>();
   #buffer: Uint8Array | undefined;
+  /** The terminal's other side. */
+  #peer: OwnedFd | undefined;
+  #hasContainerEnded = false;
 
   /** @param descriptors become this one's */
   constructor(descriptors: MonitorDescriptors, events: OutputEvents) {
@@ -31,6 +35,7 @@ export class Outputs implements Disposable {
       const number = descriptors[name];
       if (number !== undefined) this.#open.set(name, new OwnedFd(number));
     }
+    if (descriptors.terminalPeer !== undefined) this.#peer = new OwnedFd(descriptors.terminalPeer);
   }
 
   /** Nobody can write any more. */
@@ -44,7 +49,8 @@ export class Outputs implements Disposable {
 
   /** Of what is open. */
   get descriptors(): Partial<MonitorDescriptors> {
-    return Object.fromEntries([...this.#open].map(([name, fd]) => [name, fd.number]));
+    const peer = this.#peer === undefined ? [] : [["terminalPeer", this.#peer.number] as const];
+    return Object.fromEntries([...[...this.#open].map(([name, fd]) => [name, fd.number] as const), ...peer]);
   }
 
   /** What is waited for, and what is done then. */
@@ -75,9 +81,34 @@ export class Outputs implements Disposable {
       return bytes.length > 0;
     } catch (error) {
       // Of a terminal's master side: nobody has the other one open. pty(7)
-      if (error instanceof SystemCallError && error.errno === errnos.EIO) return false;
+      if (error instanceof SystemCallError && error.errno === errnos.EIO) return this.#holdTerminal(file);
       throw error;
     }
+  }
+
+  /**
+   * Programs such as init close their terminal and open it anew: until the container's end it is there, which it is
+   * without being asked for again and again when somebody has its other side open.
+   * @returns false when nobody can open it any more
+   */
+  #holdTerminal(master: OwnedFd): boolean {
+    this.#peer?.close();
+    this.#peer = undefined;
+    if (this.#hasContainerEnded) return false;
+    try {
+      this.#peer = openPeer(master.number);
+      return true;
+    } catch (error) {
+      if (error instanceof SystemCallError) return false;
+      throw error;
+    }
+  }
+
+  /** All of the container's processes have ended: what they have written comes to its end. */
+  containerEnded(): void {
+    this.#hasContainerEnded = true;
+    this.#peer?.close();
+    this.#peer = undefined;
   }
 
   #close(name: "stdout" | "stderr" | "terminal" | "terminalSocket", file: OwnedFd): void {
@@ -86,6 +117,7 @@ export class Outputs implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#peer?.close();
     for (const file of this.#open.values()) file.close();
     this.#open.clear();
   }

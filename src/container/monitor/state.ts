@@ -40,6 +40,8 @@ export interface MonitorDescriptors {
   /** A socket on which the master side of its terminal comes; and that. */
   readonly terminalSocket?: number;
   readonly terminal?: number;
+  /** The other side of that, which nobody in the container had open for a while. */
+  readonly terminalPeer?: number;
 }
 
 /** The words by which gocker is called as the monitor of a container. */
