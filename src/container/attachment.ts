@@ -1,6 +1,7 @@
+import { errnos } from "../linux/errno.ts";
 import { type OwnedFd, writePatiently } from "../linux/fd.ts";
 import { isTerminal, TerminalMode, windowSize } from "../linux/terminal.ts";
-import { InvalidDocumentError } from "../util/errors.ts";
+import { InvalidDocumentError, SystemCallError } from "../util/errors.ts";
 import { KeySequence } from "./detach-keys.ts";
 import {
   decodeDocument,
@@ -96,9 +97,10 @@ export class Attachment implements Disposable {
       await before;
       try {
         await writePatiently(() => descriptor, own);
-      } catch {
+      } catch (error) {
         // Nobody reads any more: as with docker, the container goes on.
-        this.#finish("detached");
+        if (error instanceof SystemCallError && error.errno === errnos.EPIPE) this.#finish("detached");
+        else this.#end.reject(error);
       }
       this.#bytesWaiting -= own.length;
       if (this.#bytesWaiting <= mostWaiting / 2) this.#socket?.resume();

@@ -263,6 +263,18 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     await until("it has looked", () => JSON.stringify(stateOf(id)).includes('"healthy"'));
   });
 
+  test("an output that takes nothing is told of, and the container is not held up", async () => {
+    const { stdout } = await runner.gocker(["create", image, "sh", "-c", "echo lost; exit 3"]);
+    const script = `exec "$0" start -a "$1" > /dev/full`;
+    const environment = { PATH: process.env["PATH"] ?? "", ...runner.sandbox.environment };
+    const words = ["sh", "-c", script, gockerBinary(), stdout.trim()];
+    const child = Bun.spawnSync(words, { env: environment });
+    expect(child.stderr.toString()).toContain("no space left on device");
+    expect(child.exitCode).toBe(125);
+    await untilExited(stdout.trim());
+    expect(stateOf(stdout.trim())).toMatchObject({ exitCode: 3 });
+  });
+
   test("--rm takes the container away when it has ended", async () => {
     const id = await runDetached(["--rm", image, "true"]);
     await until("it is gone", () => !existsSync(directory(id)) && !existsSync(lockOf(id)));
