@@ -10,20 +10,43 @@ import { alternate, type Contender, type Prepare, type Rounds } from "./bench/al
 import { coldContenders, onFreshFileSystem } from "./bench/cold.ts";
 import { provideImage, recipes } from "./bench/images.ts";
 import { describeMachine, loadAverage } from "./bench/machine.ts";
-import { type Report, reportAsJson, reportAsText, type Section } from "./bench/report.ts";
+import { type MemorySection, type Report, reportAsJson, reportAsText, type Section } from "./bench/report.ts";
 import { prepareSetting, type Setting } from "./bench/setting.ts";
+import { idleContainers, measureIdleMemory } from "./bench/idle-memory.ts";
+import {
+  detachedBurstContenders,
+  detachedContenders,
+  execContenders,
+  floodBytes,
+  floodContenders,
+  lifeEngines,
+  listContenders,
+  removeAll,
+  removeContenders,
+  stopContenders,
+} from "./bench/life.ts";
 import { burstContenders, runtimeContenders } from "./bench/runtime.ts";
 import { startUpContenders } from "./bench/start-up.ts";
-import { type Network, prepareWarmImage, warmContenders } from "./bench/warm.ts";
+import { type Network, prepareWarmImage, warmContenders, type WarmImage } from "./bench/warm.ts";
 
 const repository = resolve(import.meta.dir, "..");
-const allSections = ["start-up", "run-none", "run-host", "oci-run", "oci-burst", "pull-debian", "pull-node"] as const;
+const lifeSections = ["run-d", "exec", "stop", "rm-f", "run-d-burst", "idle-memory", "logs", "ps"] as const;
+const allSections = [
+  "start-up",
+  "run-none",
+  "run-host",
+  "oci-run",
+  "oci-burst",
+  ...lifeSections,
+  "pull-debian",
+  "pull-node",
+] as const;
 type SectionName = (typeof allSections)[number];
 
 const usage = `usage: bun scripts/bench.ts [OPTIONS] [SECTION...]
 sections: ${allSections.join(", ")} (all, unless some are named)
   --rounds N       how often commands that take milliseconds are run (25)
-  --pull-rounds N  how often each pull is run (5)
+  --pull-rounds N  how often pulls and whatever takes seconds are run (5)
   --quick          8 and 1 of them: for a first look
   --only TEXT      only the rows whose name has the text, and gocker's; can be repeated
   --gocker FILE    the binary to measure (dist/gocker)
@@ -40,13 +63,15 @@ const measured = count(values.rounds, values.quick ? 8 : 25);
 const measuredPulls = count(values["pull-rounds"], values.quick ? 1 : 5);
 if (![measured, measuredPulls].every((number) => Number.isInteger(number) && number > 0)) fail(usage);
 const shortRounds: Rounds = { warmUp: 3, measured, memory: 3 };
+// What takes seconds.
+const longRounds: Rounds = { warmUp: 1, measured: measuredPulls };
 // The first pull of all allocates the blocks of the file system's file.
 const pullRounds: Rounds = { warmUp: 1, measured: measuredPulls };
 
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
 
-const sections: Section[] = [];
+const sections: (Section | MemorySection)[] = [];
 const machine = describeMachine();
 try {
   await using setting = await prepareSetting(resolve(values.gocker), values.scratch);
@@ -59,7 +84,8 @@ try {
 }
 const report: Report = { machine, loadAfter: loadAverage(), sections };
 console.log(values.json ? reportAsJson(report) : reportAsText(report));
-if (sections.some(({ rows }) => rows[0]?.problem !== undefined)) process.exitCode = 1;
+if (sections.some((section) => ("memory" in section ? section.memory : section.rows)[0]?.problem !== undefined))
+  process.exitCode = 1;
 
 async function measureAll(setting: Setting): Promise<void> {
   if (chosen("start-up")) {
@@ -67,7 +93,8 @@ async function measureAll(setting: Setting): Promise<void> {
   }
   const networks = (["none", "host"] as const satisfies Network[]).filter((network) => chosen(`run-${network}`));
   const runtimes = (["oci-run", "oci-burst"] as const).filter(chosen);
-  if (networks.length > 0 || runtimes.length > 0) {
+  const lives = lifeSections.filter(chosen);
+  if (networks.length > 0 || runtimes.length > 0 || lives.length > 0) {
     const image = await prepareWarmImage(setting);
     for (const network of networks) {
       const contenders = await warmContenders(setting, image, network);
@@ -77,8 +104,64 @@ async function measureAll(setting: Setting): Promise<void> {
     if (chosen("oci-burst")) {
       await measure("OCI runtimes: 20 containers at once", await burstContenders(setting, image));
     }
+    if (lives.length > 0) await measureLives(setting, image, lives);
   }
   for (const name of ["debian", "node"] as const) if (chosen(`pull-${name}`)) await measurePulls(setting, name);
+}
+
+async function measureLives(
+  setting: Setting,
+  image: WarmImage,
+  names: readonly (typeof lifeSections)[number][],
+): Promise<void> {
+  const engines = lifeEngines(setting, image);
+  for (const name of names) {
+    await using _ = onDispose(async () => {
+      for (const engine of engines) {
+        if (Bun.which(engine.words[0] ?? "") === null) continue;
+        await engine.runner.run({ words: removeAll(engine) }, { memory: false });
+      }
+    });
+    switch (name) {
+      case "run-d":
+        await measure("Detached start: run -d of an idle container", detachedContenders(engines, image));
+        break;
+      case "exec":
+        await measure("exec true in a running container", await execContenders(setting, engines, image));
+        break;
+      case "stop":
+        await measure("stop -t 0 of a running container", stopContenders(engines, image));
+        break;
+      case "rm-f":
+        await measure("rm -f of a running container", removeContenders(engines, image));
+        break;
+      case "run-d-burst":
+        await measure("Detached starts: 50 at once", detachedBurstContenders(engines, image), longRounds);
+        break;
+      case "idle-memory": {
+        tell("memory of idle containers");
+        const memory = await measureIdleMemory(setting, engines, image);
+        sections.push({ title: `Memory kept for each of ${idleContainers} idle containers`, memory });
+        break;
+      }
+      case "logs":
+        await measure(
+          `Logs: ${floodBytes / 1e6} MB of lines`,
+          floodContenders(engines, image),
+          longRounds,
+          undefined,
+          floodBytes,
+        );
+        break;
+      case "ps":
+        await measure("ps -a of 100 containers", await listContenders(engines, image));
+        break;
+    }
+  }
+}
+
+function onDispose(undo: () => Promise<void>): AsyncDisposable {
+  return { [Symbol.asyncDispose]: undo };
 }
 
 async function measurePulls(setting: Setting, name: keyof typeof recipes): Promise<void> {
@@ -96,6 +179,7 @@ async function measure(
   contenders: readonly Contender[],
   rounds = shortRounds,
   prepare?: Prepare,
+  bytes?: number,
 ): Promise<void> {
   const wanted = values.only ?? [];
   const some = contenders.filter(
@@ -103,7 +187,7 @@ async function measure(
   );
   const onRound = (round: number, of: number) => tell(`${title}: ${round}/${of}`);
   const rows = await alternate(some, { rounds, prepare, onRound, signal: interruption.signal });
-  sections.push({ title, rows });
+  sections.push({ title, rows, ...(bytes !== undefined && { bytes }) });
 }
 
 function chosen(section: SectionName): boolean {

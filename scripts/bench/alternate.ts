@@ -6,6 +6,9 @@ import { type Summary, summarise } from "./statistics.ts";
 export interface Contender extends Command {
   readonly name: string;
   readonly runner: Runner;
+  /** What is run before and after each run, out of the measured time. */
+  readonly before?: readonly string[];
+  readonly after?: readonly string[];
 }
 
 /** What was measured of a contender; {@link problem} instead when it does not work on this machine. */
@@ -61,6 +64,7 @@ export async function alternate(
       signal.throwIfAborted();
       try {
         await using surroundings = await prepare?.(contender);
+        await using _ = await aroundRun(contender);
         its.take(await contender.runner.run(contender, { memory }), kind);
         await surroundings?.verify();
       } catch (error) {
@@ -71,6 +75,16 @@ export async function alternate(
     }
   }
   return [...series].map(([{ name }, its]) => its.row(name));
+}
+
+/** Runs what comes before a contender's run; what comes after it is run by `await using`, also when the run has failed. */
+async function aroundRun({ runner, before, after }: Contender): Promise<AsyncDisposable> {
+  if (before !== undefined) await runner.run({ words: before }, { memory: false });
+  return {
+    [Symbol.asyncDispose]: async () => {
+      if (after !== undefined) await runner.run({ words: after }, { memory: false });
+    },
+  };
 }
 
 class Series {

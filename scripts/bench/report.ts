@@ -1,17 +1,26 @@
 import type { Row } from "./alternate.ts";
+import type { MemoryRow } from "./idle-memory.ts";
 import type { Machine } from "./machine.ts";
 
 /** The rows of one question; the first one is gocker's, with which the others are compared. */
 export interface Section {
   readonly title: string;
   readonly rows: readonly Row[];
+  /** How much each run has carried; rows tell their rate then. */
+  readonly bytes?: number;
+}
+
+/** The memory that is kept; the first row is gocker's here too. */
+export interface MemorySection {
+  readonly title: string;
+  readonly memory: readonly MemoryRow[];
 }
 
 export interface Report {
   readonly machine: Machine;
   /** The load average when everything was done. */
   readonly loadAfter: number;
-  readonly sections: readonly Section[];
+  readonly sections: readonly (Section | MemorySection)[];
 }
 
 /** How long a row takes for each unit of time that gocker takes: above 1, gocker is faster. */
@@ -20,12 +29,33 @@ function ratioOf(row: Row, section: Section): number | undefined {
   return row.wall === undefined || gocker === undefined ? undefined : row.wall.median / gocker;
 }
 
+function memoryRatioOf({ bytes }: MemoryRow, { memory }: MemorySection): number | undefined {
+  const gocker = memory[0]?.bytes?.median;
+  return bytes === undefined || gocker === undefined ? undefined : bytes.median / gocker;
+}
+
+/** Bytes per second. */
+function rateOf({ wall }: Row, { bytes }: Section): number | undefined {
+  return wall === undefined || bytes === undefined ? undefined : (bytes / wall.median) * 1000;
+}
+
 /** The report with the ratios, for other programs. */
 export function reportAsJson({ sections, ...rest }: Report): string {
-  const withRatios = sections.map((section) => ({
-    title: section.title,
-    rows: section.rows.map((row) => ({ ...row, ratio: ratioOf(row, section) })),
-  }));
+  const withRatios = sections.map((section) =>
+    "memory" in section
+      ? {
+          title: section.title,
+          memory: section.memory.map((row) => ({ ...row, ratio: memoryRatioOf(row, section) })),
+        }
+      : {
+          title: section.title,
+          rows: section.rows.map((row) => ({
+            ...row,
+            ratio: ratioOf(row, section),
+            bytesPerSecond: rateOf(row, section),
+          })),
+        },
+  );
   return JSON.stringify({ ...rest, sections: withRatios }, undefined, 2);
 }
 
@@ -38,29 +68,53 @@ export function reportAsText({ machine, loadAfter, sections }: Report): string {
     versions.join(", "),
     `load average ${machine.load} before, ${loadAfter} after`,
   ];
-  for (const section of sections) lines.push("", ...sectionLines(section));
+  for (const section of sections) {
+    lines.push("", ...("memory" in section ? memoryLines(section) : sectionLines(section)));
+  }
   return lines.join("\n");
 }
 
 function sectionLines(section: Section): string[] {
   const runs = Math.max(...section.rows.map((row) => row.runs));
-  const header = ["", "median", "min", "mad", "cpu", "peak", "× gocker"];
-  const cells = section.rows.map((row) => cellsOf(row, section));
+  const rate = section.bytes === undefined ? [] : ["rate"];
+  const header = ["", "median", "min", "mad", "cpu", "peak", ...rate, "× gocker"];
+  return [
+    `${section.title} (${runs} runs)`,
+    ...table(
+      header,
+      section.rows.map((row) => cellsOf(row, section)),
+    ),
+  ];
+}
+
+function memoryLines(section: MemorySection): string[] {
+  const cells = section.memory.map((row) => {
+    if (row.bytes === undefined) return [row.name, `failed: ${row.problem ?? "nothing was measured"}`];
+    const { median, minimum, deviation } = row.bytes;
+    const ratio = memoryRatioOf(row, section);
+    return [row.name, mebibytes(median), mebibytes(minimum), mebibytes(deviation), ratio?.toFixed(2) ?? ""];
+  });
+  return [section.title, ...table(["", "median", "min", "mad", "× gocker"], cells)];
+}
+
+/** The first column is aligned to the left; a row with fewer cells than the header does not widen the columns. */
+function table(header: readonly string[], cells: readonly (readonly string[])[]): string[] {
   const widths = header.map((title, column) =>
     Math.max(title.length, ...cells.map((row) => (row.length === header.length ? (row[column] ?? "").length : 0))),
   );
-  const nameWidth = Math.max(...section.rows.map(({ name }) => name.length));
+  const nameWidth = Math.max(...cells.map(([name = ""]) => name.length));
   const format = (row: readonly string[]) =>
     row
       .map((cell, column) => (column === 0 ? cell.padEnd(nameWidth) : cell.padStart(widths[column] ?? 0)))
       .join("  ")
       .trimEnd();
-  return [`${section.title} (${runs} runs)`, format(header), ...cells.map(format)];
+  return [format(header), ...cells.map(format)];
 }
 
 function cellsOf(row: Row, section: Section): string[] {
   if (row.wall === undefined || row.cpu === undefined) return [row.name, `failed: ${row.problem ?? "no run"}`];
   const ratio = ratioOf(row, section);
+  const rate = rateOf(row, section);
   return [
     row.name,
     duration(row.wall.median),
@@ -68,8 +122,13 @@ function cellsOf(row: Row, section: Section): string[] {
     duration(row.wall.deviation),
     duration(row.cpu.median),
     row.peakBytes === undefined ? "" : `${(row.peakBytes / 2 ** 20).toFixed(0)} MiB`,
+    ...(rate === undefined ? [] : [`${(rate / 1e6).toFixed(0)} MB/s`]),
     ratio === undefined ? "" : ratio.toFixed(2),
   ];
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }
 
 function duration(milliseconds: number): string {

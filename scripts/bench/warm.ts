@@ -24,7 +24,7 @@ export async function prepareWarmImage(setting: Setting): Promise<WarmImage> {
   const rootDirectory = ownDirectory(setting, "rootfs");
   for (const name of ["bin", "dev", "etc", "proc", "sys", "tmp"]) mkdirSync(join(rootDirectory, name));
   copyFileSync(busybox, join(rootDirectory, "bin/busybox"));
-  for (const name of ["true", "sh"]) symlinkSync("busybox", join(rootDirectory, "bin", name));
+  for (const name of ["true", "sh", "sleep", "yes", "head"]) symlinkSync("busybox", join(rootDirectory, "bin", name));
   writeFileSync(join(rootDirectory, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n");
   writeFileSync(join(rootDirectory, "etc/group"), "root:x:0:\n");
   const layer = join(setting.directory, "busybox.tar.gz");
@@ -121,7 +121,7 @@ async function sameBundle(setting: Setting, image: WarmImage, network: Network):
 }
 
 /** podman wants higher limits than it has, which needs CAP_SYS_RESOURCE; with these it keeps what it has. */
-function ownLimits(): string[] {
+export function ownLimits(): string[] {
   const limits = readFileSync("/proc/self/limits", "utf8");
   const hard = (label: string) => {
     const value = Number(new RegExp(`^${label}\\s+\\S+\\s+(\\d+)`, "m").exec(limits)?.[1] ?? Number.NaN);
