@@ -23,13 +23,22 @@ export interface LifeEngine {
   readonly flags: readonly string[];
   /** The flags with which `wait` looks often enough. */
   readonly waitFlags: readonly string[];
+  /** The flags of `rm` that remove a running container at once. */
+  readonly removeFlags: readonly string[];
 }
 
 /** gocker first. */
 export function lifeEngines(setting: Setting, { store }: WarmImage): LifeEngine[] {
   const flags = ["--network", "none"];
   return [
-    { name: "gocker", runner: setting.host, words: gockerWords(setting, store), flags, waitFlags: [] },
+    {
+      name: "gocker",
+      runner: setting.host,
+      words: gockerWords(setting, store),
+      flags,
+      waitFlags: [],
+      removeFlags: ["-f"],
+    },
     {
       name: "podman",
       runner: setting.peers,
@@ -37,6 +46,8 @@ export function lifeEngines(setting: Setting, { store }: WarmImage): LifeEngine[
       flags: [...flags, "--cgroup-parent", setting.cgroupParent, "--log-driver", "k8s-file", ...ownLimits()],
       // It asks again and again: four times a second otherwise.
       waitFlags: ["--interval", "10ms"],
+      // It waits ten seconds for the end of what does not listen to SIGTERM, where gocker and docker kill.
+      removeFlags: ["-f", "-t", "0"],
     },
   ];
 }
@@ -150,8 +161,9 @@ export function startIdle({ words, flags }: LifeEngine, { reference }: WarmImage
 }
 
 /** Removes every container of an engine, those that run too. */
-export function removeAll({ words }: LifeEngine): string[] {
-  return ["sh", "-c", 'ids=$("$@" ps -aq) && { test -z "$ids" || "$@" rm -f $ids; }', "sh", ...words];
+export function removeAll({ words, removeFlags }: LifeEngine): string[] {
+  const script = `ids=$("$@" ps -aq) && { test -z "$ids" || "$@" rm ${removeFlags.join(" ")} $ids; }`;
+  return ["sh", "-c", script, "sh", ...words];
 }
 
 /** The process ID of a running container's first process. */
@@ -165,8 +177,8 @@ export async function firstProcess(setting: Setting, engine: LifeEngine, name: s
   return pid;
 }
 
-function remove({ words }: LifeEngine, name: string): string[] {
-  return [...words, "rm", "-f", name];
+function remove({ words, removeFlags }: LifeEngine, name: string): string[] {
+  return [...words, "rm", ...removeFlags, name];
 }
 
 /** Words for a shell. */

@@ -92,7 +92,7 @@ function memoryLines(section: MemorySection): string[] {
     if (row.bytes === undefined) return [row.name, `failed: ${row.problem ?? "nothing was measured"}`];
     const { median, minimum, deviation } = row.bytes;
     const ratio = memoryRatioOf(row, section);
-    return [row.name, mebibytes(median), mebibytes(minimum), mebibytes(deviation), ratio?.toFixed(2) ?? ""];
+    return [row.name, kibibytes(median), kibibytes(minimum), kibibytes(deviation), ratio?.toFixed(2) ?? ""];
   });
   return [section.title, ...table(["", "median", "min", "mad", "× gocker"], cells)];
 }
@@ -127,8 +127,8 @@ function cellsOf(row: Row, section: Section): string[] {
   ];
 }
 
-function mebibytes(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+function kibibytes(bytes: number): string {
+  return `${(bytes / 2 ** 10).toFixed(0)} KiB`;
 }
 
 function duration(milliseconds: number): string {

@@ -11,8 +11,9 @@ import type { Answer, Request, Sample } from "./protocol.ts";
 const gigabyte = 2 ** 30;
 const fileSystemSize = 16 * gigabyte;
 
-// A terminal's ctrl-C reaches the whole process group. The benchmark decides when this ends: by closing stdin.
-process.on("SIGINT", () => {});
+// A terminal's ctrl-C reaches the whole process group, and so does what timeout(1) sends. The benchmark decides when this
+// ends: by closing stdin, when it has removed the containers that outlive their commands.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {});
 
 if (process.argv.includes("--for-peers")) hideHost();
 for await (const line of console) {

@@ -72,13 +72,27 @@ export function ownDirectory(setting: Setting, name: string): string {
 }
 
 /** podman leaves the parent of its cgroups, in every hierarchy, and files where a hierarchy is not mounted. */
-function removeCgroups(parent: string): void {
+async function removeCgroups(parent: string): Promise<void> {
   const root = "/sys/fs/cgroup";
   const tmpfs = 0x01021994;
   for (const hierarchy of ["", ...readdirSync(root)]) {
     const directory = join(root, hierarchy);
     if (statfsSync(directory).type === tmpfs) rmSync(join(directory, parent), { recursive: true, force: true });
-    else removeEmptyTree(join(directory, parent));
+    else await removeWhenLeft(join(directory, parent));
+  }
+}
+
+/** conmon's last act is to start podman in its own cgroup, which may go on for a while when the container is gone. */
+async function removeWhenLeft(cgroup: string): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    try {
+      removeEmptyTree(cgroup);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EBUSY" || Date.now() > deadline) throw error;
+      await Bun.sleep(20);
+    }
   }
 }
 
