@@ -16,7 +16,7 @@ describe.skipIf(!canRunCorpus)("Debian", () => {
   beforeAll(async () => {
     const registry = await startRegistry();
     runner = new Runner(await createSandbox(), registry);
-    image = runner.image("library/debian:1");
+    image = runner.image("library/debian-servers:1");
     isThere = await pushDebian(registry);
   }, 300_000);
   afterAll(() => runner?.[Symbol.asyncDispose]());

@@ -9,16 +9,20 @@ import type { TestRegistry } from "./registry.ts";
 /** Kept between test runs: to make the image takes a minute and the network. */
 const cache = join(tmpdir(), "gocker-test-cache");
 
+/** Servers of three makes: one of a single process, one of a master and workers, one of many that share memory. */
+const servers = "--include=postgresql-15,redis-server,nginx-light";
+
 const recipe = {
-  repository: "library/debian",
+  // What is in it is part of its name, which is that of what the cache keeps.
+  repository: "library/debian-servers",
   make: async (root: string) => {
-    await mustRun("debootstrap", "--variant=minbase", "--include=postgresql-15", "bookworm", root, aptMirror());
+    await mustRun("debootstrap", "--variant=minbase", servers, "bookworm", root, aptMirror());
     await mustRun("sh", "-c", 'rm -f "$0"/var/cache/apt/archives/*.deb', root);
   },
 };
 
 /**
- * Puts Debian with PostgreSQL into a registry, as `library/debian:1`.
+ * Puts Debian with PostgreSQL, Redis and nginx into a registry, as `library/debian-servers:1`.
  * @returns false when that cannot be done here, after saying why: debootstrap reaches no mirror
  */
 export async function pushDebian(registry: TestRegistry): Promise<boolean> {
