@@ -46,7 +46,8 @@ export class RecordedContainer implements LiveContainer {
       // The record is written as soon as there is a process.
       if (isBeingSetUp(process.pid)) return "creating";
     } catch (error) {
-      if (!isAlive(process)) return "stopped";
+      // A process gives up its program before it counts as ended.
+      if ((error as NodeJS.ErrnoException).code === "ENOENT" || !isAlive(process)) return "stopped";
       throw error;
     }
     using cgroup = this.cgroup();
