@@ -53,7 +53,7 @@ export class Attachment implements Disposable {
   static async open(connection: OwnedFd, options: AttachmentOptions): Promise<Attachment> {
     const attachment = new Attachment(options);
     const socket: Bun.SocketHandler = {
-      data: (_, bytes) => attachment.#take(bytes),
+      data: (_, bytes) => attachment.#attempt(() => attachment.#take(bytes)),
       drain: () => attachment.#drained?.resolve(),
       close: () => attachment.#finish("lost"),
       error: () => attachment.#finish("lost"),
@@ -63,7 +63,7 @@ export class Attachment implements Disposable {
     attachment.#socket = await Bun.connect(request);
     attachment.#mode?.makeRaw();
     if (options.terminal) attachment.#followSize();
-    if (options.input) void attachment.#passInput();
+    if (options.input) void attachment.#passInput().catch((error: unknown) => attachment.#end.reject(error));
     return attachment;
   }
 
@@ -72,6 +72,15 @@ export class Attachment implements Disposable {
     const end = await this.#end.promise;
     await this.#output;
     return end;
+  }
+
+  /** What goes wrong beside the waiting ends that. */
+  #attempt(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#end.reject(error);
+    }
   }
 
   #finish(end: AttachmentEnd): void {
@@ -113,10 +122,15 @@ export class Attachment implements Disposable {
     const keys = new KeySequence(this.#options.detachKeys);
     const watchesKeys = this.#options.terminal && isTyped && this.#options.detachKeys.length > 0;
     this.#input = await readOwnInput(kind);
-    for await (const chunk of this.#input.chunks) {
-      const typed = watchesKeys ? keys.take(chunk) : { passed: chunk, complete: false };
-      if (typed.passed.length > 0) await this.#send(encodeMessage(messageType.input, typed.passed));
-      if (typed.complete) return this.#finish("detached");
+    try {
+      for await (const chunk of this.#input.chunks) {
+        const typed = watchesKeys ? keys.take(chunk) : { passed: chunk, complete: false };
+        if (typed.passed.length > 0) await this.#send(encodeMessage(messageType.input, typed.passed));
+        if (typed.complete) return this.#finish("detached");
+      }
+    } catch (error) {
+      // gocker's terminal is gone. pty(7)
+      if ((error as NodeJS.ErrnoException).code !== "EIO") throw error;
     }
     await this.#send(encodeMessage(messageType.inputEnd));
   }

@@ -30,6 +30,7 @@ import { serialiseSpec } from "./serialise-spec.ts";
 import { buildRuntimeSpec, containerHostname, specCapabilities } from "./spec.ts";
 import { makeUpper, type MarkedLayer, readLayers, visibleLayers } from "./upper.ts";
 import { readUserDatabase, resolveUser } from "./user.ts";
+import { locateTarget } from "./target-path.ts";
 import { volumeRequests } from "./volume-requests.ts";
 import type { VolumeStore } from "./volumes.ts";
 
@@ -78,8 +79,8 @@ export interface CreatedContainer extends Disposable {
   readonly spec: RuntimeSpec;
   readonly imageConfig: ImageConfig;
   readonly rootFileSystem: OverlayRoot;
-  /** The image's files, to look paths up in. Open until this is disposed of. */
-  readonly imageRoot: LayeredRoot;
+  /** See `MountFacts.resolveTarget`. Until this is disposed of. */
+  resolveTarget(this: void, path: string): string;
 }
 
 /**
@@ -151,7 +152,7 @@ export async function createContainer(given: CreateInput): Promise<CreatedContai
     spec,
     imageConfig: image.config,
     rootFileSystem,
-    imageRoot,
+    resolveTarget: (path) => locateTarget(imageRoot, path),
     [Symbol.dispose]: () => imageRoot[Symbol.dispose](),
   };
 }

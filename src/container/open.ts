@@ -5,6 +5,7 @@ import { LayeredRoot } from "./layered-root.ts";
 import { overlayRoot } from "./overlay-root.ts";
 import type { ContainerRecord } from "./record.ts";
 import { readStoredSpec } from "./stored-spec.ts";
+import { locateTarget } from "./target-path.ts";
 import { readLayers, visibleLayers } from "./upper.ts";
 
 /** Where a container lies that was made before. */
@@ -22,8 +23,8 @@ export interface ContainerPlace {
 export interface OpenContainer extends Disposable {
   readonly spec: RuntimeSpec;
   readonly rootFileSystem: OverlayRoot;
-  /** Its files, to look paths up in. Open until this is disposed of. */
-  readonly files: LayeredRoot;
+  /** See `MountFacts.resolveTarget`. Until this is disposed of. */
+  resolveTarget(this: void, path: string): string;
 }
 
 /**
@@ -36,5 +37,10 @@ export function openContainer({ root, directory, record, layerDirectory }: Conta
   const kernel = kernelVersion();
   const rootFileSystem = overlayRoot({ root, directory, layers, volatile: record.remove, kernel });
   const files = LayeredRoot.open([...visibleLayers(layers).map((layer) => layer.directory), `${directory}/upper`]);
-  return { spec, rootFileSystem, files, [Symbol.dispose]: () => files[Symbol.dispose]() };
+  return {
+    spec,
+    rootFileSystem,
+    resolveTarget: (path) => locateTarget(files, path),
+    [Symbol.dispose]: () => files[Symbol.dispose](),
+  };
 }

@@ -22,7 +22,7 @@ const patience = 3;
  * SIGTERM; at the third of them the container is killed.
  * @param send called with the signal's number
  */
-export function proxySignals(send: (signal: number) => void): Disposable {
+function proxySignals(send: (signal: number) => void): Disposable {
   let asked = 0;
   const handlers = proxied.map(([name, number]) => {
     const handler = () => {

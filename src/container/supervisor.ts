@@ -13,7 +13,7 @@ import { applyLimits } from "./apply-limits.ts";
 import type { ClaimedContainer } from "./claim.ts";
 import type { JoinedNamespaces } from "./joined-namespaces.ts";
 import { sharesProcesses } from "./namespaces.ts";
-import { proxySignals } from "./signal-proxy.ts";
+import { ProxiedSignals } from "./signal-proxy.ts";
 import type { ContainerStdio } from "./stdio.ts";
 import { confinedSources } from "./volume-place.ts";
 
@@ -80,16 +80,12 @@ export class Supervisor {
     using _guard = guardProcess(process.pidfd, isShared ? cgroup.cloneInto : undefined);
     await stdio.attach();
     // What comes before the program would be lost: process 1 does not notice signals that it has no handlers for.
-    const early: number[] = [];
-    let deliver = (signal: number) =>
-      void (signal === SIGKILL ? sendSignal(process.pidfd, signal) : early.push(signal));
-    using _signals = proxySignals((signal) => deliver(signal));
+    using signals = new ProxiedSignals((signal) => void (signal === SIGKILL && sendSignal(process.pidfd, signal)));
     claim.markRunning(process.pid);
     const outcome = await launched.status.outcome();
     const error = launchError(outcome, spec.process?.args?.[0] ?? "");
     if (error === undefined) onStarted?.();
-    deliver = (signal) => void sendSignal(process.pidfd, signal);
-    for (const signal of early) deliver(signal);
+    signals.passTo(process.pidfd);
     if (outcome.times !== undefined) onLaunched?.(plan, outcome.times);
     await processEnded(process.pidfd);
     // Those of a pid namespace end with its first process; others may go on, and hold its outputs.

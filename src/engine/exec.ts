@@ -3,6 +3,7 @@ import { resolveUserEnvironment } from "../container/environment.ts";
 import { containerEvent } from "../container/events.ts";
 import { newContainerId } from "../container/ids.ts";
 import type { ContainerRecord } from "../container/record.ts";
+import { NotRunningError, notRunning } from "../container/not-running.ts";
 import { RecordedContainer } from "../container/recorded-container.ts";
 import { ProxiedSignals } from "../container/signal-proxy.ts";
 import { type ContainerStdio, DirectStdio, TerminalStdio } from "../container/stdio.ts";
@@ -39,14 +40,6 @@ export interface ExecOptions {
   /** Absolute. */
   readonly workingDirectory?: string | undefined;
   readonly privileged: boolean;
-}
-
-/** A container is not in the state in which something can be done with it. Docker's exit code for that is 1. */
-export class NotRunningError extends GockerError {
-  override readonly name = "NotRunningError";
-  constructor(message: string, hint: string) {
-    super("NOT_RUNNING", message, { hint });
-  }
 }
 
 /** How long a container may take from its first process to its program, in milliseconds. */
@@ -103,10 +96,6 @@ async function checkRunning(container: RecordedContainer, name: string): Promise
     throw new NotRunningError(`container ${name} is paused`, `let it go on first: gocker unpause ${name}`);
   }
   throw notRunning(name);
-}
-
-function notRunning(name: string): NotRunningError {
-  return new NotRunningError(`container ${name} is not running`, "`gocker ps` lists the containers that do");
 }
 
 async function attached(request: ExecRequest): Promise<number> {

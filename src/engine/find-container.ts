@@ -1,6 +1,6 @@
+import { notRunning } from "../container/not-running.ts";
 import { RecordedContainer } from "../container/recorded-container.ts";
 import type { ContainerRecord } from "../container/record.ts";
-import { ConflictError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 import { type ContainerStores, openContainers } from "./reconcile.ts";
 
@@ -27,12 +27,12 @@ export async function findContainer(
   return { stores, record, container: new RecordedContainer(record, containers.directory(record.id)) };
 }
 
-/** @throws as {@link findContainer}; ConflictError it does not run */
+/** @throws as {@link findContainer}; NotRunningError */
 export async function findRunningContainer(
   context: Pick<EngineContext, "root" | "state">,
   reference: string,
 ): Promise<FoundContainer> {
   const found = await findContainer(context, reference);
-  if (found.container.status() === "stopped") throw new ConflictError(`container ${reference} is not running`);
+  if (found.container.status() === "stopped") throw notRunning(reference);
   return found;
 }

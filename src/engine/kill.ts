@@ -1,10 +1,10 @@
 import { containerEvent } from "../container/events.ts";
 import { openFirstProcess } from "../container/first-process.ts";
+import { notRunning } from "../container/not-running.ts";
 import { SIGKILL } from "../linux/constants.ts";
 import { sendSignal } from "../linux/process.ts";
-import { ConflictError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
-import { openContainers } from "./reconcile.ts";
+import { findContainer } from "./find-container.ts";
 import { recordEvent } from "./record-event.ts";
 import { stopSignalOf } from "./stop.ts";
 
@@ -12,19 +12,13 @@ import { stopSignalOf } from "./stop.ts";
  * `gocker kill`: sends a signal to a container's first process. After one that is meant to end it, no policy starts it
  * again.
  * @param reference its name, ID, or the beginning of its ID
- * @throws NotFoundError, UsageError as `ContainerStore.resolve`; ConflictError it does not run
+ * @throws NotFoundError, UsageError as `ContainerStore.resolve`; NotRunningError
  */
 export async function killContainer(context: EngineContext, reference: string, signal: number): Promise<void> {
-  const { containers } = await openContainers(context);
-  const id = containers.resolve(reference);
-  const record = containers.read(id);
+  const { stores, record } = await findContainer(context, reference);
   using process = openFirstProcess(record.state);
   if (process === undefined) throw notRunning(reference);
-  if (signal === SIGKILL || signal === stopSignalOf(record)) containers.markStopped(id);
+  if (signal === SIGKILL || signal === stopSignalOf(record)) stores.containers.markStopped(record.id);
   if (!sendSignal(process, signal)) throw notRunning(reference);
   recordEvent(context, containerEvent(record, "kill", { signal: String(signal) }));
-}
-
-function notRunning(reference: string): ConflictError {
-  return new ConflictError(`container ${reference} is not running`);
 }

@@ -18,8 +18,8 @@ export interface RunOptions extends ContainerOptions {
   restart?: RestartPolicy;
   /** Where what it writes is kept. */
   log?: LogConfiguration;
-  /** The keys that leave it while it goes on, as docker writes them. */
-  detachKeys?: string;
+  /** The keys that leave it while it goes on, from `parseDetachKeys`. */
+  detachKeys?: Uint8Array;
 
   name?: string;
   /** Seconds; negative: for ever. */

@@ -1,4 +1,5 @@
 import type { ContainerRecord } from "../container/record.ts";
+import { forAllAtOnce } from "../util/each.ts";
 import type { EngineContext } from "./context.ts";
 import { openContainers } from "./reconcile.ts";
 import { startStored } from "./start.ts";
@@ -13,7 +14,7 @@ import { stop, type StopOptions } from "./stop.ts";
 export async function startRestartable(context: EngineContext, onStarted: (name: string) => void): Promise<void> {
   const { containers } = await openContainers(context);
   const wanted = containers.list().filter((record) => isWanted(record, containers.wasStopped(record.id)));
-  await each(wanted, async ({ id, name }) => {
+  await forAllAtOnce(wanted, async ({ id, name }) => {
     await startStored(context, containers, id);
     onStarted(name);
   });
@@ -30,7 +31,7 @@ export async function stopRestartable(
 ): Promise<void> {
   const { containers } = await openContainers(context);
   const running = containers.list().filter((record) => record.restart !== undefined && isAlive(record));
-  await each(running, async ({ id, name }) => {
+  await forAllAtOnce(running, async ({ id, name }) => {
     await stop(context, containers, id, { ...options, forShutdown: true });
     onStopped(name);
   });
@@ -47,14 +48,4 @@ export function isWanted(record: ContainerRecord, wasStopped: boolean): boolean 
 
 function isAlive({ state }: ContainerRecord): boolean {
   return state.status === "running" || state.status === "restarting";
-}
-
-async function each(
-  records: readonly ContainerRecord[],
-  action: (record: ContainerRecord) => Promise<void>,
-): Promise<void> {
-  const outcomes = await Promise.allSettled(records.map(action));
-  const errors = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as unknown] : []));
-  if (errors.length === 1) throw errors[0];
-  if (errors.length > 1) throw new AggregateError(errors, `${errors.length} of ${records.length} failed`);
 }

@@ -7,9 +7,11 @@ import type { JoinedNamespaces } from "../container/joined-namespaces.ts";
 import { openJoined } from "../container/open-joined.ts";
 import { volumesOf } from "../container/recorded-mounts.ts";
 import { removeContainer as removeFiles } from "../container/remove.ts";
+import { defaultDetachKeys, parseDetachKeys } from "../container/detach-keys.ts";
+import type { Greeting } from "../container/monitor/protocol.ts";
+import type { ContainerStore } from "../container/records.ts";
 import { DirectStdio, TerminalStdio } from "../container/stdio.ts";
 import { Supervisor } from "../container/supervisor.ts";
-import { locateTarget } from "../container/target-path.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import { exitCodeOf } from "../linux/process.ts";
 import { openCgroup } from "../runtime/cgroup/open.ts";
@@ -29,7 +31,9 @@ import type { ExplainedPlan, RunUi } from "./run-ui.ts";
  * @throws ExecutionError when the program cannot be executed; any GockerError when the container could not be started
  */
 export async function run(context: EngineContext, options: RunOptions, ui: RunUi): Promise<number> {
-  if (!options.remove && options.explain === undefined) return await runAttached(context, options, ui);
+  // What belongs to the command alone cannot be left.
+  const isLeft = !options.remove || options.detachKeys !== undefined;
+  if (isLeft && options.explain === undefined) return await runAttached(context, options, ui);
   using made = await createFromOptions(context, options, ui);
   const { stores, created } = made;
   const { claim } = created;
@@ -60,27 +64,18 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
   }
 }
 
-/** A container that stays: what it writes is kept, and it can be left to itself and attached to. */
+/** A container with a monitor: what it writes is kept, and it can be left to itself and attached to. */
 async function runAttached(context: EngineContext, options: RunOptions, ui: RunUi): Promise<number> {
-  using made = await createFromOptions(context, options, ui);
-  const { stores, created } = made;
-  using claim = created.claim;
-  const { spec, rootFileSystem, imageRoot } = created;
-  const [{ startContainer }, { greetingOf, showContainer }] = await Promise.all([
-    import("./start.ts"),
-    import("./attach.ts"),
-  ]);
-  tellStart(created, options, ui);
-  const resolveTarget = (path: string) => locateTarget(imageRoot, path);
-  const attach = { input: options.interactive, detachKeys: options.detachKeys, signals: true };
-  try {
-    const container = { claim, spec, rootFileSystem, resolveTarget };
-    const greeting = greetingOf(claim.record, attach);
-    const connection = await startContainer(context, stores.containers, container, greeting);
-    return await showContainer(stores.containers, claim.record, connection as OwnedFd, attach);
-  } catch (error) {
-    throw isNotFound(error) ? withHint(error, created, options) : error;
-  }
+  const { detachKeys = parseDetachKeys(defaultDetachKeys) } = options;
+  const attach = { input: options.interactive, detachKeys, signals: true };
+  const { greetingOf, showContainer } = await import("./attach.ts");
+  return await withMonitor(context, options, ui, async (created, containers, start) => {
+    const { record } = created.claim;
+    tellStart(created, options, ui);
+    const exitCode = await showContainer(containers, record, () => start(greetingOf(record, attach)), attach);
+    if (exitCode === undefined) throw new Error("a monitor was greeted, and there is no connection to it");
+    return exitCode;
+  });
 }
 
 function tellStart({ claim, spec }: CreatedContainer, options: RunOptions, ui: RunUi): void {
@@ -94,20 +89,41 @@ function tellStart({ claim, spec }: CreatedContainer, options: RunOptions, ui: R
  * @throws as {@link run}
  */
 export async function runDetached(context: EngineContext, options: RunOptions, ui: RunUi): Promise<string> {
+  return await withMonitor(context, options, ui, async ({ claim }, _containers, start) => {
+    await start();
+    return claim.id;
+  });
+}
+
+type Use<Result> = (
+  created: CreatedContainer,
+  containers: ContainerStore,
+  /** Starts it. @returns the connection of a greeting */
+  start: (greeting?: Greeting) => Promise<OwnedFd | undefined>,
+) => Promise<Result>;
+
+/** Makes a container that a monitor looks after once it is started. Should it not start, it is gone where it is not to stay. */
+async function withMonitor<Result>(
+  context: EngineContext,
+  options: RunOptions,
+  ui: RunUi,
+  use: Use<Result>,
+): Promise<Result> {
   using made = await createFromOptions(context, options, ui);
   const { stores, created } = made;
-  const { claim, spec, rootFileSystem, imageRoot } = created;
+  const { claim } = created;
+  const { startClaimed } = await import("./start.ts");
   await using cleanup = new AsyncDisposableStack();
   cleanup.use(claim);
-  const resolveTarget = (path: string) => locateTarget(imageRoot, path);
-  const { startContainer } = await import("./start.ts");
-  try {
-    await startContainer(context, stores.containers, { claim, spec, rootFileSystem, resolveTarget });
-  } catch (error) {
-    if (options.remove) cleanup.defer(() => removeFiles(stores, claim, { anonymousVolumes: true }));
-    throw isNotFound(error) ? withHint(error, created, options) : error;
-  }
-  return claim.id;
+  const start = async (greeting?: Greeting) => {
+    try {
+      return await startClaimed(context, stores.containers, created, greeting);
+    } catch (error) {
+      if (options.remove) cleanup.defer(() => removeFiles(stores, claim, { anonymousVolumes: true }));
+      throw isNotFound(error) ? withHint(error, created, options) : error;
+    }
+  };
+  return await use(created, stores.containers, start);
 }
 
 function isNotFound(error: unknown): error is ExecutionError {
@@ -120,7 +136,7 @@ async function runCreated(
   options: RunOptions,
   { ui, joined }: { readonly ui: RunUi; readonly joined: JoinedNamespaces | undefined },
 ): Promise<ContainerEnd> {
-  const { claim, spec, rootFileSystem, imageRoot } = created;
+  const { claim, spec, rootFileSystem, resolveTarget } = created;
   using cgroup = openCgroup(cgroupPathIn(claim.id, spec));
   using stdio = options.terminal
     ? new TerminalStdio({ interactive: options.interactive })
@@ -134,7 +150,7 @@ async function runCreated(
     reaper: options.init,
     onStarted: () => recordEvent(context, containerEvent(claim.record, "start")),
     joined,
-    resolveTarget: (path) => locateTarget(imageRoot, path),
+    resolveTarget,
     warn: (message) => ui.warn(message),
     ...(options.explain === "run" && {
       onLaunched: (plan: LaunchPlan, times: readonly bigint[]) => ui.onExplain?.(explained(plan, times)),

@@ -24,7 +24,7 @@ export interface StartableContainer {
   readonly claim: ClaimedContainer;
   readonly spec: RuntimeSpec;
   readonly rootFileSystem: RootFileSystem;
-  resolveTarget(path: string): string;
+  resolveTarget(this: void, path: string): string;
 }
 
 /**
@@ -34,7 +34,7 @@ export interface StartableContainer {
  * @returns the connection of `greeting`
  * @throws ExecutionError, GockerError: it does not run, which its record tells
  */
-export async function startContainer(
+export async function startClaimed(
   context: Pick<EngineContext, "root" | "state" | "debug">,
   containers: ContainerStore,
   container: StartableContainer,
@@ -55,7 +55,7 @@ export async function startContainer(
       cgroup,
       reaper: claim.record.init === true,
       joined,
-      resolveTarget: (path) => container.resolveTarget(path),
+      resolveTarget: container.resolveTarget,
       directories: { root: context.root, state: context.state },
       greeting,
     });
@@ -74,15 +74,15 @@ export async function startContainer(
  * `gocker start`: starts a container that was made before. One that runs is left as it is.
  * @param reference its name, ID, or the beginning of its ID
  * @throws NotFoundError, UsageError as `ContainerStore.resolve`; ConflictError another gocker works on it;
- *   as {@link startContainer}
+ *   as {@link startClaimed}
  */
-export async function startContainers(context: EngineContext, reference: string): Promise<void> {
+export async function startContainer(context: EngineContext, reference: string): Promise<void> {
   const { containers } = await openContainers(context);
   await startStored(context, containers, containers.resolve(reference));
 }
 
 /**
- * `gocker start --attach`: as {@link startContainers}, and shows the container until it ends or is left.
+ * `gocker start --attach`: as {@link startContainer}, and shows the container until it ends or is left.
  * @returns the exit code: the container's own; 0 when it was left
  */
 export async function startAttached(
@@ -94,12 +94,12 @@ export async function startAttached(
   const id = containers.resolve(reference);
   const record = containers.read(id);
   const { greetingOf, showContainer, attachToContainer } = await import("./attach.ts");
-  const connection = await startStored(context, containers, id, greetingOf(record, options));
-  if (connection === undefined) return await attachToContainer(context, reference, options);
-  return await showContainer(containers, record, connection, options);
+  const connect = () => startStored(context, containers, id, greetingOf(record, options));
+  const exitCode = await showContainer(containers, record, connect, options);
+  return exitCode ?? (await attachToContainer(context, reference, options));
 }
 
-/** `gocker restart`: as `stop` and {@link startContainers}. @throws as those */
+/** `gocker restart`: as `stop` and {@link startContainer}. @throws as those */
 export async function restartContainer(context: EngineContext, reference: string, options: StopOptions): Promise<void> {
   const { containers } = await openContainers(context);
   const id = containers.resolve(reference);
@@ -120,11 +120,9 @@ export async function startStored(
   if (claim === undefined) return undefined;
   await killLeftovers(context.state, id, claim.directory);
   const { openStored } = await import("./open-container.ts");
-  const { locateTarget } = await import("../container/target-path.ts");
   using opened = openStored(context.root, claim);
-  const { spec, rootFileSystem, files } = opened;
-  const container = { claim, spec, rootFileSystem, resolveTarget: (path: string) => locateTarget(files, path) };
-  return await startContainer(context, containers, container, greeting);
+  const { spec, rootFileSystem, resolveTarget } = opened;
+  return await startClaimed(context, containers, { claim, spec, rootFileSystem, resolveTarget }, greeting);
 }
 
 /** Milliseconds that another gocker has to be done with a container that does not run. */

@@ -101,10 +101,11 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     expect(await runner.gocker(["stop", "-t", "0", "deaf"])).toEqual(success("deaf\n"));
     expect(stateOf(deaf)).toMatchObject({ status: "exited", exitCode: 137 });
     expect(await runner.gocker(["stop", "deaf"])).toEqual(success("deaf\n"));
-    expect(await runner.gocker(["kill", "deaf"])).toMatchObject({
-      stdout: "",
-      stderr: "gocker: container deaf is not running\n",
-    });
+    for (const command of ["kill", "attach", "pause", "top"]) {
+      const outcome = await runner.gocker([command, "deaf"]);
+      expect(outcome).toMatchObject({ stdout: "", exitCode: 1 });
+      expect(outcome.stderr).toStartWith("gocker: container deaf is not running\n");
+    }
     const signalled = await runDetached([image, "sleep", "1000"]);
     expect(await runner.gocker(["kill", "-s", "9", signalled])).toEqual(success(`${signalled}\n`));
     await untilExited(signalled);
@@ -310,6 +311,20 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     await until("the container has ended", () => stateOf(id).status === "exited");
     expect(stateOf(id)).toMatchObject({ exitCode: 0 });
     expect(loggedBy(id)).toEqual(["one", "two", "word", "three word"].map((line) => `stdout: ${line}\r\n`));
+  });
+
+  test("with --detach-keys a container with --rm can be left, too, and is removed when it has ended", async () => {
+    const environment = { PATH: process.env["PATH"] ?? "", ...runner.sandbox.environment };
+    const words = ["run", "--rm", "-it", "--detach-keys", "ctrl-x", "--name", "left", image, "sh"];
+    {
+      await using session = new TerminalSession([gockerBinary(), ...words], environment);
+      await session.expect("/ # ");
+      session.type("\u0018");
+      expect(await session.process.exited).toBe(0);
+    }
+    expect((await runner.gocker(["ps", "--format", "{{.Names}}"])).stdout).toBe("left\n");
+    expect(await runner.gocker(["stop", "-t", "0", "left"])).toEqual(success("left\n"));
+    expect(runner.leftovers()).toEqual([]);
   });
 
   test("a terminal is left by its keys and taken up again", async () => {

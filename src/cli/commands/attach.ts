@@ -1,3 +1,4 @@
+import { defaultDetachKeys, parseDetachKeys } from "../../container/detach-keys.ts";
 import { attachToContainer } from "../../engine/attach.ts";
 import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
@@ -32,7 +33,7 @@ export const attachCommand = command({
     const [reference = ""] = operands;
     return await attachToContainer(context, reference, {
       input: !flags["no-stdin"],
-      detachKeys: flags["detach-keys"],
+      detachKeys: parseDetachKeys(flags["detach-keys"] || defaultDetachKeys),
       signals: flags["sig-proxy"] !== "false",
     });
   },

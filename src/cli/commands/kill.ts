@@ -2,7 +2,7 @@ import { killContainer } from "../../engine/kill.ts";
 import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
 import { writeOutput } from "../output/write.ts";
-import { forEachOperand } from "./several.ts";
+import { forEach } from "../../util/each.ts";
 import { signalOf } from "./stop/flags.ts";
 
 export const killCommand = command({
@@ -22,7 +22,7 @@ export const killCommand = command({
   async run({ flags, operands, everywhere }) {
     const context = openEngine(everywhere);
     const signal = signalOf(flags.signal);
-    await forEachOperand(operands, async (reference) => {
+    await forEach(operands, async (reference) => {
       await killContainer(context, reference, signal);
       writeOutput(`${reference}\n`);
     });

@@ -2,7 +2,7 @@ import { restartContainer } from "../../engine/start.ts";
 import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
 import { writeOutput } from "../output/write.ts";
-import { forEachOperandAtOnce } from "./several.ts";
+import { forAllAtOnce } from "../../util/each.ts";
 import { stopFlags, stopOptions } from "./stop/flags.ts";
 
 export const restartCommand = command({
@@ -17,7 +17,7 @@ export const restartCommand = command({
   async run({ flags, operands, everywhere }) {
     const context = openEngine(everywhere);
     const options = stopOptions(flags);
-    await forEachOperandAtOnce(operands, async (reference) => {
+    await forAllAtOnce(operands, async (reference) => {
       await restartContainer(context, reference, options);
       writeOutput(`${reference}\n`);
     });

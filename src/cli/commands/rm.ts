@@ -3,7 +3,7 @@ import { NotFoundError } from "../../util/errors.ts";
 import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
 import { writeError, writeOutput } from "../output/write.ts";
-import { forEachOperand } from "./several.ts";
+import { forEach } from "../../util/each.ts";
 
 export const rmCommand = command({
   meta: {
@@ -24,7 +24,7 @@ export const rmCommand = command({
   async run(invocation) {
     const context = openEngine(invocation.everywhere);
     const { force, volumes } = invocation.flags;
-    await forEachOperand(invocation.operands, async (reference) => {
+    await forEach(invocation.operands, async (reference) => {
       try {
         await removeContainer(context, reference, { force, volumes });
       } catch (error) {

@@ -4,7 +4,7 @@ import { NotFoundError } from "../../util/errors.ts";
 import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
 import { writeError, writeOutput } from "../output/write.ts";
-import { forEachOperand } from "./several.ts";
+import { forEach } from "../../util/each.ts";
 
 export const rmiCommand = command({
   meta: {
@@ -28,7 +28,7 @@ export const rmiCommand = command({
   async run(invocation) {
     const { flags, operands } = invocation;
     const context = openEngine(invocation.everywhere);
-    await forEachOperand(operands, async (image) => {
+    await forEach(operands, async (image) => {
       try {
         const { untagged, deleted } = await removeImage(context, image, { force: flags.force });
         for (const reference of untagged) writeOutput(`Untagged: ${familiarReference(parseReference(reference))}\n`);

@@ -1,10 +1,11 @@
+import { defaultDetachKeys, parseDetachKeys } from "../../container/detach-keys.ts";
 import { startRestartable } from "../../engine/restartable.ts";
-import { startAttached, startContainers } from "../../engine/start.ts";
+import { startAttached, startContainer } from "../../engine/start.ts";
 import { command } from "../command.ts";
 import { UsageError } from "../../util/errors.ts";
 import { openEngine } from "../open-engine.ts";
 import { writeOutput } from "../output/write.ts";
-import { forEachOperand } from "./several.ts";
+import { forEach } from "../../util/each.ts";
 
 export const startCommand = command({
   meta: {
@@ -47,8 +48,8 @@ export const startCommand = command({
     }
     if (operands.length === 0) throw new UsageError("start needs at least 1 argument, and got none");
     if (!flags.attach && !flags.interactive) {
-      await forEachOperand(operands, async (reference) => {
-        await startContainers(context, reference);
+      await forEach(operands, async (reference) => {
+        await startContainer(context, reference);
         writeOutput(`${reference}\n`);
       });
       return 0;
@@ -57,7 +58,7 @@ export const startCommand = command({
     if (others.length > 0) throw new UsageError("only one container can be started and attached to at once");
     return await startAttached(context, reference, {
       input: flags.interactive,
-      detachKeys: flags["detach-keys"],
+      detachKeys: parseDetachKeys(flags["detach-keys"] || defaultDetachKeys),
       signals: true,
     });
   },

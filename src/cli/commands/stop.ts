@@ -5,7 +5,7 @@ import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
 import { writeOutput } from "../output/write.ts";
 import { stopFlags, stopOptions } from "./stop/flags.ts";
-import { forEachOperandAtOnce } from "./several.ts";
+import { forAllAtOnce } from "../../util/each.ts";
 
 export const stopCommand = command({
   meta: {
@@ -34,7 +34,7 @@ export const stopCommand = command({
       return 0;
     }
     if (operands.length === 0) throw new UsageError("stop needs at least 1 argument, and got none");
-    await forEachOperandAtOnce(operands, async (reference) => {
+    await forAllAtOnce(operands, async (reference) => {
       await stopContainer(context, reference, options);
       writeOutput(`${reference}\n`);
     });

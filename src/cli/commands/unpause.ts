@@ -2,7 +2,7 @@ import { unpauseContainer } from "../../engine/pause.ts";
 import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
 import { writeOutput } from "../output/write.ts";
-import { forEachOperand } from "./several.ts";
+import { forEach } from "../../util/each.ts";
 
 export const unpauseCommand = command({
   meta: {
@@ -15,7 +15,7 @@ export const unpauseCommand = command({
   flags: {},
   async run({ operands, everywhere }) {
     const context = openEngine(everywhere);
-    await forEachOperand(operands, async (reference) => {
+    await forEach(operands, async (reference) => {
       await unpauseContainer(context, reference);
       writeOutput(`${reference}\n`);
     });

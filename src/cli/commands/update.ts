@@ -5,7 +5,7 @@ import { openEngine } from "../open-engine.ts";
 import { writeError, writeOutput } from "../output/write.ts";
 import { changeableFlags, parseChangedResources } from "./run/resource-flags.ts";
 import { parseRestart } from "./run/restart-flag.ts";
-import { forEachOperand } from "./several.ts";
+import { forEach } from "../../util/each.ts";
 
 const updateFlags = {
   ...changeableFlags,
@@ -46,7 +46,7 @@ export const updateCommand = command({
     const resources = parseChangedResources(limits);
     const policy = restart === "" ? undefined : (parseRestart(restart) ?? "no");
     const context = openEngine(everywhere);
-    await forEachOperand(operands, async (reference) => {
+    await forEach(operands, async (reference) => {
       const warn = (message: string) => writeError(`gocker: warning: ${message}\n`);
       await updateContainer(context, reference, { resources, restart: policy, warn });
       writeOutput(`${reference}\n`);

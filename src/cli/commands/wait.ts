@@ -2,7 +2,7 @@ import { waitForContainer } from "../../engine/wait.ts";
 import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
 import { writeOutput } from "../output/write.ts";
-import { forEachOperand } from "./several.ts";
+import { forEach } from "../../util/each.ts";
 
 export const waitCommand = command({
   meta: {
@@ -27,7 +27,7 @@ export const waitCommand = command({
     const waits = new Map(operands.map((reference) => [reference, waitForContainer(context, reference)]));
     // Each is waited for below, but perhaps after it has failed.
     for (const wait of waits.values()) wait.catch(() => {});
-    await forEachOperand(operands, async (reference) => {
+    await forEach(operands, async (reference) => {
       writeOutput(`${await waits.get(reference)}\n`);
     });
     return 0;

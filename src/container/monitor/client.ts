@@ -1,7 +1,7 @@
 import { type OwnedFd, readSome } from "../../linux/fd.ts";
 import { pollEvent } from "../../linux/poll.ts";
 import { sendSome } from "../../linux/unix-socket.ts";
-import { SystemCallError } from "../../util/errors.ts";
+import { InvalidDocumentError, SystemCallError } from "../../util/errors.ts";
 import { decodeDocument, decodeSize, encodeMessage, type Greeting, MessageReader, messageType } from "./protocol.ts";
 
 /** What may wait for a client that is slow: from there on the container has to wait, too. */
@@ -62,7 +62,7 @@ export class Client implements Disposable {
       else if ((ready & (pollEvent.hungUp | pollEvent.failed)) !== 0) this.#abandon();
     } catch (error) {
       // A connection that breaks, or that is used by somebody else than gocker, ends for this client alone.
-      if (!(error instanceof SystemCallError) && !isInvalid(error)) throw error;
+      if (!(error instanceof SystemCallError || error instanceof InvalidDocumentError)) throw error;
       this.#abandon();
     }
   }
@@ -126,8 +126,4 @@ export class Client implements Disposable {
   [Symbol.dispose](): void {
     this.#socket.close();
   }
-}
-
-function isInvalid(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "INVALID_DOCUMENT";
 }

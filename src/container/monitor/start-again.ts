@@ -8,7 +8,6 @@ import { applyLimits } from "../apply-limits.ts";
 import type { ClaimedContainer } from "../claim.ts";
 import type { JoinedNamespaces } from "../joined-namespaces.ts";
 import type { OpenContainer } from "../open.ts";
-import { locateTarget } from "../target-path.ts";
 import { confinedSources } from "../volume-place.ts";
 import type { MonitorDescriptors } from "./state.ts";
 import { openMonitoredStdio } from "./stdio.ts";
@@ -21,7 +20,7 @@ import { openMonitoredStdio } from "./stdio.ts";
  */
 export async function startAgain(
   claim: ClaimedContainer,
-  { spec, rootFileSystem, files }: OpenContainer,
+  { spec, rootFileSystem, resolveTarget }: OpenContainer,
   {
     cgroup,
     joined,
@@ -49,7 +48,7 @@ export async function startAgain(
     diesWithParent: true,
     stdio: stdio.ofContainer,
     terminalSocket: stdio.terminalSocket,
-    resolveTarget: (path: string) => locateTarget(files, path),
+    resolveTarget,
     confined: confinedSources(claim.directory),
   };
   const plan = planContainer(options);

@@ -1,7 +1,6 @@
 import type { ContainerRecord } from "../../container/record.ts";
 import { RecordedContainer } from "../../container/recorded-container.ts";
 import { volumesOf } from "../../container/recorded-mounts.ts";
-import { locateTarget } from "../../container/target-path.ts";
 import { confinedSources } from "../../container/volume-place.ts";
 import { CLONE_NEWNS } from "../../linux/constants.ts";
 import { duplicate } from "../../linux/fd.ts";
@@ -74,13 +73,13 @@ async function atRest(
   cleanup.use(claim);
   // Started before it was claimed: by a gocker that has died since.
   if (claim.record.state.status === "running") return undefined;
-  const { spec, rootFileSystem, files } = cleanup.use(openStored(root, claim));
+  const { spec, rootFileSystem, resolveTarget } = cleanup.use(openStored(root, claim));
   cleanup.use(await volumes.use(volumesOf(claim.record.mounts), id));
   const view = await mountView({
     spec,
     // A volatile overlay is one that cannot be mounted again.
     root: { ...rootFileSystem, volatile: false },
-    resolveTarget: (path) => locateTarget(files, path),
+    resolveTarget,
     confined: confinedSources(claim.directory),
   });
   cleanup.use(view);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { constants } from "node:os";
 import { OwnedFd } from "../../../src/linux/fd.ts";
 import { openPidfd } from "../../../src/linux/process.ts";
-import { ProxiedSignals, proxySignals } from "../../../src/container/signal-proxy.ts";
+import { ProxiedSignals } from "../../../src/container/signal-proxy.ts";
 
 const { SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1 } = constants.signals;
 
@@ -10,7 +10,7 @@ const { SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1 } = constants.signals;
 async function passedOn(...signals: number[]): Promise<number[]> {
   const passed: number[] = [];
   let next = Promise.withResolvers<void>();
-  using _proxy = proxySignals((signal) => {
+  using _signals = new ProxiedSignals((signal) => {
     passed.push(signal);
     next.resolve();
   });
@@ -22,7 +22,7 @@ async function passedOn(...signals: number[]): Promise<number[]> {
   return passed;
 }
 
-test("signals are passed on as they come", async () => {
+test("signals are told of as they come", async () => {
   expect(await passedOn(SIGHUP, SIGUSR1, SIGTERM, SIGINT)).toEqual([SIGHUP, SIGUSR1, SIGTERM, SIGINT]);
 });
 

@@ -1,4 +1,5 @@
 import { readKeyValueFile } from "../../../container/key-value-file.ts";
+import { parseDetachKeys } from "../../../container/detach-keys.ts";
 import { parseName } from "../../../container/names.ts";
 import { buildRlimits } from "../../../container/rlimits.ts";
 import type { MountOption, Ulimit } from "../../../container/options.ts";
@@ -89,7 +90,12 @@ export function runOptions(
   if (given(flags.user)) options.user = flags.user;
   if (given(flags.workdir)) options.workingDirectory = checkWorkingDirectory(flags.workdir);
   if (given(flags["stop-signal"])) options.stopSignal = checkSignal(flags["stop-signal"]);
-  if (flags.explain !== undefined) options.explain = flags.explain;
+  if (flags.explain !== undefined) {
+    // What it shows is there before and while gocker starts the container itself.
+    if (flags.detach)
+      throw new UsageError("--explain shows how a container is started in the foreground: leave out -d");
+    options.explain = flags.explain;
+  }
   applyLife(options, flags);
   addFurtherOptions(options, flags);
   refuseConflicts(options);
@@ -103,7 +109,7 @@ function applyLife(options: RunOptions, flags: RunFlagValues): void {
   if (restart !== undefined) options.restart = restart;
   const log = parseLog(flags["log-driver"] ?? "", flags["log-opt"]);
   if (log !== undefined) options.log = log;
-  if (given(flags["detach-keys"])) options.detachKeys = flags["detach-keys"];
+  if (given(flags["detach-keys"])) options.detachKeys = parseDetachKeys(flags["detach-keys"]);
 }
 
 /** What most containers do not have: absent unless it is given. */

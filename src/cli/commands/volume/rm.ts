@@ -3,7 +3,7 @@ import { NotFoundError } from "../../../util/errors.ts";
 import { command } from "../../command.ts";
 import { openEngine } from "../../open-engine.ts";
 import { writeOutput } from "../../output/write.ts";
-import { forEachOperand } from "../several.ts";
+import { forEach } from "../../../util/each.ts";
 
 export const volumeRmCommand = command({
   meta: {
@@ -18,7 +18,7 @@ export const volumeRmCommand = command({
   },
   async run(invocation) {
     const context = openEngine(invocation.everywhere);
-    await forEachOperand(invocation.operands, async (name) => {
+    await forEach(invocation.operands, async (name) => {
       try {
         await removeVolume(context, name);
       } catch (error) {

@@ -91,7 +91,7 @@ test("without flags everything is at its default, and nothing else is there", ()
 
 test("every flag at once", () => {
   const words =
-    "-i -t -d --rm --init --detach-keys ctrl-x --name web -h box -l a=b=c --label d --cidfile id --platform linux/arm64 --pull always -q " +
+    "-i -t --rm --init --detach-keys ctrl-x --name web -h box -l a=b=c --label d --cidfile id --platform linux/arm64 --pull always -q " +
     "-e A=b -e C --env-file env -u 1000:users -w /srv --group-add wheel --group-add 10 --ulimit nofile=1:2 " +
     "--stop-signal TERM --entrypoint /bin/x -v data:/data:ro --mount type=tmpfs,target=/m --tmpfs /t:size=1m " +
     "--read-only --network none --add-host db:10.0.0.1 --dns 1.1.1.1 --cap-add net_admin --cap-drop ALL --privileged " +
@@ -106,8 +106,8 @@ test("every flag at once", () => {
     terminal: true,
     remove: true,
     init: true,
-    detach: true,
-    detachKeys: "ctrl-x",
+    detach: false,
+    detachKeys: new Uint8Array([24]),
     name: "web",
     hostname: "box",
     labels: { a: "b=c", d: "" },
@@ -142,6 +142,12 @@ test("every flag at once", () => {
     cgroupParent: "/batch",
     explain: "only",
   });
+});
+
+test("what goes on by itself cannot be shown step by step, and keys must be keys", () => {
+  expect(options("-d", "alpine").detach).toBe(true);
+  expect(() => options("-d", "--explain=only", "alpine")).toThrow("leave out -d");
+  expect(() => options("--detach-keys", "ctrl-", "alpine")).toThrow("is no key");
 });
 
 test("words after the image are handed on as they are", () => {

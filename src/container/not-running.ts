@@ -1,0 +1,14 @@
+import { GockerError } from "../util/errors.ts";
+
+/** A container does not run, or stands still, and something can only be done with one that does. */
+export class NotRunningError extends GockerError {
+  override readonly name = "NotRunningError";
+  constructor(message: string, hint: string) {
+    super("NOT_RUNNING", message, { hint });
+  }
+}
+
+/** @param name the container's, as the user said it */
+export function notRunning(name: string): NotRunningError {
+  return new NotRunningError(`container ${name} is not running`, "`gocker ps` lists the containers that do");
+}
