@@ -10,6 +10,7 @@ import { parseFilters } from "../output/filter.ts";
 import { harmless } from "../output/style.ts";
 import { parseTemplate } from "../output/template.ts";
 import { formatNanosecondTime } from "../output/when.ts";
+import { listFlags } from "../output/list-flags.ts";
 import { writeOutput } from "../output/write.ts";
 
 export const eventsCommand = command({
@@ -37,13 +38,7 @@ export const eventsCommand = command({
   flags: {
     since: { type: "string", valueHint: "TIME", description: "Begin with what happened after that time" },
     until: { type: "string", valueHint: "TIME", description: "End at that time" },
-    filter: {
-      type: "string",
-      alias: "f",
-      repeated: true,
-      valueHint: "KEY=VALUE",
-      description: "Only those to which this applies",
-    },
+    filter: listFlags.filter,
     format: {
       type: "string",
       valueHint: "FORMAT",
