@@ -336,7 +336,11 @@ describe.skipIf(!canRunCorpus)("a container that runs", () => {
   test("one that does not run is refused", async () => {
     expect((await runner.gocker(["run", "--name", "ended", image, "true"])).exitCode).toBe(0);
     for (const verb of ["pause", "unpause", "top"]) {
-      expect(await runner.gocker([verb, "ended"])).toEqual(misuse("container ended is not running"));
+      expect(await runner.gocker([verb, "ended"])).toEqual({
+        stdout: "",
+        stderr: "gocker: container ended is not running\n  hint: `gocker ps` lists the containers that do\n",
+        exitCode: 1,
+      });
     }
     await runner.gocker(["rm", "ended"]);
   });

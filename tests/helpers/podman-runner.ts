@@ -12,8 +12,12 @@ export const hasPodman = Bun.which("podman") !== null;
 /** crun refuses hosts with both versions of cgroups: there it runs where the unified one is hidden. */
 const isHybrid = existsSync("/sys/fs/cgroup/unified/cgroup.controllers");
 
-/** What Docker has and podman has not: its capabilities and the settings of a network namespace. */
+/**
+ * What Docker has and podman has not: its capabilities and the settings of a network namespace. No test needs a network of
+ * podman's, whose bridge stays when its containers are gone.
+ */
 const dockerDefaults = `[containers]
+netns = "none"
 default_capabilities = ["CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP",
   "SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE"]
 default_sysctls = ["net.ipv4.ping_group_range=0 2147483647", "net.ipv4.ip_unprivileged_port_start=0"]
