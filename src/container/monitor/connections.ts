@@ -3,7 +3,7 @@ import { pollEvent } from "../../linux/poll.ts";
 import { acceptUnix } from "../../linux/unix-socket.ts";
 import { Client, type ClientEvents, mostWaiting } from "./client.ts";
 import { encodeDocument, type Ending, messageType } from "./protocol.ts";
-import type { Waiting } from "./waiting.ts";
+import type { Waiting } from "../../linux/waiting.ts";
 
 /** Those who are connected to a monitor, and the socket by which they come. */
 export class Connections implements Disposable {

@@ -6,7 +6,7 @@ import { exitCodeOf, reap, sendSignal } from "../../linux/process.ts";
 import { errorMessage } from "../../util/errors.ts";
 import type { HealthProbe } from "../healthcheck.ts";
 import type { ContainerHealth } from "../record.ts";
-import type { Waiting } from "./waiting.ts";
+import type { Waiting } from "../../linux/waiting.ts";
 
 /** A probe that was started: a child of this process, and the reading end of its outputs. */
 export interface RunningProbe extends Disposable {

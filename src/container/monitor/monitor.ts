@@ -10,7 +10,7 @@ import { InputQueue } from "./input.ts";
 import { Outputs } from "./outputs.ts";
 import { type Ending, messageType } from "./protocol.ts";
 import { descriptorsOf, type MonitorDescriptors, type MonitorState, monitorWords } from "./state.ts";
-import type { Waiting } from "./waiting.ts";
+import type { Waiting } from "../../linux/waiting.ts";
 import { wakesOf } from "./wakes.ts";
 
 /** What a monitor does with what happens. */

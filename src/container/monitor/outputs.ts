@@ -6,7 +6,7 @@ import { openPeer } from "../../linux/terminal.ts";
 import { SystemCallError } from "../../util/errors.ts";
 import type { LogStream } from "../logs/log-writer.ts";
 import type { MonitorDescriptors } from "./state.ts";
-import type { Waiting } from "./waiting.ts";
+import type { Waiting } from "../../linux/waiting.ts";
 
 /** As much as a pipe of gocker's holds. */
 const bufferSize = 1024 * 1024;

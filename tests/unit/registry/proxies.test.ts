@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { inBlock, isLoopback, parseAddress, parseHostPort } from "../../../src/registry/addresses.ts";
+import { inBlock, isLoopback, parseHostPort } from "../../../src/registry/addresses.ts";
 import { proxyFor, readProxies } from "../../../src/registry/proxies.ts";
 import { UsageError } from "../../../src/util/errors.ts";
 
@@ -88,8 +88,6 @@ describe("addresses", () => {
   });
 
   test("blocks", () => {
-    expect(parseAddress("::1:2")?.value).toBe(0x10002n);
-    expect(parseAddress("256.1.1.1")).toBeUndefined();
     expect(inBlock("192.0.2.1", "192.0.2.0/x")).toBe(false);
     expect(inBlock("192.0.2.1", "192.0.2.0/33")).toBe(false);
     expect(inBlock("192.0.2.1", "0.0.0.0/0")).toBe(true);

@@ -1,0 +1,13 @@
+/** Protocols whose ports can be published. */
+export type PortProtocol = "tcp" | "udp" | "sctp";
+
+/** A port of a container that is reachable on the host. */
+export interface Publication {
+  readonly protocol: PortProtocol;
+  /** An address of the host in its usual form; `0.0.0.0` and `::` for all of a family. */
+  readonly hostAddress: string;
+  readonly hostPort: number;
+  /** Of the container; of the family of `hostAddress`. */
+  readonly containerAddress: string;
+  readonly containerPort: number;
+}
