@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { openDirectory } from "../linux/at.ts";
 import { removeTreeAt } from "../linux/remove-tree.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
-import { newContainerId } from "./ids.ts";
+import { newContainerId } from "../util/ids.ts";
 import type { VolumeRecord } from "./volume-record.ts";
 
 /** What to tell of a volume that is about to be made. */

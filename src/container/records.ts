@@ -15,7 +15,7 @@ import { removeTreeAt } from "../linux/remove-tree.ts";
 import { ConflictError, GockerError, InvalidDocumentError, NotFoundError, UsageError } from "../util/errors.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
 import { ClaimedContainer } from "./claim.ts";
-import { isContainerId, newContainerId, shortId } from "./ids.ts";
+import { isContainerId, newContainerId, shortId } from "../util/ids.ts";
 import { parseName, randomName } from "./names.ts";
 import { type ContainerRecord, type ContainerState, type NewContainer, parseRecord, parseState } from "./record.ts";
 import { readIfThere } from "../util/read-if-there.ts";

@@ -11,7 +11,7 @@ import { privilegedDeviceRules } from "./devices.ts";
 import { buildEnvironment } from "./environment.ts";
 import type { EtcFilePaths } from "./etc-files.ts";
 import type { HostFacts } from "./host-facts.ts";
-import { shortId } from "./ids.ts";
+import { shortId } from "../util/ids.ts";
 import { defaultDeviceRules, defaultMaskedPaths, defaultReadonlyPaths, networkSysctls } from "./linux-defaults.ts";
 import { buildMounts } from "./mounts.ts";
 import { buildNamespaces } from "./namespaces.ts";

@@ -4,7 +4,7 @@ import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
 import { InvalidDocumentError, NotFoundError } from "../util/errors.ts";
 import { cgroupPathIn, usualCgroupPath } from "./cgroup-path.ts";
-import { shortId } from "./ids.ts";
+import { shortId } from "../util/ids.ts";
 import { serialiseSpec } from "./serialise-spec.ts";
 
 /**

@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import type { ImageConfigExecution } from "../oci/image-config.ts";
 import { UsageError } from "../util/errors.ts";
 import { splitPath } from "../util/path.ts";
-import { newContainerId } from "./ids.ts";
+import { newContainerId } from "../util/ids.ts";
 import { mountTarget } from "./mount-target.ts";
 import { parseName } from "./names.ts";
 import type { MountOption, VolumeMountOption } from "./options.ts";

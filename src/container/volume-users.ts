@@ -1,5 +1,5 @@
 import { ConflictError, errorMessage } from "../util/errors.ts";
-import { shortId } from "./ids.ts";
+import { shortId } from "../util/ids.ts";
 import { volumesOf } from "./recorded-mounts.ts";
 import type { ContainerStore } from "./records.ts";
 import type { VolumeUsers } from "./volumes.ts";

@@ -5,7 +5,7 @@ import { FileLock, isHeld } from "../linux/lock.ts";
 import { removeTreeAt } from "../linux/remove-tree.ts";
 import { ConflictError, GockerError, NotFoundError } from "../util/errors.ts";
 import type { FileOwner } from "./adjust-mounts.ts";
-import { newContainerId, shortId } from "./ids.ts";
+import { newContainerId, shortId } from "../util/ids.ts";
 import type { LayeredRoot } from "./layered-root.ts";
 import { makeVolume, type NewVolume } from "./make-volume.ts";
 import { parseName } from "./names.ts";

@@ -1,7 +1,7 @@
 import { buildExecProcess, usersBelow } from "../container/exec-process.ts";
 import { resolveUserEnvironment } from "../container/environment.ts";
 import { containerEvent } from "../container/events.ts";
-import { newContainerId } from "../container/ids.ts";
+import { newContainerId } from "../util/ids.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { NotRunningError, notRunning } from "../container/not-running.ts";
 import { RecordedContainer } from "../container/recorded-container.ts";

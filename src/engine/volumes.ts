@@ -1,4 +1,4 @@
-import { newContainerId, shortId } from "../container/ids.ts";
+import { newContainerId, shortId } from "../util/ids.ts";
 import { volumeUsers } from "../container/volume-users.ts";
 import type { VolumeRecord } from "../container/volume-record.ts";
 import { NotFoundError } from "../util/errors.ts";

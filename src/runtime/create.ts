@@ -217,7 +217,7 @@ class Made {
       // Before the hooks, as with runc: what these are told of is there.
       if (plan.deviceMoves.length > 0) {
         const { moveNetDevicesTo } = await import("./network-devices.ts");
-        await moveNetDevicesTo(process.pid, plan.deviceMoves);
+        moveNetDevicesTo(process.pid, plan.deviceMoves);
       }
       await this.#runEarlyHooks();
       writeSync(release.writer.number, new Uint8Array(1));

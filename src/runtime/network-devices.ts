@@ -11,8 +11,8 @@ import {
   renameLink,
   setLinkUp,
 } from "../linux/netlink/links.ts";
-import { openRouteSocketIn } from "../linux/netlink/namespace-socket.ts";
 import { RouteSocket } from "../linux/netlink/socket.ts";
+import { inNetworkNamespace } from "../linux/network-namespace.ts";
 import { ConflictError, NotFoundError } from "../util/errors.ts";
 import { type DeviceMove, isTemplate } from "./plan/network-devices.ts";
 
@@ -20,12 +20,12 @@ import { type DeviceMove, isTemplate } from "./plan/network-devices.ts";
  * {@link moveNetDevices} for a container by its process.
  * @param pid of a process that nobody has waited for: the number is its own
  */
-export async function moveNetDevicesTo(pid: number, moves: readonly DeviceMove[]): Promise<void> {
+export function moveNetDevicesTo(pid: number, moves: readonly DeviceMove[]): void {
   const path = `/proc/${pid}/ns/net`;
   const number = libc.openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
   if (number < 0) throw systemCallError("open", { step: "find the container's network namespace", path });
   using namespace = new OwnedFd(number);
-  await moveNetDevices(moves, namespace.number);
+  moveNetDevices(moves, namespace.number);
 }
 
 /**
@@ -38,13 +38,9 @@ export async function moveNetDevicesTo(pid: number, moves: readonly DeviceMove[]
  * @param host the network where the devices are: gocker's own unless told; stays open
  * @throws NotFoundError the host has no such device; ConflictError its name is taken; SystemCallError
  */
-export async function moveNetDevices(
-  moves: readonly DeviceMove[],
-  namespace: number,
-  host?: RouteSocket,
-): Promise<void> {
+export function moveNetDevices(moves: readonly DeviceMove[], namespace: number, host?: RouteSocket): void {
   if (moves.length === 0) return;
-  using inside = await openRouteSocketIn(namespace);
+  using inside = inNetworkNamespace(namespace, () => RouteSocket.open());
   if (host !== undefined) return moveAll(moves, namespace, host, inside);
   using outside = RouteSocket.open();
   moveAll(moves, namespace, outside, inside);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { buildEtcFiles, readHostEtc, writeEtcFiles } from "../../src/container/etc-files.ts";
 import { readHostFacts } from "../../src/container/host-facts.ts";
-import { newContainerId, shortId } from "../../src/container/ids.ts";
+import { newContainerId, shortId } from "../../src/util/ids.ts";
 import { defaultSeccomp } from "../../src/container/seccomp-profile.ts";
 import { serialiseSpec } from "../../src/container/serialise-spec.ts";
 import { buildRuntimeSpec, containerHostname, specCapabilities } from "../../src/container/spec.ts";

@@ -1,6 +1,15 @@
 import { errnos } from "../errno.ts";
 import { SystemCallError } from "../../util/errors.ts";
-import { type Attribute, decodeAttributes, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, type Message } from "./message.ts";
+import { addressBits, addressBytes, type IpAddress, lastAddress, subnetOf } from "../../util/ip-address.ts";
+import {
+  type Attribute,
+  decodeAttributes,
+  type Message,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NLM_F_EXCL,
+  textOf,
+} from "./message.ts";
 import type { RouteSocket } from "./socket.ts";
 
 /** rtnetlink(7), linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h */
@@ -9,6 +18,8 @@ const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_GETADDR = 22;
 const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_MASTER = 10;
 const IFLA_NET_NS_FD = 28;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
@@ -18,6 +29,7 @@ const IFA_RT_PRIORITY = 9;
 const IFF_UP = 1;
 /** IFA_F_NODAD, IFA_F_HOMEADDRESS, IFA_F_MANAGETEMPADDR, IFA_F_NOPREFIXROUTE, IFA_F_MCAUTOJOIN: what people set. */
 const settableFlags = 0x02 | 0x10 | 0x100 | 0x200 | 0x400;
+const IFA_F_NODAD = 0x02;
 const IFA_F_PERMANENT = 0x80;
 const scopeUniverse = 0;
 
@@ -28,9 +40,11 @@ export interface DeviceAddress {
   readonly attributes: readonly Attribute[];
 }
 
+const linkBodySize = 16;
+
 /** `struct ifinfomsg` */
-function linkBody(index: number, flags = 0, change = 0): Uint8Array {
-  const body = Buffer.alloc(16);
+export function linkBody(index: number, flags = 0, change = 0): Uint8Array {
+  const body = Buffer.alloc(linkBodySize);
   body.writeInt32LE(index, 4);
   body.writeUInt32LE(flags, 8);
   body.writeUInt32LE(change, 12);
@@ -41,7 +55,12 @@ function linkBody(index: number, flags = 0, change = 0): Uint8Array {
 export interface Link {
   /** Its number in its network namespace. */
   readonly index: number;
+  readonly name: string;
   readonly isUp: boolean;
+  /** The largest packet that goes through, in bytes. */
+  readonly mtu: number;
+  /** The number of the bridge whose port it is; undefined for none. */
+  readonly bridge?: number;
 }
 
 /** A device, by its name; undefined when there is none. @throws SystemCallError */
@@ -52,11 +71,34 @@ export function findLink(socket: RouteSocket, name: string): Link | undefined {
       { step: "find the network device", path: name },
     );
     if (link === undefined) return undefined;
-    return { index: link.body.readInt32LE(4), isUp: (link.body.readUInt32LE(8) & IFF_UP) !== 0 };
+    return linkOf(link);
   } catch (error) {
     if (error instanceof SystemCallError && error.errno === errnos.ENODEV) return undefined;
     throw error;
   }
+}
+
+/** All devices. @throws SystemCallError */
+export function listLinks(socket: RouteSocket): Link[] {
+  return socket
+    .request(
+      { type: RTM_GETLINK, flags: NLM_F_DUMP, body: linkBody(0) },
+      { step: "list the network devices of", path: "the host" },
+    )
+    .map(linkOf);
+}
+
+function linkOf({ body }: Message): Link {
+  const attributes = decodeAttributes(body, linkBodySize);
+  const name = attributes.get(IFLA_IFNAME);
+  const bridge = attributes.get(IFLA_MASTER)?.readUInt32LE();
+  return {
+    index: body.readInt32LE(4),
+    name: name === undefined ? "" : textOf(name),
+    isUp: (body.readUInt32LE(8) & IFF_UP) !== 0,
+    mtu: attributes.get(IFLA_MTU)?.readUInt32LE() ?? 0,
+    ...(bridge !== undefined && { bridge }),
+  };
 }
 
 /** @throws SystemCallError */
@@ -133,6 +175,23 @@ function lastingAddress({ type, body }: Message, index: number): DeviceAddress |
   return { family: body.readUInt8(0), prefixLength: body.readUInt8(1), attributes };
 }
 
+/**
+ * An address for a device, with the network that can be reached through it. Nobody is asked whether another has it: for
+ * networks whose addresses are given out by one.
+ */
+export function deviceAddress(address: IpAddress, prefixLength: number): DeviceAddress {
+  const bytes = addressBytes(address);
+  const attributes: Attribute[] = [
+    [IFA_LOCAL, bytes],
+    [IFA_ADDRESS, bytes],
+  ];
+  if (address.family === 6) return { family: 10, prefixLength, attributes: [...attributes, [IFA_FLAGS, IFA_F_NODAD]] };
+  const hasBroadcast = addressBits(4) - prefixLength > 1;
+  const broadcast = { family: 4, value: lastAddress(subnetOf(address, prefixLength)) } as const;
+  if (hasBroadcast) attributes.push([IFA_BROADCAST, addressBytes(broadcast)]);
+  return { family: 2, prefixLength, attributes };
+}
+
 /** @throws SystemCallError */
 export function addAddress(socket: RouteSocket, index: number, name: string, address: DeviceAddress): void {
   const body = Buffer.alloc(addressBodySize);
@@ -142,6 +201,6 @@ export function addAddress(socket: RouteSocket, index: number, name: string, add
   body.writeUInt32LE(index, 4);
   socket.request(
     { type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_EXCL, body, attributes: address.attributes },
-    { step: "give the network device its address again", path: name },
+    { step: "give the network device its address", path: name },
   );
 }

@@ -13,8 +13,8 @@ export const NLM_F_DUMP = 0x300;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 
-/** An attribute to send: a number is one of 32 bits, a text ends with a NUL. */
-export type Attribute = readonly [type: number, value: number | string | Uint8Array];
+/** An attribute to send: a number is one of 32 bits, a text ends with a NUL, a list is of attributes within it. */
+export type Attribute = readonly [type: number, value: number | string | Uint8Array | readonly Attribute[]];
 
 /** What is asked of the kernel. */
 export interface Request {
@@ -37,9 +37,7 @@ export interface Message {
 
 /** A request as the kernel reads it; it is always to be acknowledged. */
 export function encodeRequest(request: Request, sequence: number): Buffer {
-  const parts: Uint8Array[] = [Buffer.alloc(headerSize), request.body];
-  for (const attribute of request.attributes ?? []) parts.push(encodeAttribute(attribute));
-  const bytes = Buffer.concat(parts);
+  const bytes = Buffer.concat([Buffer.alloc(headerSize), request.body, encodeAttributes(request.attributes ?? [])]);
   bytes.writeUInt32LE(bytes.length, 0);
   bytes.writeUInt16LE(request.type, 4);
   bytes.writeUInt16LE((request.flags ?? 0) | NLM_F_REQUEST | NLM_F_ACK, 6);
@@ -47,17 +45,28 @@ export function encodeRequest(request: Request, sequence: number): Buffer {
   return bytes;
 }
 
+/** Attributes one after the other, as they stand behind a structure or within another attribute. */
+export function encodeAttributes(attributes: readonly Attribute[]): Buffer {
+  return Buffer.concat(attributes.map(encodeAttribute));
+}
+
 function encodeAttribute([type, value]: Attribute): Buffer {
+  const nested = 0x8000;
   const bytes = typeof value === "string" ? Buffer.from(`${value}\0`) : bytesOf(value);
   const length = attributeHeaderSize + bytes.length;
   const encoded = Buffer.alloc(aligned(length));
   encoded.writeUInt16LE(length, 0);
-  encoded.writeUInt16LE(type, 2);
+  encoded.writeUInt16LE(isList(value) ? type | nested : type, 2);
   encoded.set(bytes, attributeHeaderSize);
   return encoded;
 }
 
-function bytesOf(value: number | Uint8Array): Uint8Array {
+function isList(value: Attribute[1]): value is readonly Attribute[] {
+  return Array.isArray(value);
+}
+
+function bytesOf(value: number | Uint8Array | readonly Attribute[]): Uint8Array {
+  if (isList(value)) return encodeAttributes(value);
   if (typeof value !== "number") return value;
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value);

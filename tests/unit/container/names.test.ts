@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { isContainerId, newContainerId, shortId } from "../../../src/container/ids.ts";
+import { isContainerId, newContainerId, shortId } from "../../../src/util/ids.ts";
 import { parseName, randomName } from "../../../src/container/names.ts";
 import { UsageError } from "../../../src/util/errors.ts";
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import type { ClaimedContainer } from "../../../src/container/claim.ts";
-import { newContainerId } from "../../../src/container/ids.ts";
+import { newContainerId } from "../../../src/util/ids.ts";
 import { reconcileContainers } from "../../../src/container/reconcile.ts";
 import { ContainerStore } from "../../../src/container/records.ts";
 import { VolumeStore } from "../../../src/container/volumes.ts";

@@ -1,0 +1,142 @@
+import { addressBytes, type IpAddress } from "../../util/ip-address.ts";
+import { linkBody, type Link } from "./links.ts";
+import { type Attribute, encodeAttributes, NLM_F_CREATE, NLM_F_EXCL } from "./message.ts";
+import type { RouteSocket } from "./socket.ts";
+
+/** linux/rtnetlink.h, linux/if_link.h, linux/veth.h */
+const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_LINK = 5;
+const IFLA_MASTER = 10;
+const IFLA_LINKINFO = 18;
+const IFLA_NET_NS_FD = 28;
+const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const VETH_INFO_PEER = 1;
+const IFLA_MACVLAN_MODE = 1;
+
+/** `02:00:0a:4d:00:02` */
+export type HardwareAddress = string;
+
+/** A device to be made. */
+export interface NewLink {
+  readonly name: string;
+  readonly mtu?: number | undefined;
+  readonly hardwareAddress?: HardwareAddress | undefined;
+}
+
+/** A device that is to be in another network namespace. */
+export interface NewLinkElsewhere extends NewLink {
+  /** The namespace's file descriptor. */
+  readonly namespace: number;
+}
+
+/** Makes a bridge, which is down. @throws SystemCallError: EEXIST the name is taken */
+export function makeBridge(socket: RouteSocket, bridge: NewLink): void {
+  socket.request(newLink([...attributesOf(bridge), [IFLA_LINKINFO, [[IFLA_INFO_KIND, "bridge"]]]]), {
+    step: "make the bridge",
+    path: bridge.name,
+  });
+}
+
+/**
+ * Makes two devices, what goes into one of which comes out of the other: one here, as a port of a bridge, and one in another
+ * network namespace. Both are down. veth(4)
+ * @param bridge the number of the bridge
+ * @throws SystemCallError
+ */
+export function makeLinkPair(socket: RouteSocket, port: NewLink, bridge: number, peer: NewLinkElsewhere): void {
+  const inside = Buffer.concat([
+    linkBody(0),
+    encodeAttributes([...attributesOf(peer), [IFLA_NET_NS_FD, peer.namespace]]),
+  ]);
+  socket.request(
+    newLink([
+      ...attributesOf(port),
+      [IFLA_MASTER, bridge],
+      [
+        IFLA_LINKINFO,
+        [
+          [IFLA_INFO_KIND, "veth"],
+          [IFLA_INFO_DATA, [[VETH_INFO_PEER, inside]]],
+        ],
+      ],
+    ]),
+    { step: "connect the container to the bridge", path: port.name },
+  );
+}
+
+/** How the devices above one lower device reach each other. linux/if_link.h, `enum macvlan_mode` */
+export const macvlanModes = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
+
+/**
+ * Makes a device in another network namespace that has a hardware address of its own on the network of a device here.
+ * @param parent the number of the device here
+ * @throws SystemCallError: EOPNOTSUPP the kernel has no such devices
+ */
+export function makeMacvlan(
+  socket: RouteSocket,
+  device: NewLinkElsewhere,
+  { parent, mode }: { readonly parent: number; readonly mode: keyof typeof macvlanModes },
+): void {
+  socket.request(
+    newLink([
+      ...attributesOf(device),
+      [IFLA_LINK, parent],
+      [IFLA_NET_NS_FD, device.namespace],
+      [
+        IFLA_LINKINFO,
+        [
+          [IFLA_INFO_KIND, "macvlan"],
+          [IFLA_INFO_DATA, [[IFLA_MACVLAN_MODE, macvlanModes[mode]]]],
+        ],
+      ],
+    ]),
+    { step: "connect the container to the network of the host's device", path: device.name },
+  );
+}
+
+/** Removes a device, and with it its peer. @throws SystemCallError */
+export function removeLink(socket: RouteSocket, { index }: Pick<Link, "index">, name: string): void {
+  socket.request({ type: RTM_DELLINK, body: linkBody(index) }, { step: "remove the network device", path: name });
+}
+
+/** Makes a device a port of a bridge, or of none (0). @throws SystemCallError */
+export function setBridge(socket: RouteSocket, index: number, name: string, bridge: number): void {
+  socket.request(
+    { type: RTM_NEWLINK, body: linkBody(index), attributes: [[IFLA_MASTER, bridge]] },
+    { step: "connect the network device to its bridge", path: name },
+  );
+}
+
+/**
+ * The hardware address that goes with an address: always the same, so that nobody has an outdated one when an address
+ * passes on to another container. One that is administered locally. IEEE 802 8.4
+ */
+export function hardwareAddressFor(address: IpAddress): HardwareAddress {
+  const bytes = addressBytes(address).slice(-4);
+  return ["02", "42", ...Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))].join(":");
+}
+
+/** Six pairs of hexadecimal digits, in lower case with colons between; undefined for anything else. */
+export function parseHardwareAddress(text: string): HardwareAddress | undefined {
+  const lower = text.toLowerCase().replaceAll("-", ":");
+  return /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/.test(lower) ? lower : undefined;
+}
+
+function newLink(attributes: readonly Attribute[]) {
+  return { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, body: linkBody(0), attributes };
+}
+
+function attributesOf({ name, mtu, hardwareAddress }: NewLink): Attribute[] {
+  return [
+    [IFLA_IFNAME, name],
+    ...(mtu === undefined ? [] : [[IFLA_MTU, mtu] as const]),
+    ...(hardwareAddress === undefined
+      ? []
+      : [[IFLA_ADDRESS, Buffer.from(hardwareAddress.replaceAll(":", ""), "hex")] as const]),
+  ];
+}
