@@ -12,8 +12,10 @@ export const NLM_F_DUMP_INTR = 0x10;
 export const NLM_F_DUMP = 0x300;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
+export const NLM_F_APPEND = 0x800;
+const NLA_F_NESTED = 0x8000;
 
-/** An attribute to send: a number is one of 32 bits, a text ends with a NUL, a list is of attributes within it. */
+/** An attribute to send: a number is one of 32 bits, a text ends with a NUL, and a list is attributes within this one. */
 export type Attribute = readonly [type: number, value: number | string | Uint8Array | readonly Attribute[]];
 
 /** What is asked of the kernel. */
@@ -24,6 +26,8 @@ export interface Request {
   /** The structure that the type begins with, a multiple of four bytes long. */
   readonly body: Uint8Array;
   readonly attributes?: readonly Attribute[];
+  /** Only a refusal of it is to be answered. */
+  readonly isUnacknowledged?: boolean;
 }
 
 /** One message of the kernel. */
@@ -35,42 +39,54 @@ export interface Message {
   readonly body: Buffer;
 }
 
-/** A request as the kernel reads it; it is always to be acknowledged. */
+/** A request as the kernel reads it. */
 export function encodeRequest(request: Request, sequence: number): Buffer {
-  const bytes = Buffer.concat([Buffer.alloc(headerSize), request.body, encodeAttributes(request.attributes ?? [])]);
+  const { type, flags = 0, body, attributes = [], isUnacknowledged = false } = request;
+  const bytes = Buffer.alloc(headerSize + body.length + attributesSize(attributes));
   bytes.writeUInt32LE(bytes.length, 0);
-  bytes.writeUInt16LE(request.type, 4);
-  bytes.writeUInt16LE((request.flags ?? 0) | NLM_F_REQUEST | NLM_F_ACK, 6);
+  bytes.writeUInt16LE(type, 4);
+  bytes.writeUInt16LE(flags | NLM_F_REQUEST | (isUnacknowledged ? 0 : NLM_F_ACK), 6);
   bytes.writeUInt32LE(sequence, 8);
+  bytes.set(body, headerSize);
+  writeAttributes(bytes, headerSize + body.length, attributes);
   return bytes;
 }
 
-/** Attributes one after the other, as they stand behind a structure or within another attribute. */
+/** Attributes one after the other, for where they stand behind a structure that is an attribute's itself. */
 export function encodeAttributes(attributes: readonly Attribute[]): Buffer {
-  return Buffer.concat(attributes.map(encodeAttribute));
-}
-
-function encodeAttribute([type, value]: Attribute): Buffer {
-  const nested = 0x8000;
-  const bytes = typeof value === "string" ? Buffer.from(`${value}\0`) : bytesOf(value);
-  const length = attributeHeaderSize + bytes.length;
-  const encoded = Buffer.alloc(aligned(length));
-  encoded.writeUInt16LE(length, 0);
-  encoded.writeUInt16LE(isList(value) ? type | nested : type, 2);
-  encoded.set(bytes, attributeHeaderSize);
-  return encoded;
-}
-
-function isList(value: Attribute[1]): value is readonly Attribute[] {
-  return Array.isArray(value);
-}
-
-function bytesOf(value: number | Uint8Array | readonly Attribute[]): Uint8Array {
-  if (isList(value)) return encodeAttributes(value);
-  if (typeof value !== "number") return value;
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
+  const bytes = Buffer.alloc(attributesSize(attributes));
+  writeAttributes(bytes, 0, attributes);
   return bytes;
+}
+
+function attributesSize(attributes: readonly Attribute[]): number {
+  let size = 0;
+  for (const [, value] of attributes) size += aligned(attributeHeaderSize + valueSize(value));
+  return size;
+}
+
+function valueSize(value: Attribute[1]): number {
+  if (typeof value === "number") return 4;
+  if (typeof value === "string") return Buffer.byteLength(value) + 1;
+  return value instanceof Uint8Array ? value.length : attributesSize(value);
+}
+
+/** @param bytes zeros from the offset on */
+function writeAttributes(bytes: Buffer, start: number, attributes: readonly Attribute[]): void {
+  let offset = start;
+  for (const [type, value] of attributes) {
+    const length = attributeHeaderSize + valueSize(value);
+    const at = offset + attributeHeaderSize;
+    const isList = typeof value === "object" && !(value instanceof Uint8Array);
+    if (length > 0xffff) throw new RangeError(`a netlink attribute of ${length} bytes`);
+    bytes.writeUInt16LE(length, offset);
+    bytes.writeUInt16LE(isList ? type | NLA_F_NESTED : type, offset + 2);
+    if (typeof value === "number") bytes.writeUInt32LE(value, at);
+    else if (typeof value === "string") bytes.write(value, at);
+    else if (isList) writeAttributes(bytes, at, value);
+    else bytes.set(value, at);
+    offset += aligned(length);
+  }
 }
 
 /** The messages of what was received at once. */
@@ -93,14 +109,19 @@ export function decodeMessages(bytes: Buffer): Message[] {
 
 /** The attributes from an offset of a body on, by their types; the last of each. */
 export function decodeAttributes(body: Buffer, start: number): Map<number, Buffer> {
-  const attributes = new Map<number, Buffer>();
+  return new Map(decodeAttributeList(body, start));
+}
+
+/** The attributes from an offset of a body on, in their order. */
+export function decodeAttributeList(body: Buffer, start: number): [type: number, value: Buffer][] {
+  const attributes: [number, Buffer][] = [];
   const typeMask = 0x3fff;
   let offset = start;
   while (offset + attributeHeaderSize <= body.length) {
     const length = body.readUInt16LE(offset);
     if (length < attributeHeaderSize || offset + length > body.length) break;
     const type = body.readUInt16LE(offset + 2) & typeMask;
-    attributes.set(type, body.subarray(offset + attributeHeaderSize, offset + length));
+    attributes.push([type, body.subarray(offset + attributeHeaderSize, offset + length)]);
     offset += aligned(length);
   }
   return attributes;
@@ -112,6 +133,8 @@ export interface Refusal {
   readonly errno: number;
   /** The kernel's own words, where it has any. */
   readonly text?: string;
+  /** Where in the request the attribute begins that it is about, where the kernel says so. */
+  readonly offset?: number;
 }
 
 /** `struct nlmsgerr` and the extended acknowledgement behind it. linux/netlink.h, Linux 4.12 */
@@ -119,12 +142,19 @@ export function decodeRefusal({ body, flags }: Message): Refusal {
   const capped = 0x100;
   const hasAttributes = 0x200;
   const textAttribute = 1;
+  const offsetAttribute = 2;
   const errno = Math.abs(body.readInt32LE(0));
   if ((flags & hasAttributes) === 0) return { errno };
   // The request itself is repeated before the attributes, its header alone where that is all that was asked for.
   const request = (flags & capped) === 0 ? body.readUInt32LE(4) : headerSize;
-  const text = decodeAttributes(body, 4 + aligned(request)).get(textAttribute);
-  return text === undefined ? { errno } : { errno, text: textOf(text) };
+  const attributes = decodeAttributes(body, 4 + aligned(request));
+  const text = attributes.get(textAttribute);
+  const offset = attributes.get(offsetAttribute);
+  return {
+    errno,
+    ...(text !== undefined && { text: textOf(text) }),
+    ...(offset !== undefined && { offset: offset.readUInt32LE() }),
+  };
 }
 
 /** A text without the NUL at its end. */

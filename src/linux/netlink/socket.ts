@@ -12,14 +12,23 @@ import {
   NLM_F_DUMP_INTR,
   NLMSG_DONE,
   NLMSG_ERROR,
+  type Refusal,
   type Request,
 } from "./message.ts";
 
 export const AF_NETLINK = 16;
 export const SOCK_RAW = 3;
 export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
+const MSG_DONTWAIT = 0x40;
 
 const receiveSize = 0x1_0000;
+
+/** socket(7): what a buffer holds at least by default is enough for so much. */
+const fewBytes = 0x8000;
+const fewRequests = 64;
+/** What the kernel counts for an answer in the socket's buffer, with room to spare. */
+const answerSize = 1024;
 
 /** What a request is about, for the error when it is refused. */
 export interface Deed {
@@ -28,31 +37,27 @@ export interface Deed {
   readonly path: string;
 }
 
+/** One of several requests that were sent at once, and was refused. */
+export interface RefusedRequest extends Refusal {
+  /** Its place among them. */
+  readonly index: number;
+}
+
 /**
- * Questions and orders to the network of one namespace: that which the socket was made in, wherever it is used.
- * rtnetlink(7)
+ * A socket of netlink(7), to one part of the kernel and for the network of one namespace: that which the socket was made in,
+ * wherever it is used.
  */
-export class RouteSocket implements Disposable {
+export class NetlinkSocket implements Disposable {
   readonly #socket: OwnedFd;
   #sequence = 0;
 
-  /** @param socket of NETLINK_ROUTE; owned from now on */
+  /** @param socket owned from now on */
   constructor(socket: OwnedFd) {
     this.#socket = socket;
     const solNetlink = 270;
-    const one = new Uint32Array([1]);
-    // The kernel's words in refusals, and the filter of what is listed. Older kernels have neither.
-    for (const option of [11, 12]) {
-      libc.syscall(syscallNumber("setsockopt"), socket.number, solNetlink, option, ptr(one), one.byteLength, 0);
-    }
-  }
-
-  /** For the network namespace that gocker itself is in. @throws SystemCallError */
-  static open(): RouteSocket {
-    const type = SOCK_RAW | O_CLOEXEC;
-    const fd = Number(libc.syscall(syscallNumber("socket"), AF_NETLINK, type, NETLINK_ROUTE, 0, 0, 0));
-    if (fd < 0) throw systemCallError("socket", { step: "open a socket to the network settings" });
-    return new RouteSocket(new OwnedFd(fd));
+    // Refusals without a copy of the request, with the kernel's words, and the filter of what is listed. Older kernels
+    // lack some of it.
+    for (const option of [10, 11, 12]) this.#set(solNetlink, option, 1);
   }
 
   /**
@@ -68,12 +73,39 @@ export class RouteSocket implements Disposable {
     }
   }
 
+  /**
+   * Sends several requests at once that change something, and waits until the kernel has looked at all of them. What a
+   * refusal means for the others is the protocol's.
+   * @returns those that it refuses, in their order
+   * @throws SystemCallError they cannot be sent, or their answers not be received
+   */
+  sendAll(requests: readonly Request[], deed: Deed): RefusedRequest[] {
+    const first = this.#sequence + 1;
+    this.#sequence += requests.length;
+    const bytes = Buffer.concat(requests.map((request, index) => encodeRequest(request, first + index)));
+    this.#enlargeBuffers(bytes.length, requests.length);
+    this.#call("sendto", bytes, deed);
+    const refused: RefusedRequest[] = [];
+    const buffer = Buffer.allocUnsafe(receiveSize);
+    // All answers are there by now: the kernel gives them before it comes back from the call that sends.
+    for (;;) {
+      const length = this.#call("recvfrom", buffer, deed, MSG_DONTWAIT);
+      if (length < 0) return refused;
+      for (const message of decodeMessages(buffer.subarray(0, length))) {
+        const index = message.sequence - first;
+        if (message.type !== NLMSG_ERROR || index < 0 || index >= requests.length) continue;
+        const refusal = decodeRefusal(message);
+        if (refusal.errno !== 0) refused.push({ ...refusal, index });
+      }
+    }
+  }
+
   #exchange(request: Request, deed: Deed): Message[] {
     const sequence = ++this.#sequence;
     const bytes = encodeRequest(request, sequence);
     this.#call("sendto", bytes, deed);
     const answers: Message[] = [];
-    const buffer = Buffer.alloc(receiveSize);
+    const buffer = Buffer.allocUnsafe(receiveSize);
     for (;;) {
       const length = this.#call("recvfrom", buffer, deed);
       for (const message of decodeMessages(buffer.subarray(0, length))) {
@@ -91,17 +123,54 @@ export class RouteSocket implements Disposable {
     }
   }
 
-  #call(name: SyscallName, bytes: Buffer, deed: Deed): number {
+  /** Above what administrators allow to others. Where the kernel does not, the call that follows tells of it. */
+  #enlargeBuffers(bytes: number, requests: number): void {
+    const solSocket = 1;
+    const [sendBufferForce, receiveBufferForce] = [32, 33];
+    if (bytes > fewBytes) this.#set(solSocket, sendBufferForce, bytes * 2);
+    if (requests > fewRequests) this.#set(solSocket, receiveBufferForce, requests * answerSize);
+  }
+
+  #set(level: number, option: number, value: number): void {
+    const number = new Uint32Array([value]);
+    const setsockopt = syscallNumber("setsockopt");
+    libc.syscall(setsockopt, this.#socket.number, level, option, ptr(number), number.byteLength, 0);
+  }
+
+  /** @returns its result; -1 when it would wait and may not */
+  #call(name: SyscallName, bytes: Buffer, deed: Deed, flags = 0): number {
     for (;;) {
       const { number: fd } = this.#socket;
-      const result = Number(libc.syscall(syscallNumber(name), fd, ptr(bytes), bytes.length, 0, 0, 0));
+      const result = Number(libc.syscall(syscallNumber(name), fd, ptr(bytes), bytes.length, flags, 0, 0));
       if (result >= 0) return result;
       const number = errno();
+      if (number === errnos.EAGAIN && (flags & MSG_DONTWAIT) !== 0) return -1;
       if (number !== errnos.EINTR) throw systemCallError(name, deed, number);
     }
   }
 
   [Symbol.dispose](): void {
     this.#socket.close();
+  }
+}
+
+/**
+ * A socket of a protocol for the network namespace that gocker itself is in.
+ * @param protocol NETLINK_…
+ * @param step for the error
+ * @throws SystemCallError
+ */
+export function openNetlink(protocol: number, step: string): OwnedFd {
+  const type = SOCK_RAW | O_CLOEXEC;
+  const fd = Number(libc.syscall(syscallNumber("socket"), AF_NETLINK, type, protocol, 0, 0, 0));
+  if (fd < 0) throw systemCallError("socket", { step });
+  return new OwnedFd(fd);
+}
+
+/** Questions and orders to the network's devices, addresses and routes. rtnetlink(7) */
+export class RouteSocket extends NetlinkSocket {
+  /** For the network namespace that gocker itself is in. @throws SystemCallError */
+  static open(): RouteSocket {
+    return new RouteSocket(openNetlink(NETLINK_ROUTE, "open a socket to the network settings"));
   }
 }
