@@ -86,18 +86,22 @@ export class NetlinkSocket implements Disposable {
     this.#enlargeBuffers(bytes.length, requests.length);
     this.#call("sendto", bytes, deed);
     const refused: RefusedRequest[] = [];
+    let awaited = requests.filter(({ isUnacknowledged }) => isUnacknowledged !== true).length;
     const buffer = Buffer.allocUnsafe(receiveSize);
     // All answers are there by now: the kernel gives them before it comes back from the call that sends.
     for (;;) {
       const length = this.#call("recvfrom", buffer, deed, MSG_DONTWAIT);
-      if (length < 0) return refused;
+      if (length < 0) break;
       for (const message of decodeMessages(buffer.subarray(0, length))) {
         const index = message.sequence - first;
         if (message.type !== NLMSG_ERROR || index < 0 || index >= requests.length) continue;
         const refusal = decodeRefusal(message);
         if (refusal.errno !== 0) refused.push({ ...refusal, index });
+        else awaited--;
       }
     }
+    if (refused.length === 0 && awaited > 0) throw systemCallError("netlink", deed, errnos.ENODATA);
+    return refused.toSorted((one, other) => one.index - other.index);
   }
 
   #exchange(request: Request, deed: Deed): Message[] {

@@ -1,0 +1,229 @@
+import { errnos, systemCallError } from "../linux/errno.ts";
+import type { Request } from "../linux/netlink/message.ts";
+import {
+  addElement,
+  addTable,
+  chainOfRule,
+  deleteElement,
+  deleteTable,
+  elementsOf,
+  getTable,
+  listElements,
+  listRules,
+  tableComment as commentOf,
+} from "../linux/netlink/nftables/messages.ts";
+import { NftablesSocket } from "../linux/netlink/nftables/socket.ts";
+import type { RefusedRequest } from "../linux/netlink/socket.ts";
+import { ConflictError, NotFoundError, SystemCallError } from "../util/errors.ts";
+import {
+  confinedEntry,
+  type Entry,
+  networkEntries,
+  publicationEntry,
+  stateEntries,
+  stateOf,
+} from "./firewall/elements.ts";
+import type { FirewallNetwork, FirewallState } from "./firewall/state.ts";
+import { ruleCounts, tableComment, tableName, tableRequests } from "./firewall/table.ts";
+import type { Publication } from "./publication.ts";
+
+export type { FirewallNetwork, FirewallState } from "./firewall/state.ts";
+
+/** The key of a map has another value, or an interval overlaps another: EBUSY and ENOTEMPTY by older kernels. */
+const clashes: ReadonlySet<number> = new Set([errnos.EEXIST, errnos.EBUSY, errnos.ENOTEMPTY]);
+
+const tablePath = `table inet ${tableName}`;
+
+/**
+ * gocker's rules of nftables, in one network namespace. They are one table, which gocker alone changes; what else there is of
+ * rules on the host is not looked at, and may forbid more. Everything that changes is in sets of that table, and every method
+ * makes all of its changes or none.
+ *
+ * All methods throw a GockerError when the kernel lacks what is needed, and a SystemCallError for what else it refuses.
+ */
+export class Firewall implements Disposable {
+  readonly #socket: NftablesSocket;
+
+  /** @param socket owned from now on */
+  constructor(socket: NftablesSocket) {
+    this.#socket = socket;
+  }
+
+  /** That of the network namespace that gocker itself is in. @throws GockerError this kernel has no nftables */
+  static open(): Firewall {
+    return new Firewall(NftablesSocket.open());
+  }
+
+  /** Whether the table is there, and one of this gocker's rules. That its rules are still in it {@link read} looks. */
+  isThere(): boolean {
+    try {
+      const answers = this.#socket.request(getTable(tableName), { step: "look for the firewall", path: tablePath });
+      return answers.some((answer) => commentOf(answer) === tableComment);
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Makes the table anew, with these networks and ports and no others. Packets see the old one or the new one.
+   * @throws ConflictError two networks overlap, or two publications are of the same port
+   */
+  rebuild(state: FirewallState): void {
+    const entries = stateEntries(state);
+    // A table must be there to be removed, and one that is there may be added.
+    const before = [addTable(tableName, tableComment), deleteTable(tableName), ...tableRequests()];
+    const refused = this.#change([...before, ...entries.map(adding)], "make the firewall");
+    refuse(refused, "make the firewall", (index) => entries[index - before.length]);
+  }
+
+  /**
+   * Lets a network be part of it, as it is said here: nothing remains of what was said of it before.
+   * @throws ConflictError one of its subnets overlaps that of another network
+   * @throws NotFoundError the table is not there
+   */
+  addNetwork(network: FirewallNetwork): void {
+    const step = `let the network of ${network.bridge} through the firewall`;
+    const { present, absent } = networkEntries(network);
+    const refused = this.#change([...present.map(adding), ...absent.flatMap(removing)], step);
+    refuse(refused, step, (index) => present[index]);
+  }
+
+  /** Ends what {@link addNetwork} has done, if it has. */
+  removeNetwork(network: FirewallNetwork): void {
+    const { present, absent } = networkEntries(network);
+    this.#remove([...present, ...absent], `take the network of ${network.bridge} out of the firewall`);
+  }
+
+  /**
+   * Says whether only containers' traffic is forwarded, of one family.
+   * @throws NotFoundError the table is not there
+   */
+  confineForwarding(family: 4 | 6, isConfined: boolean): void {
+    const step = "confine what the host forwards";
+    const entry = confinedEntry(family);
+    refuse(this.#change(isConfined ? [adding(entry)] : removing(entry), step), step, () => entry);
+  }
+
+  /**
+   * Leads ports of the host to containers. Those that lead there already stay.
+   * @throws ConflictError a port leads to another container
+   * @throws NotFoundError the table is not there
+   */
+  publish(publications: readonly Publication[]): void {
+    const entries = publications.map(publicationEntry);
+    const [first] = this.#change(entries.map(adding), "publish ports");
+    if (first === undefined) return;
+    const publication = publications[first.index];
+    if (!clashes.has(first.errno) || publication === undefined) return refuse([first], "publish ports");
+    throw portTaken(publication);
+  }
+
+  /** Ends that; not for a port that is not published, or that leads to another container by now. */
+  unpublish(publications: readonly Publication[]): void {
+    this.#remove(publications.map(publicationEntry), "take back published ports");
+  }
+
+  /**
+   * What is in force.
+   * @returns undefined when the table is not there, is one of other rules, or somebody has changed it so that it is no state:
+   *   {@link rebuild} is what helps then
+   */
+  read(): FirewallState | undefined {
+    const deed = { step: "read the firewall", path: tablePath };
+    try {
+      if (!this.isThere()) return undefined;
+      const counts = ruleCounts();
+      for (const answer of this.#socket.request(listRules(tableName), deed)) {
+        const chain = chainOfRule(answer);
+        counts.set(chain, (counts.get(chain) ?? 0) - 1);
+      }
+      if ([...counts.values()].some((difference) => difference !== 0)) return undefined;
+      return stateOf((set) => elementsOf(set, this.#socket.request(listElements(tableName, set), deed)));
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Removes the table. Connections that go through it lose their way. */
+  remove(): void {
+    const step = "remove the firewall";
+    const refused = this.#change([deleteTable(tableName)], step);
+    refuse(
+      refused.filter(({ errno }) => errno !== errnos.ENOENT),
+      step,
+    );
+  }
+
+  /**
+   * Removes elements. To remove what is not there would be refused, but not to add it before: then it is in any case. A key
+   * of a map that has another value meanwhile is refused there, and stays.
+   */
+  #remove(entries: readonly Entry[], step: string): void {
+    let rest = entries;
+    while (rest.length > 0) {
+      const refused = this.#change(rest.flatMap(removing), step);
+      // Neither the table nor its sets.
+      if (refused.length === 0 || refused.some(({ errno }) => errno === errnos.ENOENT)) return;
+      const others = new Set(refused.map(({ index }) => Math.floor(index / 2)));
+      const unexpected = refused.find(({ errno }) => !clashes.has(errno));
+      if (unexpected !== undefined) refuse([unexpected], step);
+      rest = rest.filter((_, index) => !others.has(index));
+    }
+  }
+
+  #change(requests: readonly Request[], step: string): RefusedRequest[] {
+    return requests.length === 0 ? [] : this.#socket.transaction(requests, { step, path: tablePath });
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]();
+  }
+}
+
+function adding({ set, element }: Entry): Request {
+  return addElement(tableName, set, element);
+}
+
+function removing({ set, element }: Entry): Request[] {
+  return [addElement(tableName, set, element), deleteElement(tableName, set, element)];
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof SystemCallError && error.errno === errnos.ENOENT;
+}
+
+function portTaken({ protocol, hostAddress, hostPort }: Publication): ConflictError {
+  const host = hostAddress.includes(":") ? `[${hostAddress}]` : hostAddress;
+  return new ConflictError(`publish ports: ${host}:${hostPort}/${protocol} leads to another container`, {
+    hint: "choose another port of the host, or stop the container that has this one",
+  });
+}
+
+/**
+ * Throws when something was refused.
+ * @param entryAt the element that a request was about
+ */
+function refuse(
+  [first]: readonly RefusedRequest[],
+  step: string,
+  entryAt: (index: number) => Entry | undefined = () => undefined,
+): void {
+  if (first === undefined) return;
+  const { errno, text, index } = first;
+  if (errno === errnos.ENOENT) {
+    throw new NotFoundError(`${step}: ${tablePath} is not there`, { hint: "gocker network repair makes it anew" });
+  }
+  const entry = entryAt(index);
+  if (entry?.set.isInterval === true && clashes.has(errno)) {
+    throw new ConflictError(`${step}: one of its subnets overlaps that of another network`, {
+      hint: "give the networks different subnets",
+    });
+  }
+  if (entry?.element.value !== undefined && clashes.has(errno)) {
+    throw new ConflictError(`${step}: a port is published for two containers`);
+  }
+  const hint = text === undefined ? undefined : `the kernel says: ${text}`;
+  throw systemCallError("netlink", { step, path: tablePath, hint }, errno);
+}
