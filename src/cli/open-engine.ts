@@ -16,6 +16,7 @@ export function openEngine(options: EverywhereOptions): EngineContext {
     root: absolute(options.root),
     state: absolute(options.state),
     insecureRegistries: options.insecureRegistries,
+    warn: (message) => writeError(`gocker: warning: ${harmless(message)}\n`),
     debug: options.debug ? (line) => writeError(`debug: ${harmless(line)}\n`) : undefined,
   });
 }

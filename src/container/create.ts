@@ -12,7 +12,7 @@ import { askedOptions } from "./asked-options.ts";
 import type { ClaimedContainer } from "./claim.ts";
 import { resolveCommand } from "./command.ts";
 import { requestDevices } from "./device-requests.ts";
-import { buildEtcFiles, type EtcFilePaths, readHostEtc, writeEtcFiles } from "./etc-files.ts";
+import { buildEtcFiles, type EtcFilePaths, hasNameServer, readHostEtc, writeEtcFiles } from "./etc-files.ts";
 import { type Healthcheck, mergeHealthcheck } from "./healthcheck.ts";
 import { checkAgainstHost } from "./host-checks.ts";
 import { type HostFacts, readHostFacts } from "./host-facts.ts";
@@ -121,7 +121,16 @@ export async function createContainer(given: CreateInput): Promise<CreatedContai
       ...(wantedUser !== "" && { user: wantedUser }),
       ...(input.groupAdd.length > 0 && { groupAdd: input.groupAdd }),
       environment: [...(image.config.config?.Env ?? []), ...input.environment],
-      options: askedOptions({ ...options, mounts: given.options.mounts, ...given }),
+      ...(options.networks !== undefined && { networks: options.networks }),
+      ...(options.ports !== undefined && { ports: options.ports }),
+      ...(options.publishAllPorts === true && { publishAllPorts: true }),
+      options: askedOptions({
+        ...options,
+        // The record says which networks it is in.
+        network: options.network === "connected" ? undefined : options.network,
+        mounts: given.options.mounts,
+        ...given,
+      }),
       ...(stopSignalOf(input) !== undefined && { stopSignal: stopSignalOf(input) as string }),
       ...furtherDetails(input),
     }),
@@ -194,6 +203,7 @@ function ownEtcFiles(input: CreateInput, claim: ClaimedContainer, options: Conta
       dns: input.dns,
       dnsSearch: input.dnsSearch,
       dnsOptions: input.dnsOptions,
+      hasNameServer: hasNameServer(options.networks),
     },
     readHostEtc(),
   );

@@ -1,6 +1,6 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ContainerOptions } from "./options.ts";
+import type { ContainerOptions, NetworkRequest } from "./options.ts";
 import { readIfThere } from "../util/read-if-there.ts";
 
 /** The texts of the files that gocker gives every container in `/etc`. */
@@ -41,6 +41,16 @@ export interface EtcFilesInput {
   readonly dnsOptions?: readonly string[] | undefined;
   /** The container's own addresses in a network of its own. */
   readonly addresses?: readonly string[];
+  /** Names are asked of gocker, which knows those of other containers: see {@link hasNameServer}. */
+  readonly hasNameServer?: boolean;
+}
+
+/** Where gocker answers in the container's own network, as Docker does. */
+export const nameServerAddress = "127.0.0.11";
+
+/** Names are asked of gocker in every network but the default one, as with Docker: there containers have none. */
+export function hasNameServer(networks: readonly NetworkRequest[] = []): boolean {
+  return networks.some(({ network }) => network !== "bridge" && network !== "default");
 }
 
 /** Docker's servers for a container when the host names none that can be reached from inside. */
@@ -91,6 +101,7 @@ function ownNames({ hostname, domainname }: EtcFilesInput): string {
  */
 function buildResolvConf(input: EtcFilesInput, host: HostEtc): string {
   const { dns, dnsSearch = [], dnsOptions = [] } = input;
+  if (input.hasNameServer === true) return ownResolvConf(input, host);
   const isOwn = dns.length + dnsSearch.length + dnsOptions.length > 0;
   if (input.network === "host" && !isOwn) return host.resolvConf;
   const isUpstream = dns.length === 0 && input.network !== "host" && host.upstreamResolvConf !== "";
@@ -102,6 +113,25 @@ function buildResolvConf(input: EtcFilesInput, host: HostEtc): string {
     ...linesOf(source, /^[ \t]*sortlist\b/),
     "",
   ].join("\n");
+}
+
+/**
+ * Asks gocker, who asks the servers that would stand here otherwise. Names with a dot are asked for as they are before a
+ * domain is added, and those without one too, which `ndots:0` says: they are other containers' mostly.
+ */
+function ownResolvConf({ dnsSearch = [], dnsOptions = [] }: EtcFilesInput, host: HostEtc): string {
+  const options = dnsOptions.some((option) => option.startsWith("ndots:")) ? dnsOptions : [...dnsOptions, "ndots:0"];
+  return [
+    `nameserver ${nameServerAddress}`,
+    ...(dnsSearch.length > 0 ? searchLines(dnsSearch) : linesOf(host.resolvConf, /^[ \t]*(search|domain)\b/)),
+    `options ${options.join(" ")}`,
+    "",
+  ].join("\n");
+}
+
+/** The servers that names are asked of which no container has. */
+export function upstreamServers(dns: readonly string[], host: HostEtc): readonly string[] {
+  return dns.length > 0 ? dns : nameservers(host.resolvConf);
 }
 
 function serversOf({ dns, network }: EtcFilesInput, source: string): readonly string[] {
@@ -145,6 +175,16 @@ export function readHostEtc(): HostEtc {
     resolvConf,
     upstreamResolvConf: (usesResolved ? readIfThere("/run/systemd/resolve/resolv.conf") : undefined) ?? "",
   };
+}
+
+/**
+ * Writes those files anew that depend on the networks of a container which is about to be started, in their places: they
+ * may be mounted already.
+ */
+export function refreshEtcFiles(directory: string, input: EtcFilesInput): void {
+  const { hosts, resolvConf } = buildEtcFiles(input, readHostEtc());
+  write(join(directory, "hosts"), hosts);
+  write(join(directory, "resolv.conf"), resolvConf);
 }
 
 /** Writes the files into a container's directory on the host, readable by every user of the container. */

@@ -12,6 +12,12 @@ import type { ContainerRecord } from "./record.ts";
 import { takeSharedMemory } from "./shared-memory.ts";
 import { readStoredSpec } from "./stored-spec.ts";
 
+/** What a container is started in that is there before it: all of it the caller's. */
+export interface OpenedSurroundings {
+  readonly openedNamespaces: ReadonlyMap<NamespaceType, NamespaceDescriptor>;
+  readonly prepared?: PreparedMounts | undefined;
+}
+
 /** What a container has of others, open until disposal, when its first process has been launched. */
 export interface JoinedNamespaces extends Disposable {
   readonly openedNamespaces: ReadonlyMap<NamespaceType, NamespaceDescriptor>;

@@ -14,7 +14,7 @@ export function buildNamespaces(choices: NamespaceChoices, hasOwnCgroups: boolea
   const { network, ipc, pid, uts, cgroupns = hasOwnCgroups ? "private" : "host" } = choices;
   return [
     { type: "mount" },
-    ...namespace("network", network === "none" ? undefined : network),
+    ...namespace("network", network === "none" || network === "connected" ? undefined : network),
     ...namespace("uts", uts),
     ...namespace("pid", pid),
     ...namespace("ipc", ipc === "private" || ipc === "shareable" || ipc === "none" ? undefined : ipc),

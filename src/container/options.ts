@@ -25,7 +25,13 @@ export interface ContainerOptions {
   /** Containers whose volumes and bind mounts it gets too, where it has no other mount. */
   volumesFrom?: VolumesFrom[];
   readOnly: boolean;
-  network: "host" | "none" | JoinedContainer | { path: string };
+  /** `connected`: a network of its own that is connected to {@link networks}. */
+  network: "host" | "none" | "connected" | JoinedContainer | { path: string };
+  networks?: NetworkRequest[];
+  /** Ports that are to be reachable on the host. */
+  ports?: PortRequest[];
+  /** All ports that its image and its user say it listens on are to be, too. */
+  publishAllPorts?: boolean;
   /** Absent: private. */
   ipc?: "private" | "shareable" | "host" | "none" | JoinedContainer;
   /** Absent: a pid namespace of its own. */
@@ -58,6 +64,29 @@ export interface ContainerOptions {
   writableCgroups?: boolean;
   /** The AppArmor profile; absent: gocker's own. */
   apparmorProfile?: string;
+}
+
+/** A network of gocker's that a container is to be in. */
+export interface NetworkRequest {
+  /** Its name or ID. */
+  readonly network: string;
+  /** Other names that the container has there. */
+  readonly aliases?: readonly string[];
+  /** Addresses that it is to have there, instead of any. */
+  readonly ipv4?: string;
+  readonly ipv6?: string;
+  /** `02:42:0a:4d:00:02` */
+  readonly hardwareAddress?: string;
+}
+
+/** `-p`: a port of a container that is to be reachable on the host. */
+export interface PortRequest {
+  readonly protocol: "tcp" | "udp" | "sctp";
+  /** In its usual form; absent: all addresses of the host. */
+  readonly hostAddress?: string;
+  /** One of these; absent: any that is free. */
+  readonly hostPorts?: { readonly first: number; readonly last: number };
+  readonly containerPort: number;
 }
 
 /** The container whose namespace another one has too: by its name or ID, or by the beginning of that. */

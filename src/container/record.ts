@@ -1,7 +1,7 @@
 import { InvalidDocumentError } from "../util/errors.ts";
 import type { Healthcheck } from "./healthcheck.ts";
 import type { AskedOptions } from "./asked-options.ts";
-import type { BindMountOption } from "./options.ts";
+import type { BindMountOption, NetworkRequest, PortRequest } from "./options.ts";
 
 /** What gocker remembers of a container: `container.json` in its directory, and its state in files beside it. */
 export interface ContainerRecord {
@@ -47,6 +47,12 @@ export interface ContainerRecord {
   readonly healthcheck?: Healthcheck;
   /** Ports that its programs listen on, by the image's word and the user's: `80/tcp`. Nothing follows from them. */
   readonly exposedPorts?: readonly string[];
+  /** The networks of gocker's that it is in while it runs, the first of them first; none when absent. */
+  readonly networks?: readonly NetworkRequest[];
+  /** The ports that are reachable on the host while it runs. */
+  readonly ports?: readonly PortRequest[];
+  /** All of {@link exposedPorts} are, too. */
+  readonly publishAllPorts?: boolean;
   /** What it was asked to be. */
   readonly options?: AskedOptions;
   readonly state: ContainerState;

@@ -157,7 +157,10 @@ function workingDirectory(wanted: string | undefined, image: string | undefined)
 }
 
 function buildLinux({ id, options, host, seccomp, limits, devices = noDevices }: SpecInput): Linux {
-  const sysctl = { ...(options.network === "none" && networkSysctls), ...options.sysctls };
+  const sysctl = {
+    ...((options.network === "none" || options.network === "connected") && networkSysctls),
+    ...options.sysctls,
+  };
   const isOpen = options.privileged || options.unconfinedPaths === true;
   const rules = options.privileged ? privilegedDeviceRules() : defaultDeviceRules();
   return {

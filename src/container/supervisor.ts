@@ -11,7 +11,7 @@ import type { LaunchPlan } from "../runtime/plan/launch-plan.ts";
 import type { RootFileSystem } from "../runtime/root.ts";
 import { applyLimits } from "./apply-limits.ts";
 import type { ClaimedContainer } from "./claim.ts";
-import type { JoinedNamespaces } from "./joined-namespaces.ts";
+import type { OpenedSurroundings } from "./joined-namespaces.ts";
 import { sharesProcesses } from "./namespaces.ts";
 import { ProxiedSignals } from "./signal-proxy.ts";
 import type { ContainerStdio } from "./stdio.ts";
@@ -26,8 +26,8 @@ export interface SupervisorOptions {
   readonly stdio: ContainerStdio;
   /** Process 1 is gocker's reaper. */
   readonly reaper: boolean;
-  /** What it has of other containers; absent: nothing. */
-  readonly joined?: JoinedNamespaces | undefined;
+  /** What it has that was there before it, such as namespaces of other containers; absent: nothing. */
+  readonly surroundings?: OpenedSurroundings | undefined;
   resolveTarget(path: string): string;
   /** Told of limits that are asked for and have no effect. */
   readonly warn?: ((message: string) => void) | undefined;
@@ -97,15 +97,15 @@ export class Supervisor {
   }
 
   #processOptions() {
-    const { claim, spec, root, cgroup, stdio, reaper, joined } = this.#options;
+    const { claim, spec, root, cgroup, stdio, reaper, surroundings } = this.#options;
     return {
       id: claim.id,
       spec,
       root,
       cgroup,
       reaper,
-      openedNamespaces: joined?.openedNamespaces,
-      prepared: joined?.prepared,
+      openedNamespaces: surroundings?.openedNamespaces,
+      prepared: surroundings?.prepared,
       diesWithParent: true,
       terminalSocket: stdio.terminalSocket,
       stdio: stdio.descriptors,

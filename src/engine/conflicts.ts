@@ -28,6 +28,8 @@ function namesOfNetwork(options: RunOptions): Record<string, unknown> {
     "--dns-search": options.dnsSearch,
     "--dns-option": options.dnsOptions,
     "--expose": options.exposedPorts,
+    "--publish": options.ports,
+    "--publish-all": options.publishAllPorts,
   };
 }
 

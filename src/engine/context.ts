@@ -13,6 +13,8 @@ export interface EngineContext {
   readonly insecureRegistries: readonly string[];
   /** Takes lines for people who look for a fault; no secrets are in them. */
   readonly debug: ((line: string) => void) | undefined;
+  /** Takes what the user should know although it is no error. */
+  readonly warn?: ((message: string) => void) | undefined;
 }
 
 /** The command line's global options: `--root`, `--state`, `--insecure-registry`, `--debug`. */
@@ -21,6 +23,7 @@ export interface EngineOptions {
   readonly state?: string | undefined;
   readonly insecureRegistries?: readonly string[] | undefined;
   readonly debug?: ((line: string) => void) | undefined;
+  readonly warn?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -41,6 +44,7 @@ export function engineContext(
     images: ImageStore.open(root),
     insecureRegistries: options.insecureRegistries ?? [],
     debug: options.debug,
+    warn: options.warn,
   };
 }
 

@@ -11,7 +11,6 @@ import type { Ending } from "../container/monitor/protocol.ts";
 import { isRestarted, pauseBeforeRestart } from "../container/monitor/restart.ts";
 import { removeMonitorSocket } from "../container/monitor/socket.ts";
 import { type MonitorDescriptors, type MonitorState, parseMonitorState } from "../container/monitor/state.ts";
-import { openJoined } from "../container/open-joined.ts";
 import { volumesOf } from "../container/recorded-mounts.ts";
 import { ContainerStore } from "../container/records.ts";
 import { readStoredSpec } from "../container/stored-spec.ts";
@@ -24,6 +23,7 @@ import { ExecutionError } from "../runtime/errors.ts";
 import { errorMessage } from "../util/errors.ts";
 import { recordEvent } from "./record-event.ts";
 import type { ContainerStores } from "./reconcile.ts";
+import { leaveNetworks, openSurroundings } from "./surroundings.ts";
 
 /**
  * The role of a process that looks after one container until that is at its end.
@@ -89,6 +89,7 @@ class Duties implements MonitorDuties {
     this.#oomKilled = oomKills(cgroup) > 0;
     cgroup.kill();
     cgroup.remove();
+    await this.#leaveNetworks();
     if (this.#oomKilled) recordEvent(this.#context, containerEvent(claim.record, "oom"));
     recordEvent(this.#context, containerEvent(claim.record, "die", { exitCode: String(this.#exitCode) }));
     // As it is now: others change it while the container runs.
@@ -110,15 +111,23 @@ class Duties implements MonitorDuties {
       using container = openStored(this.#directories.root, claim);
       using cgroup = openCgroup(this.#cgroupPath());
       await this.#stores.volumes.mount(volumesOf(claim.record.mounts), claim.id);
-      using joined = await openJoined(container.spec, this.#stores.containers);
+      using surroundings = await openSurroundings({
+        context: this.#directories,
+        containers: this.#stores.containers,
+        record: claim.record,
+        spec: container.spec,
+        // Whoever could be told has gone, and was told at the first start.
+        warn: () => {},
+      });
       const wasStopped = () => this.#stores.containers.wasStopped(claim.id);
-      const descriptors = await startAgain(claim, container, { cgroup, joined, wasStopped });
+      const descriptors = await startAgain(claim, container, { cgroup, surroundings, wasStopped });
       recordEvent(this.#context, containerEvent(claim.record, "start"));
       return descriptors;
     } catch (error) {
       this.#exitCode = error instanceof ExecutionError ? error.exitCode : 125;
       this.#oomKilled = false;
       this.#error = errorMessage(error);
+      await this.#leaveNetworks();
       return undefined;
     }
   }
@@ -141,6 +150,15 @@ class Duties implements MonitorDuties {
 
   get #end(): ContainerEnd {
     return { exitCode: this.#exitCode, ...(this.#oomKilled && { oomKilled: true }) };
+  }
+
+  /** That it fails must not keep the end from being told. */
+  async #leaveNetworks(): Promise<void> {
+    try {
+      await leaveNetworks(this.#directories, this.#claim.id);
+    } catch (error) {
+      this.#error ??= errorMessage(error);
+    }
   }
 
   /** That it fails must not keep the end from being told. */

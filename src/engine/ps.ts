@@ -84,7 +84,8 @@ function summaryOf(record: ContainerRecord, paused: boolean): ContainerSummary {
     mounts,
     exposedPorts,
     // Whose network another container's is, that one says.
-    networks: typeof options?.network === "string" ? [options.network] : [],
+    networks:
+      record.networks?.map(({ network }) => network) ?? (typeof options?.network === "string" ? [options.network] : []),
     status: shownStatus(state, paused),
     state,
   };

@@ -3,6 +3,7 @@ import { ContainerStore } from "../container/records.ts";
 import { VolumeStore } from "../container/volumes.ts";
 import type { EngineContext } from "./context.ts";
 import { recordEvent } from "./record-event.ts";
+import { leaveNetworks } from "./surroundings.ts";
 
 /** The containers and volumes of a root directory. */
 export interface ContainerStores {
@@ -24,23 +25,28 @@ export async function openContainers(
     recordEvent({ state, debug }, { type: "volume", action, id, attributes: { driver: "local" } });
   });
   const stores = { containers: ContainerStore.open(root), volumes };
-  const kill = (id: string) => killLeftovers(state, id, stores.containers.directory(id));
+  const kill = (id: string) => killLeftovers(context, id, stores.containers.directory(id));
   await reconcileContainers({ ...stores, kill, onError });
   return stores;
 }
 
 /**
- * Ends the processes of a container by its cgroup, which knows them all, and removes that and its monitor's socket. For
- * the holder of its lock: who held it before may have died since {@link openContainers} looked.
+ * Ends the processes of a container by its cgroup, which knows them all, and removes that, its monitor's socket and what
+ * it has of its networks. For the holder of its lock: who held it before may have died since {@link openContainers} looked.
  */
-export async function killLeftovers(state: string, id: string, directory: string): Promise<void> {
+export async function killLeftovers(
+  context: Pick<EngineContext, "root" | "state">,
+  id: string,
+  directory: string,
+): Promise<void> {
   const [{ openCgroup }, { removeMonitorSocket }, { cgroupPathOf }] = await Promise.all([
     import("../runtime/cgroup/open.ts"),
     import("../container/monitor/socket.ts"),
     import("../container/stored-spec.ts"),
   ]);
-  removeMonitorSocket(state, id);
+  removeMonitorSocket(context.state, id);
   using cgroup = openCgroup(cgroupPathOf(id, directory));
   cgroup.kill();
   cgroup.remove();
+  await leaveNetworks(context, id);
 }

@@ -44,7 +44,7 @@ export async function removeContainer(
     : await claimAtRest(containers, id, reference);
   if (claim !== undefined) {
     const { record } = claim;
-    await killLeftovers(context.state, id, claim.directory);
+    await killLeftovers(context, id, claim.directory);
     await stores.volumes.unmount(volumesOf(record.mounts), id);
     await remove(stores, claim, { anonymousVolumes: options.volumes });
     recordEvent(context, containerEvent(record, "destroy"));

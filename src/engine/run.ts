@@ -3,8 +3,6 @@ import type { ContainerEnd } from "../container/claim.ts";
 import { commandNotFoundHint } from "../container/command.ts";
 import { containerEvent } from "../container/events.ts";
 import type { CreatedContainer } from "../container/create.ts";
-import type { JoinedNamespaces } from "../container/joined-namespaces.ts";
-import { openJoined } from "../container/open-joined.ts";
 import { volumesOf } from "../container/recorded-mounts.ts";
 import { removeContainer as removeFiles } from "../container/remove.ts";
 import { defaultDetachKeys, parseDetachKeys } from "../container/detach-keys.ts";
@@ -23,6 +21,7 @@ import { createFromOptions } from "./create.ts";
 import { recordEvent } from "./record-event.ts";
 import type { RunOptions } from "./options.ts";
 import type { ExplainedPlan, RunUi } from "./run-ui.ts";
+import { leaveNetworks, openSurroundings, type Surroundings } from "./surroundings.ts";
 
 /**
  * `gocker run`: finds or pulls the image, makes a container of it, runs that in the foreground, and removes it when the
@@ -49,8 +48,15 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
   }
   try {
     await using _volumes = await stores.volumes.use(volumesOf(claim.record.mounts), claim.id);
-    using joined = await openJoined(created.spec, stores.containers);
-    const end = await runCreated(context, created, options, { ui, joined });
+    await using _networks = networksOf(context, created);
+    using surroundings = await openSurroundings({
+      context,
+      containers: stores.containers,
+      record: claim.record,
+      spec: created.spec,
+      warn: (message) => ui.warn(message),
+    });
+    const end = await runCreated(context, created, options, { ui, surroundings });
     if (options.explain === "only") return end.exitCode;
     if (end.oomKilled === true) recordEvent(context, containerEvent(claim.record, "oom"));
     // Before the record tells it, or is gone: who waits for the end asks then how it was.
@@ -62,6 +68,11 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
     cleanup.defer(() => claim.markExited({ exitCode, error: errorMessage(error) }));
     throw error;
   }
+}
+
+/** What the container has of its networks, to be given back. */
+function networksOf(context: EngineContext, { claim }: CreatedContainer): AsyncDisposable {
+  return { [Symbol.asyncDispose]: () => leaveNetworks(context, claim.id) };
 }
 
 /** A container with a monitor: what it writes is kept, and it can be left to itself and attached to. */
@@ -134,7 +145,7 @@ async function runCreated(
   context: EngineContext,
   created: CreatedContainer,
   options: RunOptions,
-  { ui, joined }: { readonly ui: RunUi; readonly joined: JoinedNamespaces | undefined },
+  { ui, surroundings }: { readonly ui: RunUi; readonly surroundings: Surroundings | undefined },
 ): Promise<ContainerEnd> {
   const { claim, spec, rootFileSystem, resolveTarget } = created;
   using cgroup = openCgroup(cgroupPathIn(claim.id, spec));
@@ -149,7 +160,7 @@ async function runCreated(
     stdio,
     reaper: options.init,
     onStarted: () => recordEvent(context, containerEvent(claim.record, "start")),
-    joined,
+    surroundings,
     resolveTarget,
     warn: (message) => ui.warn(message),
     ...(options.explain === "run" && {

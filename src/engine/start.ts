@@ -3,7 +3,6 @@ import { containerEvent } from "../container/events.ts";
 import type { ClaimedContainer } from "../container/claim.ts";
 import type { Greeting } from "../container/monitor/protocol.ts";
 import { startMonitored } from "../container/monitor/start.ts";
-import { openJoined } from "../container/open-joined.ts";
 import { volumesOf } from "../container/recorded-mounts.ts";
 import type { ContainerStore } from "../container/records.ts";
 import { VolumeStore } from "../container/volumes.ts";
@@ -18,6 +17,10 @@ import type { EngineContext } from "./context.ts";
 import { killLeftovers, openContainers } from "./reconcile.ts";
 import { recordEvent } from "./record-event.ts";
 import type { StopOptions } from "./stop.ts";
+import { leaveNetworks, openSurroundings } from "./surroundings.ts";
+
+/** What containers are started with. */
+export type StartContext = Pick<EngineContext, "root" | "state" | "debug" | "warn">;
 
 /** A container to start, with what was looked up for that. */
 export interface StartableContainer {
@@ -35,7 +38,7 @@ export interface StartableContainer {
  * @throws ExecutionError, GockerError: it does not run, which its record tells
  */
 export async function startClaimed(
-  context: Pick<EngineContext, "root" | "state" | "debug">,
+  context: StartContext,
   containers: ContainerStore,
   container: StartableContainer,
   greeting?: Greeting,
@@ -47,14 +50,20 @@ export async function startClaimed(
   const names = volumesOf(claim.record.mounts);
   try {
     await volumes.mount(names, claim.id);
-    using joined = await openJoined(spec, containers);
+    using surroundings = await openSurroundings({
+      context,
+      containers,
+      record: claim.record,
+      spec,
+      warn: (message) => context.warn?.(message),
+    });
     const connection = await startMonitored({
       claim,
       spec,
       root: rootFileSystem,
       cgroup,
       reaper: claim.record.init === true,
-      joined,
+      surroundings,
       resolveTarget: container.resolveTarget,
       directories: { root: context.root, state: context.state },
       greeting,
@@ -66,6 +75,7 @@ export async function startClaimed(
     await using cleanup = new AsyncDisposableStack();
     cleanup.defer(() => claim.markExited({ exitCode, error: errorMessage(error) }));
     cleanup.defer(() => volumes.unmount(names, claim.id));
+    cleanup.defer(() => leaveNetworks(context, claim.id));
     throw error;
   }
 }
@@ -111,14 +121,14 @@ export async function restartContainer(context: EngineContext, reference: string
 
 /** @returns the connection of `greeting`; undefined without one, and when the container ran before */
 export async function startStored(
-  context: Pick<EngineContext, "root" | "state" | "debug">,
+  context: StartContext,
   containers: ContainerStore,
   id: string,
   greeting?: Greeting,
 ): Promise<OwnedFd | undefined> {
   using claim = await claimAtRest(containers, id);
   if (claim === undefined) return undefined;
-  await killLeftovers(context.state, id, claim.directory);
+  await killLeftovers(context, id, claim.directory);
   const { openStored } = await import("./open-container.ts");
   using opened = openStored(context.root, claim);
   const { spec, rootFileSystem, resolveTarget } = opened;

@@ -316,7 +316,11 @@ function asGocker(words: readonly string[]): Wish | undefined {
   try {
     const { flags, operands } = parseFlags(words, runFlags, { command: "run", stopAtOperand: true });
     const [image = "", ...rest] = operands;
-    options = runOptions(flags, [image, ...rest], { currentDirectory: directory.path, asDocker: true });
+    options = runOptions(flags, [image, ...rest], {
+      currentDirectory: directory.path,
+      asDocker: true,
+      network: "bridge",
+    });
   } catch {
     return undefined;
   }

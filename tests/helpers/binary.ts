@@ -77,7 +77,8 @@ export class Sandbox implements AsyncDisposable {
     this.directory = directory;
     this.root = join(directory, "root");
     this.state = join(directory, "state");
-    this.environment = { HOME: directory, GOCKER_ROOT: this.root, GOCKER_STATE: this.state };
+    // Containers that ask for no network must not change this machine's: those that do are in networks of tests.
+    this.environment = { HOME: directory, GOCKER_ROOT: this.root, GOCKER_STATE: this.state, GOCKER_NETWORK: "host" };
   }
 
   gocker(args: readonly string[], options: GockerOptions = {}): Promise<GockerResult> {

@@ -70,7 +70,7 @@ describe.skipIf(!canAttack)("other users of the host", () => {
     const state = join(ground.sandbox.directory, "fresh/state");
     const { gockerBinary } = await import("../helpers/binary.ts");
     const child = Bun.spawn(["sh", "-c", 'umask 0; exec "$0" images', gockerBinary()], {
-      env: { GOCKER_ROOT: root, GOCKER_STATE: state },
+      env: { GOCKER_ROOT: root, GOCKER_STATE: state, GOCKER_NETWORK: "host" },
       stdout: "ignore",
       stderr: "pipe",
     });

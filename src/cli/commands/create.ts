@@ -4,7 +4,7 @@ import { openEngine } from "../open-engine.ts";
 import { TerminalUi } from "../output/run-ui.ts";
 import { writeOutput } from "../output/write.ts";
 import { absentRunFlags, runFlags } from "./run/flags.ts";
-import { runOptions } from "./run/options.ts";
+import { runOptions, runSurroundings } from "./run/options.ts";
 
 const { detach: _detach, "detach-keys": _keys, explain: _explain, ...flags } = runFlags;
 
@@ -23,9 +23,8 @@ export const createCommand = command({
   flags,
   async run({ flags: given, operands, asDocker, everywhere }) {
     const [image = "", ...words] = operands;
-    const surroundings = { currentDirectory: process.cwd(), asDocker };
     const flagsOfRun = { ...given, detach: true, "detach-keys": undefined, explain: undefined };
-    const options = runOptions(flagsOfRun, [image, ...words], surroundings);
+    const options = runOptions(flagsOfRun, [image, ...words], runSurroundings(asDocker));
     const context = openEngine(everywhere);
     using ui = await TerminalUi.create({
       debug: everywhere.debug,

@@ -4,7 +4,7 @@ import { openEngine } from "../open-engine.ts";
 import { TerminalUi } from "../output/run-ui.ts";
 import { writeOutput } from "../output/write.ts";
 import { absentRunFlags, refusedRunFlags, runFlags } from "./run/flags.ts";
-import { runOptions } from "./run/options.ts";
+import { runOptions, runSurroundings } from "./run/options.ts";
 
 export const runCommand = command({
   meta: {
@@ -55,7 +55,7 @@ export const runCommand = command({
   async run(invocation) {
     const { flags, operands, asDocker, everywhere } = invocation;
     const [image = "", ...words] = operands;
-    const options = runOptions(flags, [image, ...words], { currentDirectory: process.cwd(), asDocker });
+    const options = runOptions(flags, [image, ...words], runSurroundings(asDocker));
     const context = openEngine(everywhere);
     using ui = await TerminalUi.create({
       debug: everywhere.debug,

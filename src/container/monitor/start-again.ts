@@ -6,7 +6,7 @@ import { SIGKILL } from "../../linux/constants.ts";
 import { reap, sendSignal } from "../../linux/process.ts";
 import { applyLimits } from "../apply-limits.ts";
 import type { ClaimedContainer } from "../claim.ts";
-import type { JoinedNamespaces } from "../joined-namespaces.ts";
+import type { OpenedSurroundings } from "../joined-namespaces.ts";
 import type { OpenContainer } from "../open.ts";
 import { confinedSources } from "../volume-place.ts";
 import type { MonitorDescriptors } from "./state.ts";
@@ -23,11 +23,11 @@ export async function startAgain(
   { spec, rootFileSystem, resolveTarget }: OpenContainer,
   {
     cgroup,
-    joined,
+    surroundings,
     wasStopped,
   }: {
     readonly cgroup: Cgroup;
-    readonly joined: JoinedNamespaces | undefined;
+    readonly surroundings: OpenedSurroundings | undefined;
     readonly wasStopped: () => boolean;
   },
 ): Promise<Partial<MonitorDescriptors>> {
@@ -43,8 +43,8 @@ export async function startAgain(
     root: rootFileSystem,
     cgroup,
     reaper: claim.record.init === true,
-    openedNamespaces: joined?.openedNamespaces,
-    prepared: joined?.prepared,
+    openedNamespaces: surroundings?.openedNamespaces,
+    prepared: surroundings?.prepared,
     diesWithParent: true,
     stdio: stdio.ofContainer,
     terminalSocket: stdio.terminalSocket,

@@ -11,7 +11,7 @@ import { GockerError } from "../../util/errors.ts";
 import { applyLimits } from "../apply-limits.ts";
 import type { ClaimedContainer } from "../claim.ts";
 import { probeOf } from "../healthcheck.ts";
-import type { JoinedNamespaces } from "../joined-namespaces.ts";
+import type { OpenedSurroundings } from "../joined-namespaces.ts";
 import { confinedSources } from "../volume-place.ts";
 import { launchMonitored } from "./launch.ts";
 import type { Greeting } from "./protocol.ts";
@@ -26,8 +26,8 @@ export interface MonitoredContainer {
   readonly cgroup: Cgroup;
   /** Process 1 is gocker's reaper. */
   readonly reaper: boolean;
-  /** What it has of other containers; absent: nothing. */
-  readonly joined?: JoinedNamespaces | undefined;
+  /** What it has that was there before it, such as namespaces of other containers; absent: nothing. */
+  readonly surroundings?: OpenedSurroundings | undefined;
   resolveTarget(path: string): string;
   /** gocker's root and state directories. */
   readonly directories: { readonly root: string; readonly state: string };
@@ -66,8 +66,8 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
         root: container.root,
         cgroup,
         reaper: container.reaper,
-        openedNamespaces: container.joined?.openedNamespaces,
-        prepared: container.joined?.prepared,
+        openedNamespaces: container.surroundings?.openedNamespaces,
+        prepared: container.surroundings?.prepared,
         diesWithParent: true,
         stdio: stdio.ofContainer,
         terminalSocket: stdio.terminalSocket,

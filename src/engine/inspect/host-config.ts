@@ -7,8 +7,17 @@ import type { ContainerFacts } from "./facts.ts";
 import { bindTexts, mountRequests, tmpfsOptions } from "./mounts.ts";
 import { resourceFields } from "./resources.ts";
 
+/** Docker's word for the network of a container: the first one's name, where it is in networks. */
+function networkMode({ record, spec }: ContainerFacts): string {
+  const [first] = record.networks ?? [];
+  if (first !== undefined) return first.network;
+  const asked = record.options?.network;
+  return asked === undefined ? namespaceMode(spec, "network", "none") : askedMode(asked);
+}
+
 /** What a container is to the host: `.HostConfig`. Limits and namespaces are the specification's, wishes the record's. */
-export function hostConfig({ record, spec }: ContainerFacts) {
+export function hostConfig(facts: ContainerFacts) {
+  const { record, spec } = facts;
   const asked: AskedOptions = record.options ?? {};
   const { Memory, NanoCpus, CpuShares, ...resources } = resourceFields(spec.linux?.resources);
   const mounts = asked.mounts ?? [];
@@ -17,7 +26,7 @@ export function hostConfig({ record, spec }: ContainerFacts) {
       Binds: listOrNil(bindTexts(mounts)),
       ContainerIDFile: asked.cidFile ?? "",
       LogConfig: { Type: record.log?.driver ?? "json-file", Config: Dictionary.of(record.log?.options) },
-      NetworkMode: asked.network === undefined ? namespaceMode(spec, "network", "none") : askedMode(asked.network),
+      NetworkMode: networkMode(facts),
       PortBindings: new Dictionary<never>([], undefined),
       RestartPolicy: {
         Name: record.restart?.name ?? "no",

@@ -1,4 +1,4 @@
-import { addressBytes, type IpAddress } from "../../util/ip-address.ts";
+import type { HardwareAddress } from "./hardware-address.ts";
 import { linkBody, type Link } from "./links.ts";
 import { type Attribute, encodeAttributes, NLM_F_CREATE, NLM_F_EXCL } from "./message.ts";
 import type { RouteSocket } from "./socket.ts";
@@ -6,6 +6,7 @@ import type { RouteSocket } from "./socket.ts";
 /** linux/rtnetlink.h, linux/if_link.h, linux/veth.h */
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
+const IFF_UP = 1;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
@@ -17,9 +18,6 @@ const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
 const IFLA_MACVLAN_MODE = 1;
-
-/** `02:00:0a:4d:00:02` */
-export type HardwareAddress = string;
 
 /** A device to be made. */
 export interface NewLink {
@@ -44,7 +42,7 @@ export function makeBridge(socket: RouteSocket, bridge: NewLink): void {
 
 /**
  * Makes two devices, what goes into one of which comes out of the other: one here, as a port of a bridge, and one in another
- * network namespace. Both are down. veth(4)
+ * network namespace, which is down: it cannot come up before the kernel has brought the two together. veth(4)
  * @param bridge the number of the bridge
  * @throws SystemCallError
  */
@@ -54,17 +52,20 @@ export function makeLinkPair(socket: RouteSocket, port: NewLink, bridge: number,
     encodeAttributes([...attributesOf(peer), [IFLA_NET_NS_FD, peer.namespace]]),
   ]);
   socket.request(
-    newLink([
-      ...attributesOf(port),
-      [IFLA_MASTER, bridge],
+    newLink(
       [
-        IFLA_LINKINFO,
+        ...attributesOf(port),
+        [IFLA_MASTER, bridge],
         [
-          [IFLA_INFO_KIND, "veth"],
-          [IFLA_INFO_DATA, [[VETH_INFO_PEER, inside]]],
+          IFLA_LINKINFO,
+          [
+            [IFLA_INFO_KIND, "veth"],
+            [IFLA_INFO_DATA, [[VETH_INFO_PEER, inside]]],
+          ],
         ],
       ],
-    ]),
+      linkBody(0, IFF_UP, IFF_UP),
+    ),
     { step: "connect the container to the bridge", path: port.name },
   );
 }
@@ -112,23 +113,8 @@ export function setBridge(socket: RouteSocket, index: number, name: string, brid
   );
 }
 
-/**
- * The hardware address that goes with an address: always the same, so that nobody has an outdated one when an address
- * passes on to another container. One that is administered locally. IEEE 802 8.4
- */
-export function hardwareAddressFor(address: IpAddress): HardwareAddress {
-  const bytes = addressBytes(address).slice(-4);
-  return ["02", "42", ...Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))].join(":");
-}
-
-/** Six pairs of hexadecimal digits, in lower case with colons between; undefined for anything else. */
-export function parseHardwareAddress(text: string): HardwareAddress | undefined {
-  const lower = text.toLowerCase().replaceAll("-", ":");
-  return /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/.test(lower) ? lower : undefined;
-}
-
-function newLink(attributes: readonly Attribute[]) {
-  return { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, body: linkBody(0), attributes };
+function newLink(attributes: readonly Attribute[], body = linkBody(0)) {
+  return { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, body, attributes };
 }
 
 function attributesOf({ name, mtu, hardwareAddress }: NewLink): Attribute[] {

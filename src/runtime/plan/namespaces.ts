@@ -44,6 +44,8 @@ export interface NamespaceDescriptor {
   readonly whose?: string;
   /** gocker itself is in it: there is nothing to join. */
   readonly isOwn?: boolean;
+  /** It was made for the container, whose specification asks for a new one. */
+  readonly isNew?: boolean;
 }
 
 /** What becomes of `linux.namespaces`. */
@@ -97,11 +99,13 @@ export function planNamespaces(namespaces: readonly Namespace[], options: Namesp
     const property = `linux.namespaces[${index}].path`;
     // runc and its callers write an empty path for a new one.
     const isNew = path === undefined || path === "";
-    const opened = isNew ? undefined : options.opened?.get(type);
+    const given = options.opened?.get(type);
+    const opened = isNew === (given?.isNew === true) ? given : undefined;
     if (!isNew && (opened?.isOwn ?? isGockers(type, path, property, options))) continue;
     own.add(type);
     if (type === "pid" && !isNew && options.isBornInPidNamespace === true) continue;
-    if (!isNew) joined.set(type, { type, at: opened ?? { path, property } });
+    if (opened !== undefined) joined.set(type, { type, at: opened });
+    else if (!isNew) joined.set(type, { type, at: { path, property } });
     else if (type === "user") joined.set(type, { type, at: { descriptor: descriptorOf(options) } });
     else made |= flagsOfTypes[type];
   }

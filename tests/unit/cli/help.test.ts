@@ -65,7 +65,7 @@ test("the help of run", () => {
   const help = commandHelp(run, {}, layout);
   expect(help).toContain("The words after the image:\n");
   expect(help).toContain("  -e, --env KEY[=VALUE]...            Set a variable; KEY alone passes ");
-  expect(help).toContain("      --network, --net NETWORK        The host's, none, container:NAME for\n");
+  expect(help).toContain("      --network, --net NETWORK...     A network of gocker's (bridge), host,");
   expect(help).toContain("      --explain[=only]                Show every system call that makes the");
 });
 

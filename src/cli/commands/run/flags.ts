@@ -208,9 +208,38 @@ export const runFlags = {
     type: "string",
     alias: "net",
     valueHint: "NETWORK",
-    default: "host",
+    repeated: true,
     group: groups.network,
-    description: "The host's, none, container:NAME for another container's, or ns:PATH",
+    description: "A network of gocker's (bridge), host, none, container:NAME, or ns:PATH",
+  },
+  "network-alias": {
+    type: "string",
+    repeated: true,
+    valueHint: "NAME",
+    group: groups.network,
+    description: "One more name by which others in its network find it",
+  },
+  ip: { type: "string", valueHint: "ADDRESS", group: groups.network, description: "Its IPv4 address in its network" },
+  ip6: { type: "string", valueHint: "ADDRESS", group: groups.network, description: "Its IPv6 address there" },
+  "mac-address": {
+    type: "string",
+    valueHint: "ADDRESS",
+    group: groups.network,
+    description: "Its hardware address there, such as 02:42:c0:a8:00:05",
+  },
+  publish: {
+    type: "string",
+    alias: "p",
+    repeated: true,
+    valueHint: "[[IP:]PORT:]PORT[/PROTOCOL]",
+    group: groups.network,
+    description: "Make a port of the container reachable on the host; ranges are FIRST-LAST",
+  },
+  "publish-all": {
+    type: "boolean",
+    alias: "P",
+    group: groups.network,
+    description: "The same for all ports that the image and --expose name, at any free ones",
   },
   hostname: { type: "string", alias: "h", group: groups.network, description: "The container's host name" },
   domainname: {
@@ -295,10 +324,7 @@ export const runFlags = {
 
 /** Flags of `docker run` that gocker has not: named to tell "not yet" from "mistyped". */
 export const absentRunFlags: ReadonlySet<string> = new Set(
-  `a attach disable-content-trust ip ip6 link-local-ip mac-address network-alias p P publish publish-all sig-proxy
-  use-api-socket`
-    .trim()
-    .split(/\s+/),
+  `a attach disable-content-trust link-local-ip sig-proxy use-api-socket`.trim().split(/\s+/),
 );
 
 /** Flags of `docker run` that gocker refuses, and why. */

@@ -1,5 +1,4 @@
 import type { ContainerOptions, JoinedContainer } from "../../../container/options.ts";
-import type { RunOptions } from "../../../engine/options.ts";
 import { UsageError } from "../../../util/errors.ts";
 import type { FlagDefinitions, FlagValues } from "../../flags.ts";
 import { groups } from "./groups.ts";
@@ -65,28 +64,8 @@ function parsePid(text: string): NonNullable<ContainerOptions["pid"]> {
   return parseJoined("--pid", text) ?? oneOf("--pid", text, ["host"]);
 }
 
-/**
- * Reads `--network`.
- * @throws {UsageError} a network that gocker does not have
- */
-export function parseNetwork(text: string): RunOptions["network"] {
-  if (text === "host" || text === "none") return text;
-  const joined = parseJoined("--network", text);
-  if (joined !== undefined) return joined;
-  if (text.startsWith("ns:")) {
-    const path = text.slice("ns:".length);
-    if (path.startsWith("/")) return { path };
-    throw new UsageError(`invalid --network ${JSON.stringify(text)}: ${JSON.stringify(path)} is not an absolute path`);
-  }
-  throw new UsageError(`gocker has no network ${JSON.stringify(text)} yet`, {
-    hint:
-      "--network host shares the host's network, --network none has only a loopback of its own, --network " +
-      "container:NAME shares another container's",
-  });
-}
-
 /** `container:NAME`; undefined for anything else. */
-function parseJoined(flag: string, text: string): JoinedContainer | undefined {
+export function parseJoined(flag: string, text: string): JoinedContainer | undefined {
   if (text !== "container" && !text.startsWith("container:")) return undefined;
   const container = text.slice("container:".length);
   if (container !== "") return { container };

@@ -5,6 +5,7 @@ import { buildRlimits } from "../../../container/rlimits.ts";
 import type { MountOption, Ulimit } from "../../../container/options.ts";
 import { refuseConflicts } from "../../../engine/conflicts.ts";
 import type { RunOptions } from "../../../engine/options.ts";
+import { defaultNetworkName } from "../../../network/record.ts";
 import { capabilityNumber } from "../../../linux/capabilities.ts";
 import { signalNumber } from "../../../linux/signals.ts";
 import { UsageError } from "../../../util/errors.ts";
@@ -18,7 +19,9 @@ import { healthOptions } from "./health-flags.ts";
 import { parseLog } from "./log-flag.ts";
 import { parseMountFlag } from "./mount-flag.ts";
 import { checkResolverOption, checkSearchDomain, parseExposed } from "./name-flags.ts";
-import { namespaceOptions, parseNetwork } from "./namespace-flags.ts";
+import { namespaceOptions } from "./namespace-flags.ts";
+import { parseNetworks } from "./network-flags.ts";
+import { parsePublished } from "./publish-flag.ts";
 import { parseResourceFlags } from "./resource-flags.ts";
 import { checkRestart, parseRestart } from "./restart-flag.ts";
 import { parseSecurityOptions } from "./security-flag.ts";
@@ -32,6 +35,14 @@ export interface RunSurroundings {
   readonly currentDirectory: string;
   /** Called by a link named `docker`: the words after the image follow ENTRYPOINT. */
   readonly asDocker: boolean;
+  /** The network of containers that ask for none. */
+  readonly network: string;
+}
+
+/** What the options of a call of gocker go by. */
+export function runSurroundings(asDocker: boolean): RunSurroundings {
+  const network = process.env["GOCKER_NETWORK"] || defaultNetworkName;
+  return { currentDirectory: process.cwd(), asDocker, network };
 }
 
 /** The longest name that sethostname(2) takes, in bytes. */
@@ -70,7 +81,7 @@ export function runOptions(
     ulimits: flags.ulimit.map(parseUlimit),
     mounts: parseMounts(flags, surroundings.currentDirectory),
     readOnly: flags["read-only"],
-    network: parseNetwork(flags.network),
+    ...parseNetworks(flags, surroundings.network),
     addHosts: flags["add-host"].map(parseHost),
     dns: flags.dns.map(checkNameServer),
     capAdd: flags["cap-add"].map((name) => checkCapability("--cap-add", name)),
@@ -123,6 +134,8 @@ function addFurtherOptions(options: RunOptions, flags: RunFlagValues): void {
   if (flags.annotation.length > 0) options.annotations = parseAnnotations(flags.annotation);
   if (flags["dns-search"].length > 0) options.dnsSearch = flags["dns-search"].map(checkSearchDomain);
   if (flags["dns-option"].length > 0) options.dnsOptions = flags["dns-option"].map(checkResolverOption);
+  if (flags.publish.length > 0) options.ports = flags.publish.flatMap(parsePublished);
+  if (flags["publish-all"]) options.publishAllPorts = true;
   if (flags.expose.length > 0) options.exposedPorts = parseExposed(flags.expose);
   const healthcheck = healthOptions(flags);
   if (healthcheck !== undefined) options.healthcheck = healthcheck;

@@ -10,10 +10,10 @@ import { runOptions as plainOptions } from "../../../helpers/container.ts";
 function options(...words: string[]): RunOptions {
   const { flags, operands } = parseFlags(words, runFlags, { command: "run", stopAtOperand: true });
   const [image = "", ...rest] = operands;
-  return runOptions(flags, [image, ...rest], { currentDirectory: "/here/now", asDocker: false });
+  return runOptions(flags, [image, ...rest], { currentDirectory: "/here/now", asDocker: false, network: "bridge" });
 }
 
-const defaults = plainOptions({ network: "host" });
+const defaults = plainOptions({ network: "connected", networks: [{ network: "bridge" }] });
 
 test("the flags that few containers have", () => {
   const words =
@@ -58,6 +58,56 @@ test("the flags that few containers have", () => {
     writableCgroups: true,
     apparmorProfile: "own",
   });
+});
+
+describe("networks of gocker's", () => {
+  const networks = (...words: string[]) => options(...words, "alpine").networks;
+
+  test("one, several, and what a container wants there", () => {
+    expect(networks("--network", "blue")).toEqual([{ network: "blue" }]);
+    expect(networks("--network", "", "--network", "blue", "--net", "green")).toEqual([
+      { network: "blue" },
+      { network: "green" },
+    ]);
+    expect(
+      networks(
+        ..."--network blue --network name=green,alias=w,ip=10.0.0.9 --network-alias web".split(" "),
+        ..."--ip 10.1.0.5 --ip6 FD00::5 --mac-address 02-42-C0-A8-00-05".split(" "),
+      ),
+    ).toEqual([
+      { network: "blue", aliases: ["web"], ipv4: "10.1.0.5", ipv6: "fd00::5", hardwareAddress: "02:42:c0:a8:00:05" },
+      { network: "green", aliases: ["w"], ipv4: "10.0.0.9" },
+    ]);
+  });
+
+  test.each([
+    [["--network", "blue", "--network", "host"], /host is no network of gocker's/],
+    [["--network", "none", "--network", "blue"], /none is no network of gocker's/],
+    [["--network", "blue", "--network", "blue"], /blue is given twice/],
+    [["--network", "host", "--ip", "10.0.0.5"], /--ip conflicts with --network host/],
+    [["--network", "container:web", "-p", "80"], /--publish conflicts with --network container/],
+  ])("%p is refused", (words, message) => {
+    expect(() => options(...words, "alpine")).toThrow(message);
+  });
+});
+
+test("published ports", () => {
+  const ports = (text: string) => options("-p", text, "alpine").ports;
+  const port = { protocol: "tcp", containerPort: 80 } as const;
+  expect(ports("80")).toEqual([port]);
+  expect(ports("0:80")).toEqual([port]);
+  expect(ports("8080:80/UDP")).toEqual([{ ...port, protocol: "udp", hostPorts: { first: 8080, last: 8080 } }]);
+  expect(ports("127.0.0.1:8080:80")).toEqual([
+    { ...port, hostAddress: "127.0.0.1", hostPorts: { first: 8080, last: 8080 } },
+  ]);
+  expect(ports("127.0.0.1::80")).toEqual([{ ...port, hostAddress: "127.0.0.1" }]);
+  expect(ports("[::1]:8080:80")).toEqual([{ ...port, hostAddress: "::1", hostPorts: { first: 8080, last: 8080 } }]);
+  expect(ports("8000-8010:80")).toEqual([{ ...port, hostPorts: { first: 8000, last: 8010 } }]);
+  expect(ports("8000-8001:80-81")).toEqual([
+    { ...port, hostPorts: { first: 8000, last: 8000 } },
+    { ...port, containerPort: 81, hostPorts: { first: 8001, last: 8001 } },
+  ]);
+  expect(ports("80-81")).toEqual([port, { ...port, containerPort: 81 }]);
 });
 
 test("networks that are somebody else's", () => {
@@ -233,8 +283,18 @@ const refused: [flag: string, value: string, message: string | RegExp][] = [
   ["--workdir", "srv", 'invalid --workdir "srv": it is not an absolute path'],
   ["--hostname", "x".repeat(65), /it has more than 64 bytes/],
   ["--hostname", "a b", /white space/],
-  ["--network", "bridge", 'gocker has no network "bridge" yet'],
-  ["--network", "", /gocker has no network ""/],
+  ["--network", "name=web,ip=1.2.3", /"1.2.3": it is no address of IPv4/],
+  ["--network", "alias=web", /it has no name=NETWORK/],
+  ["--network", "name=web,size=3", /"size=3" is no field of it/],
+  ["--ip", "10.0.0.5", /--ip is for others/],
+  ["--network-alias", "web", /--network-alias is for others/],
+  ["--mac-address", "01:42:c0:a8:00:05", /no hardware address of one device/],
+  ["--publish", "80:", /"" is no port/],
+  ["--publish", "8000-8001:80-83", /not of one length/],
+  ["--publish", "80/xyz", /none of the protocols/],
+  ["--publish", "a:80:80", /"a" is no IP address/],
+  ["--publish", "65536", /no port/],
+  ["--publish", "90-80", /ends before it begins/],
   ["--env", "", 'invalid --env "": its name is empty'],
   ["--env", "=x", 'invalid --env "=x": its name is empty'],
   ["--label", "", 'invalid --label "": its name is empty'],
@@ -279,7 +339,6 @@ const refused: [flag: string, value: string, message: string | RegExp][] = [
   ["--sysctl", "net.ipv4.ip_forward", /not of the form NAME=VALUE/],
   ["--sysctl", "vm.swappiness=1", /it is the whole host's/],
   ["--sysctl", "kernel.hostname=x", "--sysctl kernel.hostname cannot be set"],
-  ["--sysctl", "net.ipv4.ip_forward=1", /cannot be set on the host's network/],
   ["--health-interval", "1", /--health-interval must be a duration/],
   ["--health-timeout", "-1s", /--health-timeout must be a duration/],
   ["--health-start-period", "10us", "--health-start-period cannot be less than 1ms"],

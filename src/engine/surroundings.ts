@@ -1,0 +1,70 @@
+import { existsSync } from "node:fs";
+import { openJoined } from "../container/open-joined.ts";
+import type { JoinedNamespaces } from "../container/joined-namespaces.ts";
+import type { ContainerRecord } from "../container/record.ts";
+import type { ContainerStore } from "../container/records.ts";
+import type { NamespaceType, RuntimeSpec } from "../oci/runtime-spec.ts";
+import type { NamespaceDescriptor } from "../runtime/plan/namespaces.ts";
+import { endpointPath } from "../network/endpoint-path.ts";
+import type { PreparedMounts } from "../runtime/prepared-mounts.ts";
+import type { EngineContext } from "./context.ts";
+
+/** What a container is to be started in: namespaces and mounts that are there before it. Disposed of when it is launched. */
+export interface Surroundings extends Disposable {
+  readonly openedNamespaces: ReadonlyMap<NamespaceType, NamespaceDescriptor>;
+  readonly prepared?: PreparedMounts | undefined;
+}
+
+/** What {@link openSurroundings} goes by. */
+export interface SurroundingsInput {
+  readonly context: Pick<EngineContext, "root" | "state">;
+  readonly containers: ContainerStore;
+  readonly record: ContainerRecord;
+  readonly spec: RuntimeSpec;
+  /** Told of what changes for the whole host. */
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * Opens what a container has of other containers, and connects it to its networks. That lasts until
+ * {@link leaveNetworks}, also where this fails.
+ * @returns undefined for a container that has neither
+ * @throws as `joinNamespaces` and `connectContainer`
+ */
+export async function openSurroundings(input: SurroundingsInput): Promise<Surroundings | undefined> {
+  const { record, spec, containers } = input;
+  using cleanup = new DisposableStack();
+  const joined = cleanup.use(await openJoined(spec, containers));
+  if ((record.networks ?? []).length === 0) {
+    cleanup.move();
+    return joined;
+  }
+  const { joinNetworks } = await import("./network/join.ts");
+  const { namespace } = cleanup.use(await joinNetworks(input));
+  const opened: NamespaceDescriptor = { descriptor: namespace.number, isNew: true };
+  const owned = cleanup.move();
+  return withNetwork(joined, opened, () => owned.dispose());
+}
+
+function withNetwork(
+  joined: JoinedNamespaces | undefined,
+  network: NamespaceDescriptor,
+  dispose: () => void,
+): Surroundings {
+  return {
+    openedNamespaces: new Map([...(joined?.openedNamespaces ?? []), ["network", network]]),
+    prepared: joined?.prepared,
+    [Symbol.dispose]: dispose,
+  };
+}
+
+/**
+ * Gives back what a container has of its networks, for the holder of its lock, when it does not run any more. To do it
+ * again is no error, and costs nearly nothing for one that is in none.
+ * @throws SystemCallError
+ */
+export async function leaveNetworks(context: Pick<EngineContext, "root" | "state">, id: string): Promise<void> {
+  if (!existsSync(endpointPath(context.state, id))) return;
+  const { leave } = await import("./network/join.ts");
+  await leave(context, id);
+}

@@ -1,0 +1,26 @@
+import { addressBytes, type IpAddress } from "../../util/ip-address.ts";
+
+/** `02:42:0a:4d:00:02` */
+export type HardwareAddress = string;
+
+/**
+ * The hardware address that goes with an address: always the same, so that nobody has an outdated one when an address
+ * passes on to another container. One that is administered locally. IEEE 802 8.4
+ */
+export function hardwareAddressFor(address: IpAddress): HardwareAddress {
+  const bytes = addressBytes(address).slice(-4);
+  return ["02", "42", ...Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))].join(":");
+}
+
+/** Six pairs of hexadecimal digits, in lower case with colons between; undefined for anything else. */
+export function parseHardwareAddress(text: string): HardwareAddress | undefined {
+  const lower = text.toLowerCase().replaceAll("-", ":");
+  return /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/.test(lower) ? lower : undefined;
+}
+
+/** Locally administered, and of one device. IEEE 802 8.4 */
+export function randomHardwareAddress(): HardwareAddress {
+  const bytes = crypto.getRandomValues(new Uint8Array(6));
+  bytes[0] = ((bytes[0] as number) & 0xfc) | 0x02;
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+}

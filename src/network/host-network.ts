@@ -1,0 +1,231 @@
+import { addAddress, deviceAddress, findLink, type Link, listLinks, setLinkUp } from "../linux/netlink/links.ts";
+import { uplinkOf } from "../linux/netlink/routes.ts";
+import { RouteSocket } from "../linux/netlink/socket.ts";
+import { hardwareAddressFor } from "../linux/netlink/hardware-address.ts";
+import { makeBridge, removeLink } from "../linux/netlink/virtual-links.ts";
+import { readSysctl, writeSysctl } from "../linux/sysctl.ts";
+import { ConflictError, SystemCallError } from "../util/errors.ts";
+import { errnos } from "../linux/errno.ts";
+import {
+  formatIpAddress,
+  formatSubnet,
+  type IpAddress,
+  overlap,
+  parseIpAddress,
+  parseSubnet,
+  type Subnet,
+} from "../util/ip-address.ts";
+import { Firewall, type FirewallNetwork, type FirewallState } from "./firewall.ts";
+import type { NetworkStore } from "./networks.ts";
+import type { NetworkRecord } from "./record.ts";
+import { defaultNetworkName } from "./record.ts";
+import { chooseSubnet, defaultPools, subnetsOfHost } from "./subnets.ts";
+
+/** `com.docker.network.driver.mtu` and gocker's shorter word for it. */
+const mtuOptions = ["com.docker.network.driver.mtu", "mtu"];
+
+/** Ethernet's, where the host has no way out whose one could be taken. */
+const usualMtu = 1500;
+
+/** Told of what changes for the whole host. */
+export type HostWarning = (message: string) => void;
+
+/**
+ * The host's side of bridge networks: their bridges, the firewall and the settings of the kernel. All of it is made to fit
+ * what is on record, by whoever finds that it does not.
+ */
+export class HostNetwork implements Disposable {
+  readonly #store: NetworkStore;
+  readonly #warn: HostWarning;
+  readonly socket: RouteSocket;
+  #firewall: Firewall | undefined;
+
+  constructor(store: NetworkStore, warn: HostWarning) {
+    this.#store = store;
+    this.#warn = warn;
+    this.socket = RouteSocket.open();
+  }
+
+  get firewall(): Firewall {
+    return (this.#firewall ??= Firewall.open());
+  }
+
+  /**
+   * The bridge of a network, made when it is not there; and the firewall, when somebody has removed it.
+   * @throws ConflictError what the network needs belongs to others; SystemCallError
+   */
+  async bridgeOf(network: NetworkRecord): Promise<{ readonly link: Link; readonly network: NetworkRecord }> {
+    const link = findLink(this.socket, network.device);
+    if (link?.isUp === true && this.firewall.isThere()) return { link, network };
+    using _lock = await this.#store.lockHost();
+    const current = this.#fitToHost(network);
+    const made = this.#ensureBridge(current);
+    this.#ensureFirewall(current);
+    return { link: made, network: current };
+  }
+
+  /** The default network's addresses are gocker's choice, which is made again where the host has come to use them. */
+  #fitToHost(network: NetworkRecord): NetworkRecord {
+    if (findLink(this.socket, network.device) !== undefined) return network;
+    const others = this.#store.list().filter(({ name }) => name !== network.name);
+    const taken = subnetsOfHost(this.socket, this.#bridgeNumbers());
+    const own = network.subnets.flatMap(({ subnet }) => parseSubnet(subnet) ?? []);
+    const collision = own.find((subnet) => taken.some((other) => overlap(subnet, other)));
+    if (collision === undefined) return network;
+    if (network.name !== defaultNetworkName || network.options["gocker.subnet"] === "configured") {
+      throw new ConflictError(
+        `the addresses of network ${network.name}, ${formatSubnet(collision)}, are used by the host otherwise`,
+        { hint: "`ip route` shows by what; a network with another --subnet avoids it" },
+      );
+    }
+    const subnet = chooseSubnet(defaultPools, [...taken, ...others.flatMap(subnetsOf)]);
+    const chosen = { ...network, subnets: [subnetWithGateway(subnet), ...network.subnets.filter(isOfFamily6)] };
+    this.#store.write(chosen);
+    return chosen;
+  }
+
+  #bridgeNumbers(): Set<number> {
+    const devices = new Set(this.#store.list().map(({ device }) => device));
+    return new Set(
+      listLinks(this.socket)
+        .filter(({ name }) => devices.has(name))
+        .map(({ index }) => index),
+    );
+  }
+
+  #ensureBridge(network: NetworkRecord): Link {
+    const { device, subnets } = network;
+    const gateways = subnets.flatMap(({ subnet, gateway }) => gatewayOf(subnet, gateway) ?? []);
+    const present = findLink(this.socket, device);
+    if (present?.isUp === true) return present;
+    if (present === undefined) {
+      const first = gateways[0]?.address;
+      makeBridge(this.socket, {
+        name: device,
+        mtu: this.#mtuFor(network),
+        // Else it takes the lowest of its ports, and is another one whenever a container comes or goes.
+        ...(first !== undefined && { hardwareAddress: hardwareAddressFor(first) }),
+      });
+    }
+    const link = findLink(this.socket, device);
+    if (link === undefined) throw new ConflictError(`somebody has removed the bridge ${device} while it was made`);
+    this.#configureBridge(
+      device,
+      gateways.some(({ address }) => address.family === 6),
+    );
+    for (const { address, prefixLength } of gateways) {
+      try {
+        addAddress(this.socket, link.index, device, deviceAddress(address, prefixLength));
+      } catch (error) {
+        // One that was made by a gocker that was killed.
+        if (!(error instanceof SystemCallError) || error.errno !== errnos.EEXIST) throw error;
+      }
+    }
+    setLinkUp(this.socket, link.index, device, true);
+    if (!network.internal) this.#forward(gateways.map(({ address }) => address.family));
+    return link;
+  }
+
+  #configureBridge(device: string, hasIpv6: boolean): void {
+    // Published ports are to be reachable by 127.0.0.1; the firewall keeps containers from the host's loopback.
+    writeSysctl(`net/ipv4/conf/${device}/route_localnet`, "1");
+    // A container must not be able to tell the host where to send its packets (CVE-2020-13401).
+    writeSysctl(`net/ipv6/conf/${device}/accept_ra`, "0");
+    if (!hasIpv6) writeSysctl(`net/ipv6/conf/${device}/disable_ipv6`, "1");
+  }
+
+  #mtuFor({ options }: NetworkRecord): number {
+    const asked = mtuOptions.map((name) => options[name]).find((value) => value !== undefined);
+    if (asked !== undefined) return Number(asked);
+    const uplink = uplinkOf(this.socket, 4) ?? uplinkOf(this.socket, 6);
+    if (uplink === undefined) return usualMtu;
+    return listLinks(this.socket).find(({ index }) => index === uplink)?.mtu ?? usualMtu;
+  }
+
+  /** Nothing leaves a bridge for another device before the kernel forwards packets, which it does for the host as a whole. */
+  #forward(families: readonly (4 | 6)[]): void {
+    for (const family of new Set(families)) {
+      const setting = family === 4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding";
+      if (readSysctl(setting) !== "0") continue;
+      // The host has forwarded nothing, and is to forward nothing but what is of containers.
+      this.#store.markForwarding(family);
+      if (this.firewall.isThere()) this.firewall.confineForwarding(family, true);
+      else this.firewall.rebuild(this.state());
+      if (family === 6) this.#keepRouterAdvertisements();
+      writeSysctl(setting, "1");
+      this.#warn(
+        `forwarding of IPv${family} was off on this host and is on now (${setting.replaceAll("/", ".")}), for containers alone`,
+      );
+    }
+  }
+
+  /** A host that forwards takes no routes from routers any more, unless it is told to: its own way out would end. */
+  #keepRouterAdvertisements(): void {
+    for (const { name } of listLinks(this.socket)) {
+      const setting = `net/ipv6/conf/${name}/accept_ra`;
+      if (readSysctl(setting) === "1") writeSysctl(setting, "2");
+    }
+  }
+
+  #ensureFirewall(network: NetworkRecord): void {
+    if (!this.firewall.isThere()) this.firewall.rebuild(this.state());
+    else this.firewall.addNetwork(firewallNetwork(network));
+  }
+
+  /** What the firewall has to know, by the records and the bridges that there are. For the holder of the host's lock. */
+  state(): FirewallState {
+    const devices = new Set(listLinks(this.socket).map(({ name }) => name));
+    const networks = this.#store.list().filter(({ driver, device }) => driver === "bridge" && devices.has(device));
+    return {
+      networks: networks.map(firewallNetwork),
+      publications: this.#store.endpoints.list().flatMap(({ publications }) => publications),
+      confinesForwarding: this.#store.switchedForwarding(),
+    };
+  }
+
+  /** Takes a network's bridge away, and what the firewall knows of it. For the holder of the host's lock. */
+  removeBridge(network: NetworkRecord): void {
+    const link = findLink(this.socket, network.device);
+    if (this.firewall.isThere()) this.firewall.removeNetwork(firewallNetwork(network));
+    if (link !== undefined) removeLink(this.socket, link, network.device);
+  }
+
+  [Symbol.dispose](): void {
+    this.socket[Symbol.dispose]();
+    this.#firewall?.[Symbol.dispose]();
+  }
+}
+
+/** What the firewall has to know of a network. */
+export function firewallNetwork({ device, subnets, internal, options }: NetworkRecord): FirewallNetwork {
+  return {
+    bridge: device,
+    subnets: subnets.map(({ subnet }) => subnet),
+    isInternal: internal,
+    masquerades: !internal && options["com.docker.network.bridge.enable_ip_masquerade"] !== "false",
+  };
+}
+
+/** Of a network's addresses, those of the host's side, with the prefix length of their block. */
+export function gatewayOf(
+  subnet: string,
+  gateway: string | undefined,
+): { readonly address: IpAddress; readonly prefixLength: number } | undefined {
+  const address = gateway === undefined ? undefined : parseIpAddress(gateway);
+  const block = parseSubnet(subnet);
+  return address === undefined || block === undefined ? undefined : { address, prefixLength: block.prefixLength };
+}
+
+export function subnetsOf({ subnets }: NetworkRecord): Subnet[] {
+  return subnets.flatMap(({ subnet }) => parseSubnet(subnet) ?? []);
+}
+
+/** The host has the first address of a block, unless told otherwise. */
+export function subnetWithGateway(subnet: Subnet): { readonly subnet: string; readonly gateway: string } {
+  const { family, base } = subnet;
+  return { subnet: formatSubnet(subnet), gateway: formatIpAddress({ family, value: base + 1n }) };
+}
+
+function isOfFamily6({ subnet }: { readonly subnet: string }): boolean {
+  return subnet.includes(":");
+}

@@ -1,0 +1,146 @@
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { FileLock } from "../linux/lock.ts";
+import { writeFileAtomic } from "../util/atomic-file.ts";
+import { ConflictError, NotFoundError, UsageError } from "../util/errors.ts";
+import { newContainerId } from "../util/ids.ts";
+import { readIfThere } from "../util/read-if-there.ts";
+import { EndpointStore } from "./endpoints.ts";
+import { AddressLeases } from "./leases.ts";
+import { defaultNetworkName, type NetworkRecord, parseNetworkRecord, reservedNetworkNames } from "./record.ts";
+
+/** A network to be made. */
+export type NewNetwork = Omit<NetworkRecord, "version" | "id" | "created">;
+
+const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
+
+/** @throws UsageError it is not of the form of names, or stands for something else */
+export function parseNetworkName(name: string): string {
+  if (!namePattern.test(name)) {
+    throw new UsageError(`invalid network name ${JSON.stringify(name)}`, {
+      hint: "a name has letters, digits, _, . and -, begins with a letter or digit, and has at most 255 characters",
+    });
+  }
+  if (reservedNetworkNames.has(name)) {
+    throw new UsageError(`a network cannot be called ${name}: that word stands for something else`);
+  }
+  return name;
+}
+
+/**
+ * The networks of a root directory, and what is in force of them:
+ *
+ *     ROOT/networks/<name>.json              what was asked for
+ *     STATE/networks/leases/<id>/<address>   whose an address is: see `AddressLeases`
+ *     STATE/networks/endpoints/<container>.json   see `EndpointStore`
+ *     STATE/networks/forwards-4, -6           packets are forwarded since gocker has told the kernel to
+ *     STATE/networks/lock                    held while bridges and the firewall change
+ *     ROOT/networks/.lock                    shared: to connect containers; exclusive: to make and remove networks
+ */
+export class NetworkStore {
+  readonly #records: string;
+  readonly #state: string;
+  readonly endpoints: EndpointStore;
+
+  /** Nothing is made before it is needed. */
+  constructor(root: string, state: string) {
+    this.#records = `${root}/networks`;
+    this.#state = `${state}/networks`;
+    this.endpoints = new EndpointStore(state);
+  }
+
+  leases(id: string): AddressLeases {
+    return new AddressLeases(`${this.#state}/leases/${id}`);
+  }
+
+  /** Held while the host's devices and the firewall are made to fit what is on record. */
+  async lockHost(signal?: AbortSignal): Promise<FileLock> {
+    mkdirSync(this.#state, { recursive: true, mode: 0o700 });
+    return await FileLock.acquire(`${this.#state}/lock`, "exclusive", { signal });
+  }
+
+  /** Held by who makes or removes a network, so that no two of them choose the same addresses or name. */
+  async lockRecords(signal?: AbortSignal): Promise<FileLock> {
+    mkdirSync(this.#records, { recursive: true, mode: 0o700 });
+    return await FileLock.acquire(`${this.#records}/.lock`, "exclusive", { signal });
+  }
+
+  /** Notes, until the next boot, that the host forwarded nothing of a family before gocker made it. */
+  markForwarding(family: 4 | 6): void {
+    writeFileAtomic(`${this.#state}/forwards-${family}`, "");
+  }
+
+  /** The families of which that was noted. */
+  switchedForwarding(): (4 | 6)[] {
+    return ([4, 6] as const).filter((family) => readIfThere(`${this.#state}/forwards-${family}`) !== undefined);
+  }
+
+  /** @throws InvalidDocumentError */
+  read(name: string): NetworkRecord | undefined {
+    const path = this.#path(name);
+    const text = readIfThere(path);
+    return text === undefined ? undefined : parseNetworkRecord(text, path);
+  }
+
+  /** By their names. @throws InvalidDocumentError */
+  list(): NetworkRecord[] {
+    return this.#names()
+      .toSorted()
+      .flatMap((name) => this.read(name) ?? []);
+  }
+
+  /**
+   * A network by its name, its ID or the beginning of that.
+   * @throws NotFoundError; UsageError several fit
+   */
+  resolve(reference: string): NetworkRecord {
+    const named = namePattern.test(reference) ? this.read(reference) : undefined;
+    if (named !== undefined) return named;
+    const found = /^[0-9a-f]{1,64}$/.test(reference) ? this.list().filter(({ id }) => id.startsWith(reference)) : [];
+    const [first, second] = found;
+    if (first === undefined) {
+      throw new NotFoundError(`no such network: ${reference}`, { hint: "`gocker network ls` lists the networks" });
+    }
+    if (second === undefined) return first;
+    throw new UsageError(`several networks have IDs that begin with ${reference}`, { hint: "give more of the ID" });
+  }
+
+  /**
+   * Puts a network on record, for the holder of {@link lockRecords}.
+   * @throws ConflictError the name is taken
+   */
+  add(network: NewNetwork): NetworkRecord {
+    if (this.read(network.name) !== undefined) {
+      throw new ConflictError(`there is a network ${network.name} already`, {
+        hint: `choose another name, or remove it with \`gocker network rm ${network.name}\``,
+      });
+    }
+    const record: NetworkRecord = { version: 1, id: newContainerId(), created: new Date().toISOString(), ...network };
+    this.write(record);
+    return record;
+  }
+
+  /** For the holder of {@link lockRecords}. */
+  write(record: NetworkRecord): void {
+    writeFileAtomic(this.#path(record.name), JSON.stringify(record), { durable: record.name !== defaultNetworkName });
+  }
+
+  /** For the holder of {@link lockRecords}, when nothing of the network is in force any more. */
+  remove({ name, id }: NetworkRecord): void {
+    rmSync(this.#path(name), { force: true });
+    rmSync(`${this.#state}/leases/${id}`, { recursive: true, force: true });
+  }
+
+  #names(): string[] {
+    try {
+      const files = readdirSync(this.#records);
+      return files.filter((file) => file.endsWith(".json") && !file.startsWith(".")).map((file) => file.slice(0, -5));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+      throw error;
+    }
+  }
+
+  #path(name: string): string {
+    return `${this.#records}/${name}.json`;
+  }
+}

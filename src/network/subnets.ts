@@ -1,0 +1,80 @@
+import { readFileSync } from "node:fs";
+import { listRoutes } from "../linux/netlink/routes.ts";
+import type { RouteSocket } from "../linux/netlink/socket.ts";
+import { ConflictError } from "../util/errors.ts";
+import { isInSubnet, overlap, parseIpAddress, parseSubnet, type Subnet, subnetOf } from "../util/ip-address.ts";
+
+/** A block from which networks get blocks of a size. */
+export interface AddressPool {
+  /** `10.77.0.0/16` */
+  readonly base: string;
+  /** The prefix length of each network's block. */
+  readonly size: number;
+}
+
+/**
+ * Where networks have their addresses from unless told: private ones (RFC 1918) that other container engines and usual
+ * networks at home and at work leave alone.
+ */
+export const defaultPools: readonly AddressPool[] = [
+  { base: "10.77.0.0/16", size: 16 },
+  { base: "10.78.0.0/15", size: 24 },
+  { base: "172.24.0.0/13", size: 16 },
+  { base: "192.168.128.0/17", size: 24 },
+];
+
+/**
+ * A block that overlaps none of those that are taken.
+ * @param from the first pool to look at: user networks leave the default network's to it
+ * @throws ConflictError there is none
+ */
+export function chooseSubnet(pools: readonly AddressPool[], taken: readonly Subnet[]): Subnet {
+  for (const { base, size } of pools) {
+    const pool = parseSubnet(base);
+    if (pool === undefined) continue;
+    const step = 1n << BigInt((pool.family === 4 ? 32 : 128) - size);
+    for (let value = pool.base; isInSubnet({ family: pool.family, value }, pool); value += step) {
+      const candidate = subnetOf({ family: pool.family, value }, size);
+      if (!taken.some((other) => overlap(candidate, other))) return candidate;
+    }
+  }
+  throw new ConflictError("there is no block of addresses left for another network", {
+    hint: "remove networks with `gocker network prune`, or choose a block with --subnet",
+  });
+}
+
+/**
+ * A block for a network of IPv6: a unique local one with 40 random bits, which nobody else has. RFC 4193 3.2.2
+ * @param random five bytes
+ */
+export function uniqueLocalSubnet(random: Uint8Array): Subnet {
+  const global = random.slice(0, 5).reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  return { family: 6, base: (0xfdn << 120n) | (global << 80n), prefixLength: 64 };
+}
+
+/**
+ * What the host can reach otherwise: the destinations of its routes, and its name servers, which may lie behind a VPN that
+ * has no route of their own.
+ * @param except devices whose routes do not count, by their numbers: those of the networks themselves
+ * @throws SystemCallError
+ */
+export function subnetsOfHost(socket: RouteSocket, except: ReadonlySet<number>): Subnet[] {
+  const routes = ([4, 6] as const)
+    .flatMap((family) => listRoutes(socket, family))
+    .filter(({ destination, device }) => destination.prefixLength > 0 && !except.has(device))
+    .map(({ destination }) => destination);
+  return [...routes, ...nameServers()];
+}
+
+function nameServers(): Subnet[] {
+  let text: string;
+  try {
+    text = readFileSync("/etc/resolv.conf", "utf8");
+  } catch {
+    // A host without name servers has none to lose.
+    return [];
+  }
+  return Array.from(text.matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm), ([, address = ""]) => parseIpAddress(address))
+    .filter((address) => address !== undefined)
+    .map((address) => subnetOf(address, address.family === 4 ? 32 : 128));
+}
