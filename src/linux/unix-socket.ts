@@ -2,12 +2,12 @@ import { ptr } from "bun:ffi";
 import { errnos, systemCallError } from "./errno.ts";
 import { OwnedFd } from "./fd.ts";
 import { errno, libc } from "./libc.ts";
+import { socketFlags } from "./socket.ts";
 import { syscallNumber } from "./syscalls.ts";
 import { UsageError } from "../util/errors.ts";
 
 const addressFamilyUnix = 1;
 const socketTypes = { stream: 1, datagram: 2 } as const;
-const closeOnExec = 0o2000000;
 /** `sun_path` has 108 bytes, the NUL among them. unix(7) */
 const longestPath = 107;
 /** Milliseconds. */
@@ -64,36 +64,8 @@ export function listenUnix(path: string): OwnedFd {
   }
 }
 
-/**
- * The next connection to a socket that listens, which has one to accept. accept(2)
- * @returns undefined when whoever wanted it has gone again
- * @throws SystemCallError
- */
-export function acceptUnix({ number }: OwnedFd): OwnedFd | undefined {
-  const connection = Number(libc.syscall(syscallNumber("accept4"), number, 0, 0, closeOnExec, 0, 0));
-  if (connection >= 0) return new OwnedFd(connection);
-  const reason = errno();
-  if (reason === errnos.ECONNABORTED || reason === errnos.EAGAIN || reason === errnos.EINTR) return undefined;
-  throw systemCallError("accept4", {}, reason);
-}
-
-/**
- * Sends as much of `bytes` as can be without waiting, over a connected socket. send(2), MSG_DONTWAIT
- * @returns how much that was: 0 when the socket takes nothing at present
- * @throws SystemCallError
- */
-export function sendSome({ number }: OwnedFd, bytes: Uint8Array): number {
-  const [dontWait, noSignal] = [0x40, 0x4000];
-  const flags = dontWait | noSignal;
-  const count = Number(libc.syscall(syscallNumber("sendto"), number, ptr(bytes), bytes.length, flags, 0, 0));
-  if (count >= 0) return count;
-  const reason = errno();
-  if (reason === errnos.EAGAIN || reason === errnos.EINTR) return 0;
-  throw systemCallError("sendto", {}, reason);
-}
-
 function createSocket(type: keyof typeof socketTypes): OwnedFd {
-  const kind = socketTypes[type] | closeOnExec;
+  const kind = socketTypes[type] | socketFlags.closeOnExec;
   const number = Number(libc.syscall(syscallNumber("socket"), addressFamilyUnix, kind, 0, 0, 0, 0));
   if (number < 0) throw systemCallError("socket");
   return new OwnedFd(number);

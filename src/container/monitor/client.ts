@@ -1,6 +1,6 @@
 import { type OwnedFd, readSome } from "../../linux/fd.ts";
 import { pollEvent } from "../../linux/poll.ts";
-import { sendSome } from "../../linux/unix-socket.ts";
+import { sendSome } from "../../linux/socket.ts";
 import { InvalidDocumentError, SystemCallError } from "../../util/errors.ts";
 import { decodeDocument, decodeSize, encodeMessage, type Greeting, MessageReader, messageType } from "./protocol.ts";
 

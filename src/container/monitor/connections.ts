@@ -1,6 +1,6 @@
 import type { OwnedFd } from "../../linux/fd.ts";
 import { pollEvent } from "../../linux/poll.ts";
-import { acceptUnix } from "../../linux/unix-socket.ts";
+import { acceptConnection } from "../../linux/socket.ts";
 import { Client, type ClientEvents, mostWaiting } from "./client.ts";
 import { encodeDocument, type Ending, messageType } from "./protocol.ts";
 import type { Waiting } from "../../linux/waiting.ts";
@@ -39,7 +39,7 @@ export class Connections implements Disposable {
   }
 
   #accept(): void {
-    const socket = acceptUnix(this.#listener);
+    const socket = acceptConnection(this.#listener);
     if (socket === undefined) return;
     const client = new Client(socket, this.#events);
     this.#clients.add(client);

@@ -1,0 +1,132 @@
+import { ptr } from "bun:ffi";
+import { errnos, systemCallError } from "./errno.ts";
+import { OwnedFd } from "./fd.ts";
+import { errno, libc } from "./libc.ts";
+import { syscallNumber } from "./syscalls.ts";
+
+// What sockets of all families do. A call of these that would have to wait does nothing instead, whether the socket is
+// non-blocking or not.
+
+/** Flags of socket(2) and accept4(2), beside the type. */
+export const socketFlags = { nonBlocking: 0o4000, closeOnExec: 0o2000000 } as const;
+
+const [dontWait, noSignal] = [0x40, 0x4000];
+
+/**
+ * The next connection to a socket that listens, which has one to accept. accept(2)
+ * @returns undefined when whoever wanted it has gone again
+ * @throws SystemCallError
+ */
+export function acceptConnection({ number }: OwnedFd): OwnedFd | undefined {
+  const { closeOnExec } = socketFlags;
+  const connection = Number(libc.syscall(syscallNumber("accept4"), number, 0, 0, closeOnExec, 0, 0));
+  if (connection >= 0) return new OwnedFd(connection);
+  const reason = errno();
+  if (reason === errnos.ECONNABORTED || reason === errnos.EAGAIN || reason === errnos.EINTR) return undefined;
+  throw systemCallError("accept4", {}, reason);
+}
+
+/**
+ * Sends as much of `bytes` as can be without waiting, over a connected socket. send(2), MSG_DONTWAIT
+ * @returns how much that was: 0 when the socket takes nothing at present
+ * @throws SystemCallError
+ */
+export function sendSome({ number }: OwnedFd, bytes: Uint8Array): number {
+  const flags = dontWait | noSignal;
+  const count = Number(libc.syscall(syscallNumber("sendto"), number, ptr(bytes), bytes.length, flags, 0, 0));
+  if (count >= 0) return count;
+  const reason = errno();
+  if (reason === errnos.EAGAIN || reason === errnos.EINTR) return 0;
+  throw systemCallError("sendto", {}, reason);
+}
+
+/**
+ * Receives what has come over a connected socket, without waiting. recv(2), MSG_DONTWAIT
+ * @returns a part of `buffer`; empty at the end of a stream, undefined when nothing has come
+ * @throws SystemCallError
+ */
+export function receiveSome({ number }: OwnedFd, buffer: Uint8Array): Uint8Array | undefined {
+  const count = Number(libc.syscall(syscallNumber("recvfrom"), number, ptr(buffer), buffer.length, dontWait, 0, 0));
+  if (count >= 0) return buffer.subarray(0, count);
+  const reason = errno();
+  if (reason === errnos.EAGAIN || reason === errnos.EINTR) return undefined;
+  throw systemCallError("recvfrom", {}, reason);
+}
+
+/** A datagram, and where it came from: a `sockaddr` to answer to. */
+export interface Datagram {
+  /** What there was room for. */
+  readonly bytes: Uint8Array;
+  /** The length that it had: more than those when it was cut off. */
+  readonly length: number;
+  readonly source: Uint8Array;
+}
+
+/**
+ * Receives the next datagram, without waiting. recvfrom(2), MSG_DONTWAIT
+ * @param buffer which the datagram's bytes are a part of
+ * @returns undefined when none has come
+ * @throws SystemCallError
+ */
+export function receiveDatagram({ number }: OwnedFd, buffer: Uint8Array): Datagram | undefined {
+  const wholeLength = 0x20;
+  const source = new Uint8Array(longestAddress);
+  const size = new Uint32Array([source.length]);
+  const flags = dontWait | wholeLength;
+  const call = syscallNumber("recvfrom");
+  const length = Number(libc.syscall(call, number, ptr(buffer), buffer.length, flags, ptr(source), ptr(size)));
+  if (length >= 0) {
+    const bytes = buffer.subarray(0, Math.min(length, buffer.length));
+    return { bytes, length, source: source.subarray(0, size[0]) };
+  }
+  const reason = errno();
+  if (reason === errnos.EAGAIN || reason === errnos.EINTR) return undefined;
+  throw systemCallError("recvfrom", {}, reason);
+}
+
+/** Of a `sockaddr_in6`; those of unix sockets that have no name are shorter. */
+const longestAddress = 28;
+
+/**
+ * Sends a datagram, without waiting. sendto(2), MSG_DONTWAIT
+ * @param destination a `sockaddr`
+ * @returns false when the socket takes nothing at present
+ * @throws SystemCallError
+ */
+export function sendDatagram({ number }: OwnedFd, bytes: Uint8Array, destination: Uint8Array): boolean {
+  const { length } = bytes;
+  const flags = dontWait | noSignal;
+  const start = length === 0 ? 0 : ptr(bytes);
+  const call = syscallNumber("sendto");
+  const count = libc.syscall(call, number, start, length, flags, ptr(destination), destination.length);
+  if (Number(count) >= 0) return true;
+  const reason = errno();
+  if (reason === errnos.EAGAIN || reason === errnos.EINTR) return false;
+  throw systemCallError("sendto", {}, reason);
+}
+
+/** Sets a socket's option that is a number. setsockopt(2) @throws SystemCallError */
+export function setSocketOption({ number }: OwnedFd, level: number, option: number, value: number): void {
+  const bytes = new Int32Array([value]);
+  const call = syscallNumber("setsockopt");
+  if (Number(libc.syscall(call, number, level, option, ptr(bytes), bytes.byteLength, 0)) < 0) {
+    throw systemCallError("setsockopt");
+  }
+}
+
+/**
+ * Why a connection that was begun without waiting has failed, or what else has happened to a socket; asked once.
+ * socket(7), SO_ERROR
+ * @returns an error number; 0 when all is well
+ * @throws SystemCallError
+ */
+export function socketError({ number }: OwnedFd): number {
+  const [solSocket, soError] = [1, 4];
+  const value = new Int32Array(1);
+  const size = new Uint32Array([value.byteLength]);
+  const call = syscallNumber("getsockopt");
+  if (Number(libc.syscall(call, number, solSocket, soError, ptr(value), ptr(size), 0)) < 0) {
+    throw systemCallError("getsockopt");
+  }
+  return value[0] as number;
+}
