@@ -63,6 +63,7 @@ const gocker = defineCommand({
     generate: async () => (await import("./commands/generate.ts")).generateCommand,
     container: async () => (await import("./commands/container.ts")).containerCommand,
     volume: async () => (await import("./commands/volume.ts")).volumeCommand,
+    network: async () => (await import("./commands/network.ts")).networkCommand,
     cp: async () => (await import("./commands/cp.ts")).cpCommand,
     diff: async () => (await import("./commands/diff.ts")).diffCommand,
     pause: async () => (await import("./commands/pause.ts")).pauseCommand,

@@ -8,6 +8,7 @@ import { ConflictError } from "../util/errors.ts";
 import { openFirstProcess } from "./first-process.ts";
 import { requireShareable } from "./joined-options.ts";
 import { referredContainer } from "./namespaces.ts";
+import type { MonitorSockets } from "./monitor/sockets.ts";
 import type { ContainerRecord } from "./record.ts";
 import { takeSharedMemory } from "./shared-memory.ts";
 import { readStoredSpec } from "./stored-spec.ts";
@@ -16,6 +17,8 @@ import { readStoredSpec } from "./stored-spec.ts";
 export interface OpenedSurroundings {
   readonly openedNamespaces: ReadonlyMap<NamespaceType, NamespaceDescriptor>;
   readonly prepared?: PreparedMounts | undefined;
+  /** What a monitor serves for it; only containers with a monitor have any. */
+  readonly sockets?: MonitorSockets | undefined;
 }
 
 /** What a container has of others, open until disposal, when its first process has been launched. */

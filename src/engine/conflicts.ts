@@ -1,3 +1,4 @@
+import { hasNameServer } from "../container/etc-files.ts";
 import { isJoined } from "../container/namespaces.ts";
 import { checkSysctls } from "../container/sysctls.ts";
 import { UsageError } from "../util/errors.ts";
@@ -13,9 +14,26 @@ export function refuseConflicts(options: RunOptions): void {
   if (options.uts === "host") {
     refuseWith("--uts host", { "--hostname": options.hostname, "--domainname": options.domainname });
   }
+  if (options.explain !== undefined && needsMonitor(options)) {
+    throw new UsageError(
+      "--explain shows a container that gocker starts itself: leave out -p, -P and networks with names",
+    );
+  }
   if (options.init && options.pid !== undefined) {
     throw new UsageError("--init conflicts with --pid: only in a pid namespace of its own an init is process 1");
   }
+}
+
+/**
+ * Whether a container needs somebody beside it who answers it, or those who want something of it: for names, and for what
+ * comes to its ports and not by the firewall.
+ */
+export function needsMonitor({
+  networks,
+  ports = [],
+  publishAllPorts = false,
+}: Pick<RunOptions, "networks" | "ports" | "publishAllPorts">): boolean {
+  return ports.length > 0 || publishAllPorts || hasNameServer(networks);
 }
 
 /** What a container takes over from the one whose network it has. */

@@ -3,6 +3,7 @@ import { createContainer, type CreatedContainer } from "../container/create.ts";
 import { resolveUserEnvironment } from "../container/environment.ts";
 import { containerEvent } from "../container/events.ts";
 import { removeContainer as removeFiles } from "../container/remove.ts";
+import { defaultNetworkName } from "../network/record.ts";
 import { distinctLayers, type StoredImage } from "../image/stored-image.ts";
 import { errorMessage, NotFoundError, UsageError } from "../util/errors.ts";
 import { writeFileExclusive } from "../util/exclusive-file.ts";
@@ -26,8 +27,9 @@ export interface NewContainer extends Disposable {
  * `gocker create`: finds or pulls the image and makes a container of it, which the caller has the claim of.
  * @throws any GockerError: nothing is left of the container then
  */
-export async function createFromOptions(context: EngineContext, options: RunOptions, ui: RunUi): Promise<NewContainer> {
-  checkBeforehand(options);
+export async function createFromOptions(context: EngineContext, given: RunOptions, ui: RunUi): Promise<NewContainer> {
+  checkBeforehand(given);
+  const options = await settleNetworks(context, given, ui);
   if (options.log?.driver === "journald") (await import("../container/logs/journald-log.ts")).checkJournald();
   const environment = resolveUserEnvironment(options.environment, options.environmentFiles, process.env);
   const stores = await openContainers(context, (id, error) =>
@@ -47,6 +49,19 @@ export async function create(context: EngineContext, options: RunOptions, ui: Ru
   using made = await createFromOptions(context, options, ui);
   using claim = made.created.claim;
   return claim.id;
+}
+
+/** Networks by their names, as long as they are there; ports only where there is a network to publish them from. */
+async function settleNetworks(context: EngineContext, options: RunOptions, ui: RunUi): Promise<RunOptions> {
+  const { networks, ports = [], publishAllPorts = false } = options;
+  if (networks === undefined && (ports.length > 0 || publishAllPorts)) {
+    ui.warn("published ports are left out: the container is in no network of gocker's");
+    const { ports: _ports, publishAllPorts: _all, ...others } = options;
+    return others;
+  }
+  if (networks === undefined || networks.every(({ network }) => network === defaultNetworkName)) return options;
+  const { canonicalNetworks } = await import("./network/canonical.ts");
+  return { ...options, networks: canonicalNetworks(context, networks) };
 }
 
 /** What can be refused before an image is pulled. */

@@ -11,14 +11,18 @@ import { containerSizes } from "./container-sizes.ts";
 import type { EngineContext } from "./context.ts";
 import { containerDocument } from "./inspect/container-document.ts";
 import { imageDocument } from "./inspect/image-document.ts";
+import { networkDocument } from "./inspect/network-document.ts";
 import { volumeDocument } from "./inspect/volume-document.ts";
+import { networkSummary } from "./networks.ts";
+import { EndpointStore } from "../network/endpoints.ts";
+import { NetworkStore } from "../network/networks.ts";
 import { type ContainerStores, openContainers } from "./reconcile.ts";
 
 /** What can be inspected. */
-export type InspectedType = "container" | "image" | "volume";
+export type InspectedType = "container" | "image" | "volume" | "network";
 
 /** In which order a name is looked for. */
-const inOrder: readonly InspectedType[] = ["container", "image", "volume"];
+const inOrder: readonly InspectedType[] = ["container", "image", "volume", "network"];
 
 export interface InspectOptions {
   /** Only things of this type. */
@@ -73,7 +77,8 @@ export class Inspector {
   #find(kind: InspectedType, name: string): object | undefined {
     try {
       if (kind === "container") return this.#container(name);
-      return kind === "image" ? this.#image(name) : this.#volume(name);
+      if (kind === "image") return this.#image(name);
+      return kind === "volume" ? this.#volume(name) : this.#network(name);
     } catch (error) {
       if (error instanceof NotFoundError) return undefined;
       throw error;
@@ -94,6 +99,7 @@ export class Inspector {
       layers: record.layers.filter((layer) => isDigest(layer)).map((layer) => images.layerDirectory(layer)),
       paused: record.state.status === "running" && isPaused(record.id, directory),
       logPath: logOf(record, directory),
+      endpoint: new EndpointStore(this.#context.state).read(record.id),
       sizes: this.#options.size ? containerSizes(this.#context, record, directory) : undefined,
       volumePath: (volume) => volumes.dataPath(volume),
     });
@@ -119,6 +125,11 @@ export class Inspector {
       if (error instanceof InvalidReferenceError) return undefined;
       throw error;
     }
+  }
+
+  #network(name: string): object {
+    const store = new NetworkStore(this.#context.root, this.#context.state);
+    return networkDocument(networkSummary(store.resolve(name), store, this.#stores.containers.list()));
   }
 
   #volume(name: string): object | undefined {

@@ -9,6 +9,7 @@ import { HealthCheck, type HealthDuties } from "../container/monitor/health.ts";
 import { Monitor, type MonitorDuties } from "../container/monitor/monitor.ts";
 import type { Ending } from "../container/monitor/protocol.ts";
 import { isRestarted, pauseBeforeRestart } from "../container/monitor/restart.ts";
+import type { Service } from "../container/monitor/service.ts";
 import { removeMonitorSocket } from "../container/monitor/socket.ts";
 import { type MonitorDescriptors, type MonitorState, parseMonitorState } from "../container/monitor/state.ts";
 import { volumesOf } from "../container/recorded-mounts.ts";
@@ -79,6 +80,12 @@ class Duties implements MonitorDuties {
     };
     const since = Date.parse(state.startedAt ?? "");
     return new HealthCheck(probe, { startProbe: start, onHealth }, since, { health: state.health, nextAt });
+  }
+
+  async openServices(descriptors: MonitorDescriptors): Promise<Service[]> {
+    if (descriptors.names === undefined && descriptors.ports === undefined) return [];
+    const { openServices } = await import("./network/services.ts");
+    return openServices(this.#directories, this.#claim.record, descriptors);
   }
 
   async processEnded(state: MonitorState): Promise<{ readonly startAt: number; readonly pause: number } | undefined> {

@@ -1,6 +1,8 @@
 import type { ContainerRecord, ContainerState, RecordedMount } from "../container/record.ts";
 import { type ShownStatus, shownStatus } from "../container/status.ts";
 import { distinctLayers } from "../image/stored-image.ts";
+import { EndpointStore } from "../network/endpoints.ts";
+import type { Publication } from "../network/publication.ts";
 import { InvalidReferenceError } from "../oci/reference.ts";
 import { GockerError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
@@ -23,6 +25,8 @@ export interface ContainerSummary {
   readonly mounts: readonly RecordedMount[];
   /** `80/tcp` */
   readonly exposedPorts: readonly string[];
+  /** What is reachable on the host; nothing while it does not run. */
+  readonly publications: readonly Publication[];
   /** The names of the networks that it is in. */
   readonly networks: readonly string[];
   readonly status: ShownStatus;
@@ -48,7 +52,7 @@ export async function listContainers(
   return records.flatMap((record) => {
     try {
       const paused = record.state.status === "running" && isPaused(record.id, containers.directory(record.id));
-      return [summaryOf(record, paused)];
+      return [summaryOf(record, paused, publicationsOf(context, record))];
     } catch (error) {
       if (!(error instanceof GockerError)) throw error;
       onBroken?.(record.id, error);
@@ -70,7 +74,16 @@ async function pauseProbe(): Promise<(id: string, directory: string) => boolean>
   return (id, directory) => isPaused(id, directory, host);
 }
 
-function summaryOf(record: ContainerRecord, paused: boolean): ContainerSummary {
+/** The ports of a container that are published now. */
+export function publicationsOf(
+  { state }: Pick<EngineContext, "state">,
+  { id, ports = [], publishAllPorts = false }: Pick<ContainerRecord, "id" | "ports" | "publishAllPorts">,
+): readonly Publication[] {
+  if (ports.length === 0 && !publishAllPorts) return [];
+  return new EndpointStore(state).read(id)?.publications ?? [];
+}
+
+function summaryOf(record: ContainerRecord, paused: boolean, publications: readonly Publication[]): ContainerSummary {
   const { id, name, image, layers, command, created, labels, mounts, exposedPorts = [], options, state } = record;
   return {
     id,
@@ -83,6 +96,7 @@ function summaryOf(record: ContainerRecord, paused: boolean): ContainerSummary {
     labels,
     mounts,
     exposedPorts,
+    publications,
     // Whose network another container's is, that one says.
     networks:
       record.networks?.map(({ network }) => network) ?? (typeof options?.network === "string" ? [options.network] : []),

@@ -16,6 +16,7 @@ import { openCgroup } from "../runtime/cgroup/open.ts";
 import { ExecutionError } from "../runtime/errors.ts";
 import type { LaunchPlan } from "../runtime/plan/launch-plan.ts";
 import { errorMessage } from "../util/errors.ts";
+import { needsMonitor } from "./conflicts.ts";
 import type { EngineContext } from "./context.ts";
 import { createFromOptions } from "./create.ts";
 import { recordEvent } from "./record-event.ts";
@@ -31,7 +32,7 @@ import { leaveNetworks, openSurroundings, type Surroundings } from "./surroundin
  */
 export async function run(context: EngineContext, options: RunOptions, ui: RunUi): Promise<number> {
   // What belongs to the command alone cannot be left.
-  const isLeft = !options.remove || options.detachKeys !== undefined;
+  const isLeft = !options.remove || options.detachKeys !== undefined || needsMonitor(options);
   if (isLeft && options.explain === undefined) return await runAttached(context, options, ui);
   using made = await createFromOptions(context, options, ui);
   const { stores, created } = made;

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { openJoined } from "../container/open-joined.ts";
-import type { JoinedNamespaces } from "../container/joined-namespaces.ts";
+import type { MonitorSockets } from "../container/monitor/sockets.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import type { ContainerStore } from "../container/records.ts";
 import type { NamespaceType, RuntimeSpec } from "../oci/runtime-spec.ts";
@@ -13,6 +13,7 @@ import type { EngineContext } from "./context.ts";
 export interface Surroundings extends Disposable {
   readonly openedNamespaces: ReadonlyMap<NamespaceType, NamespaceDescriptor>;
   readonly prepared?: PreparedMounts | undefined;
+  readonly sockets?: MonitorSockets | undefined;
 }
 
 /** What {@link openSurroundings} goes by. */
@@ -40,21 +41,14 @@ export async function openSurroundings(input: SurroundingsInput): Promise<Surrou
     return joined;
   }
   const { joinNetworks } = await import("./network/join.ts");
-  const { namespace } = cleanup.use(await joinNetworks(input));
-  const opened: NamespaceDescriptor = { descriptor: namespace.number, isNew: true };
+  const { namespace, sockets } = cleanup.use(await joinNetworks(input));
+  const network: NamespaceDescriptor = { descriptor: namespace.number, isNew: true };
   const owned = cleanup.move();
-  return withNetwork(joined, opened, () => owned.dispose());
-}
-
-function withNetwork(
-  joined: JoinedNamespaces | undefined,
-  network: NamespaceDescriptor,
-  dispose: () => void,
-): Surroundings {
   return {
     openedNamespaces: new Map([...(joined?.openedNamespaces ?? []), ["network", network]]),
     prepared: joined?.prepared,
-    [Symbol.dispose]: dispose,
+    sockets,
+    [Symbol.dispose]: () => owned.dispose(),
   };
 }
 

@@ -130,3 +130,9 @@ export function socketError({ number }: OwnedFd): number {
   }
   return value[0] as number;
 }
+
+/** Tells the other end of a connection that nothing more comes, while it may still send. shutdown(2) @throws SystemCallError */
+export function shutDownSending({ number }: OwnedFd): void {
+  const write = 1;
+  if (Number(libc.syscall(syscallNumber("shutdown"), number, write, 0, 0, 0, 0)) < 0) throw systemCallError("shutdown");
+}

@@ -10,8 +10,10 @@ export interface Attachment {
   /** The network's name and ID. */
   readonly network: string;
   readonly networkId: string;
-  /** What the device is called in the container, and its hardware address. */
+  /** What its device is called in the container. */
   readonly device: string;
+  /** The host's end of it, a port of the network's bridge; absent where there is no bridge. */
+  readonly port?: string;
   readonly hardwareAddress: string;
   /** With the prefix length of their subnets: `10.77.0.2/16`. */
   readonly addresses: readonly string[];
@@ -25,8 +27,10 @@ export interface Attachment {
 export interface Endpoint {
   /** The form of this document. */
   readonly version: 1;
-  /** The container's ID and, as it was when it was started, its name. */
+  /** The container's ID. */
   readonly container: string;
+  /** Its name, by which others in its networks find it. */
+  readonly name: string;
   readonly attachments: readonly Attachment[];
   readonly publications: readonly Publication[];
 }

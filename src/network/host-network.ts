@@ -2,7 +2,7 @@ import { addAddress, deviceAddress, findLink, type Link, listLinks, setLinkUp } 
 import { uplinkOf } from "../linux/netlink/routes.ts";
 import { RouteSocket } from "../linux/netlink/socket.ts";
 import { hardwareAddressFor } from "../linux/netlink/hardware-address.ts";
-import { makeBridge, removeLink } from "../linux/netlink/virtual-links.ts";
+import { makeBridge, removeLink, setBridge } from "../linux/netlink/virtual-links.ts";
 import { readSysctl, writeSysctl } from "../linux/sysctl.ts";
 import { ConflictError, SystemCallError } from "../util/errors.ts";
 import { errnos } from "../linux/errno.ts";
@@ -16,7 +16,10 @@ import {
   type Subnet,
 } from "../util/ip-address.ts";
 import { Firewall, type FirewallNetwork, type FirewallState } from "./firewall.ts";
+import type { Attachment, Endpoint } from "./endpoints.ts";
+import { firewallDifferences } from "./firewall-differences.ts";
 import type { NetworkStore } from "./networks.ts";
+import type { Publication } from "./publication.ts";
 import type { NetworkRecord } from "./record.ts";
 import { defaultNetworkName } from "./record.ts";
 import { chooseSubnet, defaultPools, subnetsOfHost } from "./subnets.ts";
@@ -178,9 +181,42 @@ export class HostNetwork implements Disposable {
     const networks = this.#store.list().filter(({ driver, device }) => driver === "bridge" && devices.has(device));
     return {
       networks: networks.map(firewallNetwork),
-      publications: this.#store.endpoints.list().flatMap(({ publications }) => publications),
+      publications: this.#store.endpoints.list().flatMap(translatedPublications),
       confinesForwarding: this.#store.switchedForwarding(),
     };
+  }
+
+  /**
+   * Makes what is in force fit what is on record, for the holder of the host's lock.
+   * @returns what was wrong, in words; nothing when all was well
+   */
+  repair(): string[] {
+    const faults: string[] = [];
+    const endpoints = this.#store.endpoints.list();
+    for (const network of this.#store.list()) {
+      const members = endpoints.flatMap(({ attachments }) => attachments).filter((one) => one.networkId === network.id);
+      if (network.driver === "bridge" && members.length > 0) faults.push(...this.#repairBridge(network, members));
+    }
+    const expected = this.state();
+    if (expected.networks.length === 0 && !this.firewall.isThere()) return faults;
+    const differences = firewallDifferences(this.firewall.read(), expected);
+    if (differences.length > 0) this.firewall.rebuild(expected);
+    return [...faults, ...differences];
+  }
+
+  #repairBridge(network: NetworkRecord, members: readonly Attachment[]): string[] {
+    const faults: string[] = [];
+    const { device, name } = network;
+    if (findLink(this.socket, device)?.isUp !== true)
+      faults.push(`the bridge ${device} of network ${name} was not there`);
+    const bridge = this.#ensureBridge(network);
+    for (const { port, addresses } of members) {
+      const link = port === undefined ? undefined : findLink(this.socket, port);
+      if (port === undefined || link === undefined || link.bridge === bridge.index) continue;
+      setBridge(this.socket, link.index, port, bridge.index);
+      faults.push(`the container at ${addresses.join(", ")} was not connected to network ${name}`);
+    }
+    return faults;
   }
 
   /** Takes a network's bridge away, and what the firewall knows of it. For the holder of the host's lock. */
@@ -204,6 +240,13 @@ export function firewallNetwork({ device, subnets, internal, options }: NetworkR
     isInternal: internal,
     masquerades: !internal && options["com.docker.network.bridge.enable_ip_masquerade"] !== "false",
   };
+}
+
+/** The published ports that the firewall leads to the container, by translating addresses: of one family. */
+export function translatedPublications({ publications }: Pick<Endpoint, "publications">): Publication[] {
+  return publications.filter(
+    ({ hostAddress, containerAddress }) => hostAddress.includes(":") === containerAddress.includes(":"),
+  );
 }
 
 /** Of a network's addresses, those of the host's side, with the prefix length of their block. */

@@ -7,7 +7,7 @@ export interface Publication {
   /** An address of the host in its usual form; `0.0.0.0` and `::` for all of a family. */
   readonly hostAddress: string;
   readonly hostPort: number;
-  /** Of the container; of the family of `hostAddress`. */
+  /** Of the container. Of the other family than `hostAddress` where it has none of that: gocker itself passes on then. */
   readonly containerAddress: string;
   readonly containerPort: number;
 }

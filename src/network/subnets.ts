@@ -12,20 +12,22 @@ export interface AddressPool {
   readonly size: number;
 }
 
-/**
- * Where networks have their addresses from unless told: private ones (RFC 1918) that other container engines and usual
- * networks at home and at work leave alone.
- */
-export const defaultPools: readonly AddressPool[] = [
-  { base: "10.77.0.0/16", size: 16 },
-  { base: "10.78.0.0/15", size: 24 },
+const further: readonly AddressPool[] = [
   { base: "172.24.0.0/13", size: 16 },
   { base: "192.168.128.0/17", size: 24 },
 ];
 
 /**
- * A block that overlaps none of those that are taken.
- * @param from the first pool to look at: user networks leave the default network's to it
+ * Where the default network has its addresses from: private ones (RFC 1918) that other container engines and usual
+ * networks at home and at work leave alone.
+ */
+export const defaultPools: readonly AddressPool[] = [{ base: "10.77.0.0/16", size: 16 }, ...further];
+
+/** Where networks of users have theirs from unless told. */
+export const userPools: readonly AddressPool[] = [{ base: "10.78.0.0/15", size: 24 }, ...further];
+
+/**
+ * The first block of the pools that overlaps none of those that are taken.
  * @throws ConflictError there is none
  */
 export function chooseSubnet(pools: readonly AddressPool[], taken: readonly Subnet[]): Subnet {

@@ -83,6 +83,7 @@ export function containerSummary(change: Partial<ContainerSummary> = {}): Contai
     labels: {},
     mounts: [],
     exposedPorts: [],
+    publications: [],
     networks: [],
     status: "created",
     state: { status: "created" },

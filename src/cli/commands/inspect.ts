@@ -17,9 +17,9 @@ const flags = {
   size: { type: "boolean", alias: "s", description: "Also how much containers have written (SizeRw, SizeRootFs)" },
   type: {
     type: "enum",
-    options: ["container", "image", "volume"],
+    options: ["container", "image", "volume", "network"],
     valueHint: "TYPE",
-    description: "Look only for a container, an image or a volume",
+    description: "Look only for a container, an image, a volume or a network",
   },
 } as const satisfies FlagDefinitions;
 
@@ -49,7 +49,8 @@ export function inspectCommandFor(type?: InspectedType) {
   return command({
     meta: {
       name: "inspect",
-      description: type === undefined ? "Tell all about containers, images and volumes" : `Tell all about ${type}s`,
+      description:
+        type === undefined ? "Tell all about containers, images, volumes and networks" : `Tell all about ${type}s`,
       usage: `[OPTIONS] ${what} [${what}...]`,
       operands: { minimum: 1, maximum: Number.POSITIVE_INFINITY },
       examples,

@@ -11,12 +11,6 @@ export const portCommand = command({
     description: "List the published ports of a container",
     usage: "CONTAINER [PORT[/PROTOCOL]]",
     operands: { minimum: 1, maximum: 2 },
-    notes: [
-      {
-        heading: "Nothing is published yet",
-        text: "A container is on the host's network, where all of its ports can be reached, or has a loopback only.",
-      },
-    ],
     examples: [{ words: "gocker port web 80", does: "Where on the host its port 80 can be reached" }],
   },
   flags: {},
@@ -27,7 +21,11 @@ export const portCommand = command({
     }
     try {
       const ports = await publishedPorts(openEngine(everywhere), reference, port);
-      writeOutput(ports.map((one) => `${one.port} -> ${one.address}\n`).join(""));
+      writeOutput(
+        ports
+          .map(({ port: inside, address }) => (port === undefined ? `${inside} -> ${address}\n` : `${address}\n`))
+          .join(""),
+      );
       return 0;
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;

@@ -9,6 +9,7 @@ import type { HealthCheck } from "./health.ts";
 import { InputQueue } from "./input.ts";
 import { Outputs } from "./outputs.ts";
 import { type Ending, messageType } from "./protocol.ts";
+import type { Service } from "./service.ts";
 import { descriptorsOf, type MonitorDescriptors, type MonitorState, monitorWords } from "./state.ts";
 import type { Waiting } from "../../linux/waiting.ts";
 import { wakesOf } from "./wakes.ts";
@@ -26,6 +27,8 @@ export interface MonitorDuties {
   startAgain(state: MonitorState): Promise<Partial<MonitorDescriptors> | undefined>;
   /** The health check of a container that runs, if it has one. @param nextAt when the next probe is due, if that is known */
   openHealthCheck(nextAt: number | undefined): HealthCheck | undefined;
+  /** What is done for a container that runs with the sockets that it has for that. */
+  openServices(descriptors: MonitorDescriptors): Promise<Service[]>;
   /** The container is at its end, which is put on record; the lock is given up. */
   finish(): Promise<Ending>;
 }
@@ -116,14 +119,19 @@ export class Monitor {
 
   async #serveUntilEnd(): Promise<void> {
     using health = this.#duties.openHealthCheck(this.#state.probeAt);
+    const services = await this.#duties.openServices(this.#state.descriptors);
+    using cleanup = new DisposableStack();
+    for (const service of services) cleanup.use(service);
     const run = { process: this.#state.descriptors.process as number, hasEnded: false };
     const end: Waiting = { fd: run.process, events: pollEvent.readable, serve: () => void (run.hasEnded = true) };
     while (!run.hasEnded) {
-      const left = health?.timeLeft(Date.now()) ?? idleTime;
-      const waiting = [...this.#waiting(), ...(health?.waiting() ?? []), end];
-      const isBusy = this.#serve(waiting, Math.min(left, idleTime));
+      const lefts = [health?.timeLeft(Date.now()), ...services.map(({ timeout }) => timeout)];
+      const others = services.flatMap((service) => [...service.waiting()]);
+      const waiting = [...this.#waiting(), ...(health?.waiting() ?? []), ...others, end];
+      const isBusy = this.#serve(waiting, Math.min(idleTime, ...lefts.filter((left) => left !== undefined)));
+      for (const service of services) service.expire();
       await health?.act(Date.now());
-      if (isBusy || !this.#isIdle || health?.isBusy === true) continue;
+      if (isBusy || !this.#isIdle || health?.isBusy === true || !services.every(({ isIdle }) => isIdle)) continue;
       const next = health?.timeLeft(Date.now());
       if (next === undefined) this.#sleep();
       else if (next > shortestSleep) this.#sleep({ timeout: next, probeAt: health?.nextAt });
@@ -247,7 +255,7 @@ export class Monitor {
 
   #sleep({ timeout, probeAt }: { readonly timeout?: number; readonly probeAt?: number | undefined } = {}): never {
     this.#keep((log) => log.flush());
-    const { lock, program, listener, process } = this.#state.descriptors;
+    const { lock, program, listener, process, names, ports } = this.#state.descriptors;
     const stdin = this.#stdin?.number;
     const descriptors = {
       lock,
@@ -255,6 +263,8 @@ export class Monitor {
       listener,
       ...(process !== undefined && { process }),
       ...(stdin !== undefined && { stdin }),
+      ...(names !== undefined && { names }),
+      ...(ports !== undefined && { ports }),
       ...this.#outputs.descriptors,
     };
     const state = { ...this.#state, descriptors, ...(probeAt !== undefined && { probeAt }) };

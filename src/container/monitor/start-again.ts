@@ -66,5 +66,5 @@ export async function startAgain(
   // its note is there by now.
   if (wasStopped()) sendSignal(process.pidfd, SIGKILL);
   undo.move();
-  return { ...stdio.release(), process: kill.pidfd.release() };
+  return { ...stdio.release(), ...surroundings?.sockets?.release(), process: kill.pidfd.release() };
 }

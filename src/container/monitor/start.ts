@@ -81,6 +81,7 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
         restarts: 0,
         descriptors: {
           ...stdio.ofMonitor,
+          ...container.surroundings?.sockets?.numbers,
           lock: claim.lockDescriptor,
           program: cleanup.use(openProgram()).number,
           listener: listener.number,

@@ -42,6 +42,10 @@ export interface MonitorDescriptors {
   readonly terminal?: number;
   /** The other side of that, which nobody in the container had open for a while. */
   readonly terminalPeer?: number;
+  /** Where the container asks for names, by UDP and by TCP. */
+  readonly names?: readonly number[];
+  /** Where its published ports are reached on the host, as far as the firewall does not lead there at once. */
+  readonly ports?: readonly number[];
 }
 
 /** The words by which gocker is called as the monitor of a container. */
@@ -62,5 +66,5 @@ export function parseMonitorState(word: string | undefined): MonitorState {
 
 /** The numbers of all descriptors that a monitor has. */
 export function descriptorsOf({ descriptors }: MonitorState): number[] {
-  return Object.values(descriptors);
+  return Object.values(descriptors).flat();
 }

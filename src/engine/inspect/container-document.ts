@@ -3,6 +3,7 @@ import { Dictionary, nilList, omitEmpty } from "../../util/document.ts";
 import { containerConfig } from "./config.ts";
 import { type ContainerFacts, noTime } from "./facts.ts";
 import { hostConfig } from "./host-config.ts";
+import { networkSettings } from "./network-settings.ts";
 import { mountPoints } from "./mounts.ts";
 
 /**
@@ -37,7 +38,7 @@ export function containerDocument(facts: ContainerFacts) {
     ...(sizes !== undefined && { SizeRw: sizes.written, SizeRootFs: sizes.whole }),
     Mounts: mountPoints(facts),
     Config: containerConfig(facts),
-    NetworkSettings: networkSettings(),
+    NetworkSettings: networkSettings(facts),
   };
   return document;
 }
@@ -88,28 +89,4 @@ function overlayDirectories({ record, directory, layers }: ContainerFacts): Dict
     UpperDir: `${directory}/upper`,
     WorkDir: `${directory}/work`,
   });
-}
-
-/** A container is in no network of gocker's. */
-function networkSettings() {
-  return {
-    Bridge: "",
-    SandboxID: "",
-    SandboxKey: "",
-    Ports: new Dictionary<never>([], undefined),
-    HairpinMode: false,
-    LinkLocalIPv6Address: "",
-    LinkLocalIPv6PrefixLen: 0,
-    SecondaryIPAddresses: nilList,
-    SecondaryIPv6Addresses: nilList,
-    EndpointID: "",
-    Gateway: "",
-    GlobalIPv6Address: "",
-    GlobalIPv6PrefixLen: 0,
-    IPAddress: "",
-    IPPrefixLen: 0,
-    IPv6Gateway: "",
-    MacAddress: "",
-    Networks: new Dictionary<never>([], null),
-  };
 }

@@ -1,4 +1,5 @@
 import type { ContainerRecord } from "../../container/record.ts";
+import type { Endpoint } from "../../network/endpoints.ts";
 import type { ImageConfig } from "../../oci/image-config.ts";
 import type { RuntimeSpec } from "../../oci/runtime-spec.ts";
 
@@ -16,6 +17,8 @@ export interface ContainerFacts {
   readonly paused: boolean;
   /** The file of its log; empty without one. */
   readonly logPath: string;
+  /** What it has of networks while it runs. */
+  readonly endpoint?: Endpoint | undefined;
   /** Only when asked for. */
   readonly sizes?: ContainerSizes | undefined;
   /** The directory of a volume on the host. */

@@ -4,6 +4,7 @@ import type { DeviceCgroupRule, NamespaceType, RuntimeSpec } from "../../oci/run
 import { Dictionary, listOrNil, nilList, omitEmpty } from "../../util/document.ts";
 import { parseSize } from "../../util/units.ts";
 import type { ContainerFacts } from "./facts.ts";
+import { portBindings } from "./network-settings.ts";
 import { bindTexts, mountRequests, tmpfsOptions } from "./mounts.ts";
 import { resourceFields } from "./resources.ts";
 
@@ -27,7 +28,7 @@ export function hostConfig(facts: ContainerFacts) {
       ContainerIDFile: asked.cidFile ?? "",
       LogConfig: { Type: record.log?.driver ?? "json-file", Config: Dictionary.of(record.log?.options) },
       NetworkMode: networkMode(facts),
-      PortBindings: new Dictionary<never>([], undefined),
+      PortBindings: portBindings(record.ports ?? []),
       RestartPolicy: {
         Name: record.restart?.name ?? "no",
         MaximumRetryCount: record.restart?.maximumRetries ?? 0,
@@ -51,7 +52,7 @@ export function hostConfig(facts: ContainerFacts) {
       OomScoreAdj: spec.process?.oomScoreAdj ?? 0,
       PidMode: asked.pid === undefined ? namespaceMode(spec, "pid", "") : askedMode(asked.pid),
       Privileged: asked.privileged === true,
-      PublishAllPorts: false,
+      PublishAllPorts: record.publishAllPorts === true,
       ReadonlyRootfs: spec.root?.readonly === true,
       SecurityOpt: listOrNil(securityOptions(asked, spec)),
       Tmpfs: new Dictionary(tmpfsOptions(mounts)),

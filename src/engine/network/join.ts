@@ -1,21 +1,30 @@
 import { hasNameServer, refreshEtcFiles } from "../../container/etc-files.ts";
-import { type ConnectedContainer, connectContainer, releaseContainer } from "../../network/connect.ts";
+import { MonitorSockets } from "../../container/monitor/sockets.ts";
+import type { PortRequest } from "../../container/options.ts";
+import type { ContainerRecord } from "../../container/record.ts";
+import type { OwnedFd } from "../../linux/fd.ts";
+import { connectContainer, releaseContainer } from "../../network/connect.ts";
+import { openNameSockets } from "../../network/name-sockets.ts";
 import { NetworkStore } from "../../network/networks.ts";
 import type { EngineContext } from "../context.ts";
 import type { SurroundingsInput } from "../surroundings.ts";
 
+/** A container's network namespace, and the sockets that its monitor serves; the container has what is in there. */
+export interface JoinedNetworks extends Disposable {
+  readonly namespace: OwnedFd;
+  readonly sockets: MonitorSockets;
+}
+
 /** Connects a container that is about to be started to its networks, and writes its addresses into its files in /etc. */
-export async function joinNetworks({
-  context,
-  record,
-  spec,
-  warn,
-  containers,
-}: SurroundingsInput): Promise<ConnectedContainer> {
+export async function joinNetworks(input: SurroundingsInput): Promise<JoinedNetworks> {
+  const { context, record, spec, warn, containers } = input;
   const store = new NetworkStore(context.root, context.state);
-  const { id, networks = [], options = {} } = record;
+  const { id, name, networks = [], options = {} } = record;
   using cleanup = new DisposableStack();
-  const connected = cleanup.use(await connectContainer({ store, container: id, requests: networks, warn }));
+  const connected = cleanup.use(
+    await connectContainer({ store, container: { id, name }, requests: networks, ports: portsOf(record), warn }),
+  );
+  const asksGocker = hasNameServer(networks);
   refreshEtcFiles(containers.directory(id), {
     hostname: spec.hostname ?? "",
     domainname: spec.domainname,
@@ -25,10 +34,29 @@ export async function joinNetworks({
     dnsSearch: options.dnsSearch,
     dnsOptions: options.dnsOptions,
     addresses: connected.endpoint.attachments.flatMap(({ addresses }) => addresses.map(withoutLength)),
-    hasNameServer: hasNameServer(networks),
+    hasNameServer: asksGocker,
   });
-  cleanup.move();
-  return connected;
+  const names = asksGocker ? openNameSockets(connected.namespace.number) : [];
+  const sockets = cleanup.use(new MonitorSockets(names, connected.held));
+  const owned = cleanup.move();
+  return { namespace: connected.namespace, sockets, [Symbol.dispose]: () => owned.dispose() };
+}
+
+/** The ports that are to be reachable on the host: those that were asked for, and all that are known with `-P`. */
+function portsOf({ ports = [], exposedPorts = [], publishAllPorts = false }: ContainerRecord): readonly PortRequest[] {
+  if (!publishAllPorts) return ports;
+  const others = exposedPorts.flatMap((text) => exposedPort(text) ?? []);
+  const isAsked = (one: PortRequest) =>
+    ports.some(({ containerPort, protocol }) => containerPort === one.containerPort && protocol === one.protocol);
+  return [...ports, ...others.filter((one) => !isAsked(one))];
+}
+
+/** `80/tcp`, `80`; an image may say anything. */
+function exposedPort(text: string): PortRequest | undefined {
+  const [, port = "", protocol = "tcp"] = /^(\d{1,5})(?:\/(tcp|udp|sctp))?$/i.exec(text) ?? [];
+  const containerPort = Number(port);
+  if (containerPort === 0 || containerPort > 65_535) return undefined;
+  return { protocol: protocol.toLowerCase() as PortRequest["protocol"], containerPort };
 }
 
 /** See `leaveNetworks`. */

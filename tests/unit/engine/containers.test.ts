@@ -40,6 +40,7 @@ describe("listContainers", () => {
         labels: { a: "b" },
         mounts: [],
         exposedPorts: [],
+        publications: [],
         networks: [],
         status: "running",
         state: running.record.state,

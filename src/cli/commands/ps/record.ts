@@ -1,6 +1,7 @@
 import type { ContainerSizes } from "../../../engine/inspect/facts.ts";
 import type { ContainerSummary } from "../../../engine/ps.ts";
 import { familiarReference, InvalidReferenceError, parseReference } from "../../../oci/reference.ts";
+import { portsText } from "./ports.ts";
 import type { ListLayout, ListMethod } from "../../output/list.ts";
 import { truncate } from "../../output/table.ts";
 import { formatSize } from "../../output/units.ts";
@@ -62,7 +63,7 @@ export function containerRecord(container: ContainerSummary, { whole, now, sizes
       .join(","),
     Names: name,
     Networks: container.networks.join(","),
-    Ports: "",
+    Ports: portsText(container),
     RunningFor: formatAgo(created, now),
     Size: sizes === undefined ? formatSize(0) : sizeText(sizes),
     State: status,

@@ -1,0 +1,39 @@
+import { readHostEtc, upstreamServers } from "../../container/etc-files.ts";
+import type { Service } from "../../container/monitor/service.ts";
+import type { MonitorDescriptors } from "../../container/monitor/state.ts";
+import type { ContainerRecord } from "../../container/record.ts";
+import { OwnedFd } from "../../linux/fd.ts";
+import { NameServer } from "../../network/dns/server.ts";
+import { ContainerNames } from "../../network/names.ts";
+import { NetworkStore } from "../../network/networks.ts";
+import { PortProxy } from "../../network/port-proxy.ts";
+import { hasSocket } from "../../network/ports.ts";
+
+/** What a monitor does for a container with the sockets that `joinNetworks` has opened. */
+export function openServices(
+  directories: { readonly root: string; readonly state: string },
+  record: ContainerRecord,
+  { names, ports }: Pick<MonitorDescriptors, "names" | "ports">,
+): Service[] {
+  const store = new NetworkStore(directories.root, directories.state);
+  const endpoint = store.endpoints.read(record.id);
+  const services: Service[] = [];
+  const [udp, tcp] = names ?? [];
+  if (udp !== undefined && tcp !== undefined) {
+    const isInternal = (endpoint?.attachments ?? []).every(({ network }) => store.read(network)?.internal === true);
+    services.push(
+      new NameServer({
+        udp: new OwnedFd(udp),
+        tcp: new OwnedFd(tcp),
+        lookup: new ContainerNames(store, directories.state, record.id),
+        // By questions for names much can be told to the outside (CVE-2024-29018).
+        upstream: isInternal ? [] : upstreamServers(record.options?.dns ?? [], readHostEtc()),
+        // Who has asked is told that it failed, and asks again.
+        onError: () => {},
+      }),
+    );
+  }
+  const published = (endpoint?.publications ?? []).filter(hasSocket);
+  if (ports !== undefined) services.push(new PortProxy(published, ports));
+  return services;
+}

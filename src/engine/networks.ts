@@ -1,0 +1,238 @@
+import { openFirstProcess } from "../container/first-process.ts";
+import type { NetworkRequest } from "../container/options.ts";
+import type { ContainerRecord } from "../container/record.ts";
+import { isHeld } from "../linux/lock.ts";
+import { openNamespaceOf } from "../linux/namespace.ts";
+import { sendSignal } from "../linux/process.ts";
+import { releaseContainer } from "../network/connect.ts";
+import { createNetwork, type NetworkWish } from "../network/create.ts";
+import type { Attachment } from "../network/endpoints.ts";
+import { HostNetwork } from "../network/host-network.ts";
+import { plugIn, type RunningContainer, unplug } from "../network/hot-plug.ts";
+import { NetworkStore } from "../network/networks.ts";
+import { defaultNetworkName, type NetworkRecord } from "../network/record.ts";
+import { ConflictError, errorMessage, NotFoundError, UsageError } from "../util/errors.ts";
+import type { EngineContext } from "./context.ts";
+import { openContainers } from "./reconcile.ts";
+
+type Context = Pick<EngineContext, "root" | "state" | "debug" | "warn">;
+
+/** A network, and who is in it. */
+export interface NetworkSummary extends NetworkRecord {
+  /** Those that run. */
+  readonly connected: readonly ConnectedMember[];
+  /** The names of all containers that want to be in it, running or not. */
+  readonly users: readonly string[];
+}
+
+export interface ConnectedMember {
+  readonly container: string;
+  readonly name: string;
+  readonly attachment: Attachment;
+}
+
+/** `gocker network create`. @returns its ID @throws as `createNetwork` */
+export async function createNetworkOf(context: Context, wish: NetworkWish): Promise<string> {
+  const { id } = await createNetwork(new NetworkStore(context.root, context.state), wish);
+  return id;
+}
+
+/** The networks by their names, after putting in order what was left of containers. */
+export async function listNetworks(context: Context): Promise<NetworkSummary[]> {
+  const { containers } = await openContainers(context);
+  const store = new NetworkStore(context.root, context.state);
+  const records = containers.list();
+  return store.list().map((network) => networkSummary(network, store, records));
+}
+
+/** One network by its name, ID or the beginning of that. @throws NotFoundError, UsageError */
+export async function findNetwork(context: Context, reference: string): Promise<NetworkSummary> {
+  const { containers } = await openContainers(context);
+  const store = new NetworkStore(context.root, context.state);
+  return networkSummary(store.resolve(reference), store, containers.list());
+}
+
+/** A network with those who are in it. */
+export function networkSummary(
+  network: NetworkRecord,
+  store: NetworkStore,
+  records: readonly ContainerRecord[],
+): NetworkSummary {
+  const connected = store.endpoints
+    .list()
+    .flatMap(({ container, name, attachments }) =>
+      attachments.flatMap((attachment) =>
+        attachment.networkId === network.id ? [{ container, name, attachment }] : [],
+      ),
+    );
+  const users = records.filter(({ networks = [] }) => networks.some((one) => one.network === network.name));
+  return { ...network, connected, users: users.map(({ name }) => name) };
+}
+
+/**
+ * `gocker network rm`: removes a network with its bridge.
+ * @throws NotFoundError; UsageError the default network; ConflictError a container that runs is in it
+ */
+export async function removeNetwork(context: Context, reference: string): Promise<void> {
+  const { containers } = await openContainers(context);
+  const store = new NetworkStore(context.root, context.state);
+  const { name } = store.resolve(reference);
+  if (name === defaultNetworkName) throw new UsageError("the default network cannot be removed");
+  using _records = await store.lockRecords();
+  const network = networkSummary(store.resolve(name), store, containers.list());
+  refuseConnected(network);
+  await takeDown(store, network);
+}
+
+function refuseConnected({ name, connected }: NetworkSummary): void {
+  if (connected.length === 0) return;
+  throw new ConflictError(`network ${name} is in use by ${connected.map((member) => member.name).join(", ")}`, {
+    hint: "stop these containers, or take them out with `gocker network disconnect`",
+  });
+}
+
+/** For the holder of the records' lock. */
+async function takeDown(store: NetworkStore, network: NetworkRecord): Promise<void> {
+  if (network.driver === "bridge") {
+    using host = new HostNetwork(store, () => {});
+    using _lock = await store.lockHost();
+    host.removeBridge(network);
+  }
+  store.remove(network);
+}
+
+/**
+ * `gocker network prune`: removes networks that no container wants to be in.
+ * @returns their names
+ */
+export async function pruneNetworks(
+  context: Context,
+  isWanted: (network: NetworkSummary) => boolean,
+): Promise<string[]> {
+  const { containers } = await openContainers(context);
+  const store = new NetworkStore(context.root, context.state);
+  using _records = await store.lockRecords();
+  const records = containers.list();
+  const unused = store
+    .list()
+    .map((network) => networkSummary(network, store, records))
+    .filter(({ name, connected, users }) => name !== defaultNetworkName && connected.length + users.length === 0)
+    .filter(isWanted);
+  for (const network of unused) await takeDown(store, network);
+  return unused.map(({ name }) => name);
+}
+
+/** How a container is to be in a network: see `NetworkRequest`. */
+export type ConnectOptions = Omit<NetworkRequest, "network">;
+
+/**
+ * `gocker network connect`: a container that runs gets one more device; all of its later starts go by it too.
+ * @throws NotFoundError, UsageError; ConflictError it is in the network, or in none of gocker's
+ */
+export async function connectToNetwork(
+  context: Context,
+  reference: string,
+  container: string,
+  options: ConnectOptions,
+): Promise<void> {
+  const { containers } = await openContainers(context);
+  const store = new NetworkStore(context.root, context.state);
+  const id = containers.resolve(container);
+  const { name } = reference === defaultNetworkName ? { name: reference } : store.resolve(reference);
+  await containers.update(id, (record) => withNetwork(record, { network: name, ...options }));
+  try {
+    using running = openNetworkOf(containers.read(id));
+    if (running === undefined) return;
+    await plugIn(store, running, { network: name, ...options }, (message) => context.warn?.(message));
+  } catch (error) {
+    await containers.update(id, (record) => withoutNetwork(record, name));
+    throw error;
+  }
+}
+
+/**
+ * `gocker network disconnect`.
+ * @param force what the container's record says of it goes even where its device cannot be removed
+ * @throws NotFoundError it is not in the network; UsageError
+ */
+export async function disconnectFromNetwork(
+  context: Context,
+  reference: string,
+  container: string,
+  { force }: { readonly force: boolean },
+): Promise<void> {
+  const { containers } = await openContainers(context);
+  const store = new NetworkStore(context.root, context.state);
+  const id = containers.resolve(container);
+  const network = store.resolve(reference);
+  const record = containers.read(id);
+  if (record.networks?.some((one) => one.network === network.name) !== true) {
+    throw new NotFoundError(`container ${record.name} is not in network ${network.name}`);
+  }
+  try {
+    using running = openNetworkOf(record);
+    if (running !== undefined) await unplug(store, running, network);
+  } catch (error) {
+    if (!force) throw error;
+    context.warn?.(errorMessage(error));
+  }
+  await containers.update(id, (current) => withoutNetwork(current, network.name));
+}
+
+function withNetwork(record: ContainerRecord, request: NetworkRequest): ContainerRecord {
+  const { networks, name } = record;
+  if (networks === undefined) {
+    throw new ConflictError(`container ${name} has no network of gocker's to which another could be added`, {
+      hint: "what has the host's network, none, or another container's cannot be connected",
+    });
+  }
+  if (networks.some(({ network }) => network === request.network)) {
+    throw new ConflictError(`container ${name} is in network ${request.network} already`);
+  }
+  return { ...record, networks: [...networks, request] };
+}
+
+function withoutNetwork(record: ContainerRecord, name: string): ContainerRecord {
+  return { ...record, networks: (record.networks ?? []).filter(({ network }) => network !== name) };
+}
+
+/** The network namespace of a container that runs; undefined when it does not. */
+function openNetworkOf({ id, state }: ContainerRecord): (RunningContainer & Disposable) | undefined {
+  const { pid } = state;
+  using process = openFirstProcess(state);
+  if (process === undefined || pid === undefined) return undefined;
+  const opened = openNamespaceOf(pid, "net");
+  // What was opened is this process's if it still lives: its number is not used again before that.
+  if (opened === undefined || !sendSignal(process, 0)) {
+    opened?.[Symbol.dispose]();
+    return undefined;
+  }
+  return { id, namespace: opened.file.number, [Symbol.dispose]: () => opened[Symbol.dispose]() };
+}
+
+/**
+ * `gocker network repair`: makes bridges, the firewall and what containers have of networks fit what is on record.
+ * @returns what was wrong, in words
+ */
+export async function repairNetworks(context: Context): Promise<string[]> {
+  const { containers } = await openContainers(context);
+  const store = new NetworkStore(context.root, context.state);
+  const faults: string[] = [];
+  for (const { container, name } of store.endpoints.list()) {
+    // Whoever starts or looks after it holds its lock.
+    if (isHeld(containers.lockPath(container))) continue;
+    await releaseContainer(store, container);
+    faults.push(`container ${name}, which does not run, had addresses or ports`);
+  }
+  using host = new HostNetwork(store, (message) => context.warn?.(message));
+  using _lock = await store.lockHost();
+  const known = new Set(store.endpoints.list().map(({ container }) => container));
+  for (const { id, name } of store.list()) {
+    for (const [address, holder] of store.leases(id).holders()) {
+      if (known.has(holder)) continue;
+      store.leases(id).release(holder);
+      faults.push(`the address ${address} of network ${name} belonged to nobody who runs`);
+    }
+  }
+  return [...faults, ...host.repair()];
+}

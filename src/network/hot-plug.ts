@@ -1,0 +1,92 @@
+import { findLink } from "../linux/netlink/links.ts";
+import { RouteSocket } from "../linux/netlink/socket.ts";
+import { removeLink } from "../linux/netlink/virtual-links.ts";
+import { inNetworkNamespace } from "../linux/network-namespace.ts";
+import { ConflictError, NotFoundError } from "../util/errors.ts";
+import type { Endpoint } from "./endpoints.ts";
+import { HostNetwork, type HostWarning } from "./host-network.ts";
+import type { NetworkStore } from "./networks.ts";
+import { attach, emptyAttachment, hostDevice, networkOf, type NetworkRequest } from "./place.ts";
+import { addWayOut, plug } from "./plug.ts";
+import type { NetworkRecord } from "./record.ts";
+
+/** A container that runs. */
+export interface RunningContainer {
+  readonly id: string;
+  /** Its network namespace's file descriptor. */
+  readonly namespace: number;
+}
+
+/**
+ * Connects a container that runs to one more network.
+ * @throws ConflictError it is in it, or has no network of gocker's; as `connectContainer`
+ */
+export async function plugIn(
+  store: NetworkStore,
+  { id, namespace }: RunningContainer,
+  request: NetworkRequest,
+  warn: HostWarning,
+): Promise<void> {
+  using host = new HostNetwork(store, warn);
+  const wanted = await networkOf(request, store, host);
+  const { link, network } = await hostDevice(wanted, host);
+  using _lock = await store.lockHost();
+  const endpoint = endpointOf(store, id);
+  if (endpoint.attachments.some(({ networkId }) => networkId === network.id)) {
+    throw new ConflictError(`the container is in network ${network.name} already`);
+  }
+  const device = freeDevice(endpoint);
+  const before = emptyAttachment({ request, network, device });
+  // What it will have is on record before it has it.
+  store.endpoints.write({ ...endpoint, attachments: [...endpoint.attachments, before] });
+  try {
+    const attachment = attach({ request, network, device }, store, id);
+    store.endpoints.write({ ...endpoint, attachments: [...endpoint.attachments, attachment] });
+    using inside = inNetworkNamespace(namespace, () => RouteSocket.open());
+    plug({ host: host.socket, inside, namespace }, attachment, link, network);
+    const networks = endpoint.attachments.map(({ network: name }) => store.read(name));
+    const hasWayOut = networks.some((other) => other !== undefined && !other.internal);
+    if (!hasWayOut) addWayOut(inside, [attachment], [network]);
+  } catch (error) {
+    store.leases(network.id).release(id);
+    store.endpoints.write(endpoint);
+    throw error;
+  }
+}
+
+/**
+ * Takes a container that runs out of a network.
+ * @throws NotFoundError it is not in it; SystemCallError
+ */
+export async function unplug(
+  store: NetworkStore,
+  { id, namespace }: RunningContainer,
+  network: NetworkRecord,
+): Promise<void> {
+  using _lock = await store.lockHost();
+  const endpoint = endpointOf(store, id);
+  const attachment = endpoint.attachments.find(({ networkId }) => networkId === network.id);
+  if (attachment === undefined) throw new NotFoundError(`the container is not in network ${network.name}`);
+  using inside = inNetworkNamespace(namespace, () => RouteSocket.open());
+  const link = findLink(inside, attachment.device);
+  if (link !== undefined) removeLink(inside, link, attachment.device);
+  const attachments = endpoint.attachments.filter((one) => one !== attachment);
+  // Its way out may have been through that one.
+  const networks = attachments.flatMap(({ network: name }) => store.read(name) ?? []);
+  if (networks.length === attachments.length) addWayOut(inside, attachments, networks);
+  store.leases(network.id).release(id);
+  store.endpoints.write({ ...endpoint, attachments });
+}
+
+function endpointOf(store: NetworkStore, id: string): Endpoint {
+  const endpoint = store.endpoints.read(id);
+  if (endpoint !== undefined) return endpoint;
+  throw new ConflictError("the container has no network of gocker's to which another could be added", {
+    hint: "what has the host's network, none, or another container's cannot be connected",
+  });
+}
+
+function freeDevice({ attachments }: Endpoint): string {
+  const used = new Set(attachments.map(({ device }) => device));
+  for (let number = 0; ; number++) if (!used.has(`eth${number}`)) return `eth${number}`;
+}

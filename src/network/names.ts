@@ -1,0 +1,73 @@
+import { statSync } from "node:fs";
+import { formatIpAddress, parseIpAddress } from "../util/ip-address.ts";
+import type { NameLookup } from "./dns/server.ts";
+import { endpointDirectory } from "./endpoint-path.ts";
+import type { Endpoint } from "./endpoints.ts";
+import type { NetworkStore } from "./networks.ts";
+
+/** Who has what name in the networks of a container, as it is now. */
+export class ContainerNames implements NameLookup {
+  readonly #store: NetworkStore;
+  readonly #container: string;
+  readonly #directory: string;
+  #known: Known | undefined;
+
+  /** @param state gocker's state directory @param container whose networks they are */
+  constructor(store: NetworkStore, state: string, container: string) {
+    this.#store = store;
+    this.#container = container;
+    this.#directory = endpointDirectory(state);
+  }
+
+  addresses(name: string): readonly string[] | undefined {
+    return this.#current().addresses.get(name.toLowerCase());
+  }
+
+  nameOf(address: string): string | undefined {
+    const parsed = parseIpAddress(address);
+    return parsed === undefined ? undefined : this.#current().names.get(formatIpAddress(parsed));
+  }
+
+  /** Each endpoint is written by a rename: the directory's time tells whether any has changed. */
+  #current(): Known {
+    const version = statSync(this.#directory, { bigint: true, throwIfNoEntry: false })?.mtimeNs ?? 0n;
+    if (this.#known?.version !== version) this.#known = { version, ...this.#read() };
+    return this.#known;
+  }
+
+  #read(): Pick<Known, "addresses" | "names"> {
+    const addresses = new Map<string, string[]>();
+    const names = new Map<string, string>();
+    const endpoints = this.#store.endpoints.list();
+    const own = endpoints.find(({ container }) => container === this.#container);
+    const networks = new Set(own?.attachments.map(({ networkId }) => networkId));
+    for (const endpoint of endpoints) {
+      for (const attachment of endpoint.attachments) {
+        if (!networks.has(attachment.networkId) || !hasNames(attachment)) continue;
+        const theirs = attachment.addresses.map((address) => address.split("/", 1)[0] ?? "");
+        const found = namesOf(endpoint, attachment.aliases);
+        for (const name of found.flatMap((one) => [one, `${one}.${attachment.network.toLowerCase()}`])) {
+          addresses.set(name, [...(addresses.get(name) ?? []), ...theirs]);
+        }
+        for (const address of theirs) names.set(address, `${endpoint.name}.${attachment.network}`);
+      }
+    }
+    return { addresses, names };
+  }
+}
+
+interface Known {
+  /** Of the directory that they were read from. */
+  readonly version: bigint;
+  readonly addresses: ReadonlyMap<string, readonly string[]>;
+  readonly names: ReadonlyMap<string, string>;
+}
+
+/** In the default network containers do not know each other by names, as with Docker. */
+function hasNames({ network }: Endpoint["attachments"][number]): boolean {
+  return network !== "bridge";
+}
+
+function namesOf({ name, container }: Endpoint, aliases: readonly string[]): string[] {
+  return [...new Set([name, container.slice(0, 12), ...aliases].map((one) => one.toLowerCase()))];
+}

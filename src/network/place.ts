@@ -1,0 +1,142 @@
+import { hardwareAddressFor, randomHardwareAddress } from "../linux/netlink/hardware-address.ts";
+import { findLink, type Link } from "../linux/netlink/links.ts";
+import { NotFoundError, UsageError } from "../util/errors.ts";
+import {
+  formatIpAddress,
+  type IpAddress,
+  isInSubnet,
+  parseIpAddress,
+  parseSubnet,
+  type Subnet,
+} from "../util/ip-address.ts";
+import { defaultNetwork } from "./default-network.ts";
+import type { Attachment } from "./endpoints.ts";
+import type { HostNetwork } from "./host-network.ts";
+import { isAssignable } from "./leases.ts";
+import type { NetworkStore } from "./networks.ts";
+import { defaultNetworkName, type NetworkRecord, type NetworkSubnet } from "./record.ts";
+
+/** A network that a container asks for. */
+export interface NetworkRequest {
+  /** Its name or ID. */
+  readonly network: string;
+  /** Other names that the container wants there. */
+  readonly aliases?: readonly string[];
+  /** Addresses that it wants, instead of any. */
+  readonly ipv4?: string;
+  readonly ipv6?: string;
+  readonly hardwareAddress?: string;
+}
+
+/** A network that a container is to be in, and what its device there is called. */
+export interface Place {
+  readonly request: NetworkRequest;
+  readonly network: NetworkRecord;
+  readonly device: string;
+}
+
+/** @throws NotFoundError, UsageError as `NetworkStore.resolve` */
+export async function networkOf(
+  { network }: NetworkRequest,
+  store: NetworkStore,
+  host: HostNetwork,
+): Promise<NetworkRecord> {
+  if (network === defaultNetworkName || network === "default") return await defaultNetwork(store, host.socket);
+  return store.resolve(network);
+}
+
+/** The host's device through which a network is reached. @throws as `HostNetwork.bridgeOf` */
+export async function hostDevice(
+  network: NetworkRecord,
+  host: HostNetwork,
+): Promise<{ readonly link: Link; readonly network: NetworkRecord }> {
+  if (network.driver === "bridge") return await host.bridgeOf(network);
+  const link = findLink(host.socket, network.device);
+  if (link !== undefined) return { link, network };
+  throw new NotFoundError(`network ${network.name}: the host has no device ${network.device}`);
+}
+
+/** What a container has in a network before it has anything. */
+export function emptyAttachment({ network, device, request }: Place): Attachment {
+  return {
+    network: network.name,
+    networkId: network.id,
+    device,
+    hardwareAddress: "",
+    addresses: [],
+    gateways: [],
+    aliases: request.aliases ?? [],
+  };
+}
+
+/** Takes addresses in a network. @throws UsageError, ConflictError one cannot be had */
+export function attach(place: Place, store: NetworkStore, container: string): Attachment {
+  const { request, network } = place;
+  const leases = store.leases(network.id);
+  const wanted = new Map([["4", request.ipv4] as const, ["6", request.ipv6] as const]);
+  const taken: { readonly address: IpAddress; readonly prefixLength: number }[] = [];
+  for (const given of network.subnets) {
+    const subnet = parseSubnet(given.subnet);
+    if (subnet === undefined) continue;
+    const text = wanted.get(subnet.family === 4 ? "4" : "6");
+    const address =
+      text === undefined
+        ? leases.take(rangeOf(subnet, given), container)
+        : takeWanted(text, { subnet, given, network, leases, container });
+    taken.push({ address, prefixLength: subnet.prefixLength });
+  }
+  for (const [family, text] of wanted) {
+    if (text === undefined || taken.some(({ address }) => String(address.family) === family)) continue;
+    throw new UsageError(`network ${network.name} has no addresses of IPv${family}: ${text} cannot be one`);
+  }
+  const [first] = taken;
+  return {
+    ...emptyAttachment(place),
+    ...(network.driver === "bridge" && { port: newPortName() }),
+    hardwareAddress:
+      request.hardwareAddress ?? (first === undefined ? randomHardwareAddress() : hardwareAddressFor(first.address)),
+    addresses: taken.map(({ address, prefixLength }) => `${formatIpAddress(address)}/${prefixLength}`),
+    gateways: network.subnets.flatMap(({ gateway }) => gateway ?? []),
+  };
+}
+
+/** A name that no container before had: the kernel takes its time to remove the devices of one that has ended. */
+function newPortName(): string {
+  return `veth${Buffer.from(crypto.getRandomValues(new Uint8Array(4))).toString("hex")}`;
+}
+
+function takeWanted(
+  text: string,
+  {
+    subnet,
+    given,
+    network,
+    leases,
+    container,
+  }: {
+    readonly subnet: Subnet;
+    readonly given: NetworkSubnet;
+    readonly network: NetworkRecord;
+    readonly leases: ReturnType<NetworkStore["leases"]>;
+    readonly container: string;
+  },
+): IpAddress {
+  const address = parseIpAddress(text);
+  if (address === undefined || !isInSubnet(address, subnet)) {
+    throw new UsageError(`${text} is no address of network ${network.name}, which has ${given.subnet}`);
+  }
+  if (!isAssignable(address.value, subnet) || text === given.gateway) {
+    throw new UsageError(`${text} cannot be a container's address in network ${network.name}: it is the network's own`);
+  }
+  leases.takeThis(address, container);
+  return address;
+}
+
+function rangeOf(subnet: Subnet, { gateway, ipRange }: NetworkSubnet) {
+  const reserved = gateway === undefined ? undefined : parseIpAddress(gateway);
+  return {
+    subnet,
+    range: ipRange === undefined ? undefined : parseSubnet(ipRange),
+    reserved: reserved === undefined ? [] : [reserved.value],
+  };
+}
