@@ -21,6 +21,7 @@ import { addChain, addRule, addSet, addTable, type Hook } from "../../linux/netl
 import type { Request } from "../../linux/netlink/message.ts";
 import { native32 } from "../../linux/netlink/nftables/numbers.ts";
 import { encodeFields } from "../../linux/netlink/nftables/sets.ts";
+import { addressBytes } from "../../util/ip-address.ts";
 import { sets } from "./sets.ts";
 
 /** gocker's own table, of the family `inet`. Nothing outside it is touched. */
@@ -84,6 +85,9 @@ function loopbackAddress(which: "saddr" | "daddr"): Rule {
   return [...ofFamily(4), payload("network", offset, 1), compare("equal", Uint8Array.of(127))];
 }
 
+/** ::1 */
+const loopback6 = addressBytes({ family: 6, value: 1n });
+
 /** `fib daddr type local`: an address of this host. */
 const isOfKind = (which: "saddr" | "daddr", kind: keyof typeof addressKinds): Rule => [
   addressKind(which),
@@ -144,7 +148,12 @@ function output(): Chain {
   return {
     name: "output",
     hook: { type: "nat", at: "output", priority: destinationPriority },
-    rules: [[...isOfKind("daddr", "local"), jump("published")]],
+    rules: [
+      // The kernel takes answers to ::1 on the loopback device alone, so that programs would wait for ever. As it is they are
+      // refused, and try 127.0.0.1.
+      [...address(6, "daddr"), compare("equal", loopback6), verdict("return")],
+      [...isOfKind("daddr", "local"), jump("published")],
+    ],
   };
 }
 

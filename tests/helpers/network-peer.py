@@ -1,0 +1,69 @@
+"""Listens and asks in the network namespace that it is started in, by lines of JSON: see network-peer.ts."""
+
+import errno
+import json
+import socket
+import sys
+import threading
+
+output = threading.Lock()
+kinds = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+
+
+def answer(number, result):
+    with output:
+        print(json.dumps({"number": number, "result": result}), flush=True)
+
+
+def address_of(peer):
+    return peer[0].removeprefix("::ffff:").encode()
+
+
+def serve_tcp(server, name):
+    while True:
+        connection, peer = server.accept()
+        with connection:
+            connection.sendall(name + b" " + address_of(peer))
+
+
+def serve_udp(server, name):
+    while True:
+        _, peer = server.recvfrom(64)
+        server.sendto(name + b" " + address_of(peer), peer)
+
+
+def listen(protocol, port, name, address="::"):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    server = socket.socket(family, kinds[protocol])
+    if family == socket.AF_INET6:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    server.bind((address, port))
+    if protocol == "tcp":
+        server.listen()
+    serve = serve_tcp if protocol == "tcp" else serve_udp
+    threading.Thread(target=serve, args=(server, name.encode()), daemon=True).start()
+    return "listening"
+
+
+def ask(protocol, address, port, seconds):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, kinds[protocol]) as client:
+        client.settimeout(seconds)
+        try:
+            client.connect((address, port))
+            if protocol == "udp":
+                client.send(b"?")
+            return client.recv(64).decode()
+        except TimeoutError:
+            return "nothing"
+        except OSError as error:
+            return errno.errorcode[error.errno]
+
+
+def run(number, verb, words):
+    answer(number, {"listen": listen, "ask": ask}[verb](**words))
+
+
+for line in sys.stdin:
+    request = json.loads(line)
+    threading.Thread(target=run, args=(request["number"], request["verb"], request["words"]), daemon=True).start()
