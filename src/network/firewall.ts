@@ -12,13 +12,17 @@ import {
   listRules,
   tableComment as commentOf,
 } from "../linux/netlink/nftables/messages.ts";
+import type { SetDefinition, SetElement } from "../linux/netlink/nftables/sets.ts";
 import { NftablesSocket } from "../linux/netlink/nftables/socket.ts";
 import type { RefusedRequest } from "../linux/netlink/socket.ts";
 import { ConflictError, NotFoundError, SystemCallError } from "../util/errors.ts";
 import {
+  type Block,
+  blocksOf,
   confinedEntry,
   type Entry,
   networkEntries,
+  overlapping,
   publicationEntry,
   stateEntries,
   stateOf,
@@ -70,11 +74,14 @@ export class Firewall implements Disposable {
    * @throws ConflictError two networks overlap, or two publications are of the same port
    */
   rebuild(state: FirewallState): void {
+    const step = "make the firewall";
+    for (const [index, network] of state.networks.entries())
+      refuseOverlap(network, state.networks.slice(0, index), step);
     const entries = stateEntries(state);
     // A table must be there to be removed, and one that is there may be added.
     const before = [addTable(tableName, tableComment), deleteTable(tableName), ...tableRequests()];
-    const refused = this.#change([...before, ...entries.map(adding)], "make the firewall");
-    refuse(refused, "make the firewall", (index) => entries[index - before.length]);
+    const refused = this.#change([...before, ...entries.map(adding)], step);
+    refuse(refused, step, (index) => entries[index - before.length]);
   }
 
   /**
@@ -85,6 +92,9 @@ export class Firewall implements Disposable {
   addNetwork(network: FirewallNetwork): void {
     const step = `let the network of ${network.bridge} through the firewall`;
     const { present, absent } = networkEntries(network);
+    // The kernel does not see all overlaps: not of intervals that end together.
+    const others = blocksOf((set) => this.#elements(set, step)).filter(({ bridge }) => bridge !== network.bridge);
+    refuseOverlap(network, others, step);
     const refused = this.#change([...present.map(adding), ...absent.flatMap(removing)], step);
     refuse(refused, step, (index) => present[index]);
   }
@@ -130,18 +140,19 @@ export class Firewall implements Disposable {
    *   {@link rebuild} is what helps then
    */
   read(): FirewallState | undefined {
-    const deed = { step: "read the firewall", path: tablePath };
+    const step = "read the firewall";
     try {
       if (!this.isThere()) return undefined;
       const counts = ruleCounts();
-      for (const answer of this.#socket.request(listRules(tableName), deed)) {
+      for (const answer of this.#socket.request(listRules(tableName), { step, path: tablePath })) {
         const chain = chainOfRule(answer);
         counts.set(chain, (counts.get(chain) ?? 0) - 1);
       }
       if ([...counts.values()].some((difference) => difference !== 0)) return undefined;
-      return stateOf((set) => elementsOf(set, this.#socket.request(listElements(tableName, set), deed)));
+      return stateOf((set) => this.#elements(set, step));
     } catch (error) {
-      if (isMissing(error)) return undefined;
+      // Removed meanwhile.
+      if (error instanceof NotFoundError || isMissing(error)) return undefined;
       throw error;
     }
   }
@@ -173,6 +184,15 @@ export class Firewall implements Disposable {
     }
   }
 
+  /** @throws NotFoundError the table is not there */
+  #elements(set: SetDefinition, step: string): SetElement[] {
+    try {
+      return elementsOf(set, this.#socket.request(listElements(tableName, set), { step, path: tablePath }));
+    } catch (error) {
+      throw isMissing(error) ? tableMissing(step) : error;
+    }
+  }
+
   #change(requests: readonly Request[], step: string): RefusedRequest[] {
     return requests.length === 0 ? [] : this.#socket.transaction(requests, { step, path: tablePath });
   }
@@ -194,6 +214,21 @@ function isMissing(error: unknown): boolean {
   return error instanceof SystemCallError && error.errno === errnos.ENOENT;
 }
 
+function refuseOverlap(network: FirewallNetwork, others: readonly Block[], step: string): void {
+  const other = overlapping(network, others);
+  if (other !== undefined) throw subnetTaken(step, `the network of ${other.bridge}`);
+}
+
+function subnetTaken(step: string, by: string): ConflictError {
+  return new ConflictError(`${step}: one of its subnets overlaps that of ${by}`, {
+    hint: "give the networks different subnets",
+  });
+}
+
+function tableMissing(step: string): NotFoundError {
+  return new NotFoundError(`${step}: ${tablePath} is not there`, { hint: "gocker network repair makes it anew" });
+}
+
 function portTaken({ protocol, hostAddress, hostPort }: Publication): ConflictError {
   const host = hostAddress.includes(":") ? `[${hostAddress}]` : hostAddress;
   return new ConflictError(`publish ports: ${host}:${hostPort}/${protocol} leads to another container`, {
@@ -212,15 +247,9 @@ function refuse(
 ): void {
   if (first === undefined) return;
   const { errno, text, index } = first;
-  if (errno === errnos.ENOENT) {
-    throw new NotFoundError(`${step}: ${tablePath} is not there`, { hint: "gocker network repair makes it anew" });
-  }
+  if (errno === errnos.ENOENT) throw tableMissing(step);
   const entry = entryAt(index);
-  if (entry?.set.isInterval === true && clashes.has(errno)) {
-    throw new ConflictError(`${step}: one of its subnets overlaps that of another network`, {
-      hint: "give the networks different subnets",
-    });
-  }
+  if (entry?.set.isInterval === true && clashes.has(errno)) throw subnetTaken(step, "another network");
   if (entry?.element.value !== undefined && clashes.has(errno)) {
     throw new ConflictError(`${step}: a port is published for two containers`);
   }

@@ -3,6 +3,7 @@
 import errno
 import json
 import socket
+import struct
 import sys
 import threading
 
@@ -60,8 +61,17 @@ def ask(protocol, address, port, seconds):
             return errno.errorcode[error.errno]
 
 
+def stray(source, address):
+    addresses = socket.inet_aton(source) + socket.inet_aton(address)
+    packet = struct.pack("!BBHHHBBH", 0x45, 0, 0, 0, 0, 64, socket.IPPROTO_TCP, 0) + addresses
+    packet += struct.pack("!HHIIBBHHH", 40000, 80, 1, 1, 5 << 4, 0x04, 0, 0, 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
+        sender.sendto(packet, (address, 0))
+    return "sent"
+
+
 def run(number, verb, words):
-    answer(number, {"listen": listen, "ask": ask}[verb](**words))
+    answer(number, {"listen": listen, "ask": ask, "stray": stray}[verb](**words))
 
 
 for line in sys.stdin:

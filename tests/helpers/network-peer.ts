@@ -35,9 +35,14 @@ export class NetworkPeer implements AsyncDisposable {
     return this.#call("ask", { protocol, address, port, seconds: silence / 1000 });
   }
 
+  /** Sends a TCP segment of a connection that there is not. */
+  async sendStray(source: string, address: string): Promise<void> {
+    await this.#call("stray", { source, address });
+  }
+
   #call(verb: string, words: object): Promise<string> {
     const number = ++this.#number;
-    this.#process.stdin.write(`${JSON.stringify({ number, verb, words })}\n`);
+    void this.#process.stdin.write(`${JSON.stringify({ number, verb, words })}\n`);
     void this.#process.stdin.flush();
     return new Promise((resolve) => this.#waiting.set(number, resolve));
   }

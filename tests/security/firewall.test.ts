@@ -11,6 +11,10 @@ import {
   setUp,
 } from "../helpers/firewall-networks.ts";
 
+/** A table that counts what comes in by a device. */
+const watch = (device: string, match: string) =>
+  `table inet watch { chain in { type filter hook prerouting priority 0; iifname "${device}" ${match} counter; }; }`;
+
 const protocols = ["tcp", "udp"] as const;
 
 /** Both protocols, to the first container of `a` and port 80. */
@@ -51,6 +55,9 @@ describe.skipIf(!canFilter)("the firewall", () => {
   });
   beforeEach(() => all.firewall.rebuild(state));
   afterAll(() => all[Symbol.asyncDispose]());
+
+  const count = async (name: string) =>
+    Number(/packets (\d+)/.exec(await nft(all.in(name), ["list", "table", "inet", "watch"]))?.[1]);
 
   async function expectOf(attempts: readonly Attempt[], of: readonly ("tcp" | "udp")[] = protocols): Promise<void> {
     const cases = attempts.flatMap((attempt) => of.map((protocol) => ({ protocol, attempt })));
@@ -157,6 +164,36 @@ describe.skipIf(!canFilter)("the firewall", () => {
     await expectOf(separate);
   });
 
+  test("lets no single packet out of an internal network, into one, or out with a container's own address", async () => {
+    await nft(
+      all.in("outside"),
+      ["-f", "-"],
+      watch("eth0", `meta l4proto { tcp, udp } th dport 80 ip saddr != 192.0.2.1`),
+    );
+    await nft(all.in("far"), ["-f", "-"], watch("eth0", "udp dport 80"));
+    await nft(all.in("c2"), ["-f", "-"], watch("eth0", "udp dport 80"));
+    const counts = async () => [await count("outside"), await count("far"), await count("c2")];
+    const attempts = [
+      ["c2", "198.51.100.2", 80, "nothing"],
+      ["outside", "10.79.0.2", 80, "nothing"],
+    ] as const;
+    await expectOf(attempts, ["udp"]);
+    await all.at("a2").sendStray("10.77.0.2", "192.0.2.2");
+    expect(await counts()).toEqual([0, 0, 0]);
+    await nft(all.in("host"), ["flush", "chain", "inet", "gocker", "forward"]);
+    await expectOf([["a2", "192.0.2.2", 80, "outside 192.0.2.1"]]);
+    await all.at("a2").sendStray("10.77.0.2", "192.0.2.2");
+    await expectOf(
+      [
+        ["outside", "10.79.0.2", 80, "c2 192.0.2.2"],
+        ["c2", "198.51.100.2", 80, "far 198.51.100.1"],
+      ],
+      ["udp"],
+    );
+    expect(await counts()).toEqual([1, 1, 1]);
+    await Promise.all(["outside", "far", "c2"].map((name) => nft(all.in(name), ["delete", "table", "inet", "watch"])));
+  });
+
   test("lets an internal network have the host's addresses on its bridge alone", async () => {
     await expectOf(
       [
@@ -192,9 +229,15 @@ describe.skipIf(!canFilter)("the firewall", () => {
 
   test("keeps containers from what listens on the host's loopback, though bridges route it", async () => {
     const attempt = ["a2", "127.0.0.1", 9001] as const;
+    await nft(all.in("host"), ["-f", "-"], watch("gocker0", "ip saddr 127.0.0.0/8"));
     await expectOf([[...attempt, "nothing"]], ["tcp"]);
+    await all.at("a2").sendStray("127.0.0.2", "10.77.0.1");
+    expect(await count("host")).toBe(0);
     await nft(all.in("host"), ["flush", "chain", "inet", "gocker", "guard"]);
     await expectOf([[...attempt, "loopback 10.77.0.2"]], ["tcp"]);
+    await all.at("a2").sendStray("127.0.0.2", "10.77.0.1");
+    expect(await count("host")).toBe(1);
+    await nft(all.in("host"), ["delete", "table", "inet", "watch"]);
   });
 
   test("makes no router of the host for others where gocker has switched forwarding on", async () => {

@@ -9,8 +9,10 @@ import {
   formatSubnet,
   type IpAddress,
   lastAddress,
+  overlap,
   parseIpAddress,
   parseSubnet,
+  type Subnet,
 } from "../../util/ip-address.ts";
 import { UsageError } from "../../util/errors.ts";
 import type { PortProtocol, Publication } from "../publication.ts";
@@ -42,9 +44,29 @@ export function networkEntries(network: FirewallNetwork): { present: Entry[]; ab
   return { present, absent };
 }
 
-function intervalOf(text: string): { family: 4 | 6; element: SetElement } {
+/** A network's bridge and what addresses it has. */
+export type Block = Pick<FirewallNetwork, "bridge" | "subnets">;
+
+/** The first of some networks that has an address which this one has too. */
+export function overlapping(network: Block, others: readonly Block[]): Block | undefined {
+  const own = network.subnets.map(subnetOf);
+  return others.find(({ subnets }) => subnets.map(subnetOf).some((one) => own.some((other) => overlap(one, other))));
+}
+
+function subnetOf(text: string): Subnet {
   const subnet = parseSubnet(text);
   if (subnet === undefined) throw new TypeError(`no subnet: ${text}`);
+  return subnet;
+}
+
+/** The subnets that there are, and of whom. */
+export function blocksOf(elementsOf: (set: SetDefinition) => readonly SetElement[]): Block[] {
+  const subnets = [...subnetsIn(sets.subnets4, elementsOf), ...subnetsIn(sets.subnets6, elementsOf)];
+  return subnets.map(({ text, comment = "" }) => ({ bridge: comment, subnets: [text] }));
+}
+
+function intervalOf(text: string): { family: 4 | 6; element: SetElement } {
+  const subnet = subnetOf(text);
   const { family, base } = subnet;
   const behind = lastAddress(subnet) + 1n;
   const isLast = behind >> BigInt(addressBits(family)) !== 0n;
