@@ -4,13 +4,13 @@ import { NftablesSocket } from "../../src/linux/netlink/nftables/socket.ts";
 import { NETLINK_NETFILTER } from "../../src/linux/netlink/socket.ts";
 import { Firewall, type FirewallNetwork } from "../../src/network/firewall.ts";
 import { canMakeNetworks, NetworkNamespace } from "./network-namespace.ts";
-import { NetworkPeer } from "./network-peer.ts";
+import { NetworkPeer, NetworkPeers } from "./network-peer.ts";
 
 /** Whether there can be firewalls and traffic: `describe.skipIf(!canFilter)`. */
 export const canFilter = canMakeNetworks && ["nft", "python3"].every((program) => Bun.which(program) !== null);
 if (!canFilter) console.warn("the firewall is not tested: that needs root, iproute2, nftables and python3");
 
-/** A namespace, and a process in it. */
+/** A namespace, and somebody in it. */
 export interface Place {
   readonly namespace: NetworkNamespace;
   readonly peer: NetworkPeer;
@@ -76,6 +76,7 @@ type NetworkName = keyof typeof networks;
  */
 export class FirewallNetworks extends AsyncDisposableStack {
   readonly places = new Map<string, Place>();
+  readonly #peers = this.use(new NetworkPeers());
   #host: { readonly place: Place; readonly firewall: Firewall } | undefined;
 
   static async create(): Promise<FirewallNetworks> {
@@ -91,7 +92,7 @@ export class FirewallNetworks extends AsyncDisposableStack {
     return this.#host.firewall;
   }
 
-  /** The process in a place: `host`, `outside`, `far`, `a2` or another container. */
+  /** Who is in a place: `host`, `outside`, `far`, `a2` or another container. */
   at(name: string): NetworkPeer {
     return this.#place(name).peer;
   }
@@ -174,7 +175,7 @@ export class FirewallNetworks extends AsyncDisposableStack {
 
   async #open(name: string): Promise<void> {
     const namespace = this.use(await NetworkNamespace.create());
-    this.places.set(name, { namespace, peer: this.use(new NetworkPeer(namespace)) });
+    this.places.set(name, { namespace, peer: new NetworkPeer(this.#peers, namespace.path) });
   }
 
   /** Its default route is the host: by a bridge, or by the network that the two share. */

@@ -1,5 +1,6 @@
-"""Listens and asks in the network namespace that it is started in, by lines of JSON: see network-peer.ts."""
+"""Listens and asks in network namespaces, by lines of JSON: see network-peer.ts."""
 
+import ctypes
 import errno
 import json
 import socket
@@ -8,12 +9,13 @@ import sys
 import threading
 
 output = threading.Lock()
+libc = ctypes.CDLL(None, use_errno=True)
 kinds = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
 
-def answer(number, result):
+def answer(number, **words):
     with output:
-        print(json.dumps({"number": number, "result": result}), flush=True)
+        print(json.dumps({"number": number, **words}), flush=True)
 
 
 def address_of(peer):
@@ -66,14 +68,21 @@ def stray(source, address):
     packet = struct.pack("!BBHHHBBH", 0x45, 0, 0, 0, 0, 64, socket.IPPROTO_TCP, 0) + addresses
     packet += struct.pack("!HHIIBBHHH", 40000, 80, 1, 1, 5 << 4, 0x04, 0, 0, 0)
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         sender.sendto(packet, (address, 0))
     return "sent"
 
 
-def run(number, verb, words):
-    answer(number, {"listen": listen, "ask": ask, "stray": stray}[verb](**words))
+def run(number, namespace, verb, words):
+    try:
+        # For this thread alone; a socket stays in the namespace that it was made in.
+        with open(namespace) as file:
+            if libc.setns(file.fileno(), 0) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+        answer(number, result={"listen": listen, "ask": ask, "stray": stray}[verb](**words))
+    except Exception as error:
+        answer(number, error=repr(error))
 
 
 for line in sys.stdin:
-    request = json.loads(line)
-    threading.Thread(target=run, args=(request["number"], request["verb"], request["words"]), daemon=True).start()
+    threading.Thread(target=run, kwargs=json.loads(line), daemon=True).start()

@@ -1,25 +1,22 @@
 import { join } from "node:path";
-import type { NetworkNamespace } from "./network-namespace.ts";
 import { patience } from "./patience.ts";
 
-/** How long is waited for what must not come. What comes does so within a millisecond. */
+/** How long is waited for what must not come, in milliseconds. What comes does so within one. */
 const silence = 300;
 
-/** A process in a network namespace that listens and asks there. Each of its servers answers with its name and whom it sees. */
-export class NetworkPeer implements AsyncDisposable {
-  readonly #process: Bun.Subprocess<"pipe", "pipe", "inherit">;
-  readonly #waiting = new Map<number, (result: string) => void>();
-  #number = 0;
+/** Somebody in a network namespace, who listens and asks. Servers answer with their name and whom they see. */
+export class NetworkPeer {
+  readonly #peers: NetworkPeers;
+  readonly #namespace: string;
 
-  constructor(namespace: NetworkNamespace) {
-    const program = join(import.meta.dir, "network-peer.py");
-    this.#process = Bun.spawn([...namespace.by, "python3", program], { stdin: "pipe", stdout: "pipe" });
-    void this.#read();
+  /** @param namespace its path */
+  constructor(peers: NetworkPeers, namespace: string) {
+    this.#peers = peers;
+    this.#namespace = namespace;
   }
 
   async listen(protocol: "tcp" | "udp", port: number, name: string, address?: string): Promise<void> {
-    const result = await this.#call("listen", { protocol, port, name, ...(address !== undefined && { address }) });
-    if (result !== "listening") throw new Error(`cannot listen: ${result}`);
+    await this.#call("listen", { protocol, port, name, ...(address !== undefined && { address }) });
   }
 
   /**
@@ -41,10 +38,31 @@ export class NetworkPeer implements AsyncDisposable {
   }
 
   #call(verb: string, words: object): Promise<string> {
+    return this.#peers.call(this.#namespace, verb, words);
+  }
+}
+
+/** The process that is all of them. */
+export class NetworkPeers implements AsyncDisposable {
+  readonly #process = Bun.spawn(["python3", join(import.meta.dir, "network-peer.py")], {
+    stdin: "pipe",
+    stdout: "pipe",
+  });
+  readonly #waiting = new Map<number, PromiseWithResolvers<string>>();
+  #number = 0;
+
+  constructor() {
+    void this.#read();
+  }
+
+  /** @param namespace where the process does it, by its path */
+  call(namespace: string, verb: string, words: object): Promise<string> {
     const number = ++this.#number;
-    void this.#process.stdin.write(`${JSON.stringify({ number, verb, words })}\n`);
+    const result = Promise.withResolvers<string>();
+    this.#waiting.set(number, result);
+    void this.#process.stdin.write(`${JSON.stringify({ number, namespace, verb, words })}\n`);
     void this.#process.stdin.flush();
-    return new Promise((resolve) => this.#waiting.set(number, resolve));
+    return result.promise;
   }
 
   async #read(): Promise<void> {
@@ -53,9 +71,11 @@ export class NetworkPeer implements AsyncDisposable {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) {
-        const { number, result } = JSON.parse(line) as { number: number; result: string };
-        this.#waiting.get(number)?.(result);
+        const { number, result, error } = JSON.parse(line) as { number: number; result?: string; error?: string };
+        const waiting = this.#waiting.get(number);
         this.#waiting.delete(number);
+        if (result === undefined) waiting?.reject(new Error(error));
+        else waiting?.resolve(result);
       }
     }
   }
