@@ -27,6 +27,7 @@ import {
   stateEntries,
   stateOf,
 } from "./firewall/elements.ts";
+import { endConversations } from "./firewall/conversations.ts";
 import type { FirewallNetwork, FirewallState } from "./firewall/state.ts";
 import { ruleCounts, tableComment, tableName, tableRequests } from "./firewall/table.ts";
 import type { Publication } from "./publication.ts";
@@ -61,7 +62,7 @@ export class Firewall implements Disposable {
   /** Whether the table is there, and one of this gocker's rules. That its rules are still in it {@link read} looks. */
   isThere(): boolean {
     try {
-      const answers = this.#socket.request(getTable(tableName), { step: "look for the firewall", path: tablePath });
+      const answers = this.#socket.ask(getTable(tableName), { step: "look for the firewall", path: tablePath });
       return answers.some((answer) => commentOf(answer) === tableComment);
     } catch (error) {
       if (isMissing(error)) return false;
@@ -123,7 +124,7 @@ export class Firewall implements Disposable {
   publish(publications: readonly Publication[]): void {
     const entries = publications.map(publicationEntry);
     const [first] = this.#change(entries.map(adding), "publish ports");
-    if (first === undefined) return;
+    if (first === undefined) return endConversations(this.#socket, publications, "published");
     const publication = publications[first.index];
     if (!clashes.has(first.errno) || publication === undefined) return refuse([first], "publish ports");
     throw portTaken(publication);
@@ -132,6 +133,7 @@ export class Firewall implements Disposable {
   /** Ends that; not for a port that is not published, or that leads to another container by now. */
   unpublish(publications: readonly Publication[]): void {
     this.#remove(publications.map(publicationEntry), "take back published ports");
+    endConversations(this.#socket, publications, "unpublished");
   }
 
   /**
@@ -144,7 +146,7 @@ export class Firewall implements Disposable {
     try {
       if (!this.isThere()) return undefined;
       const counts = ruleCounts();
-      for (const answer of this.#socket.request(listRules(tableName), { step, path: tablePath })) {
+      for (const answer of this.#socket.ask(listRules(tableName), { step, path: tablePath })) {
         const chain = chainOfRule(answer);
         counts.set(chain, (counts.get(chain) ?? 0) - 1);
       }
@@ -187,7 +189,7 @@ export class Firewall implements Disposable {
   /** @throws NotFoundError the table is not there */
   #elements(set: SetDefinition, step: string): SetElement[] {
     try {
-      return elementsOf(set, this.#socket.request(listElements(tableName, set), { step, path: tablePath }));
+      return elementsOf(set, this.#socket.ask(listElements(tableName, set), { step, path: tablePath }));
     } catch (error) {
       throw isMissing(error) ? tableMissing(step) : error;
     }

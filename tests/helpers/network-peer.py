@@ -48,11 +48,12 @@ def listen(protocol, port, name, address="::"):
     return "listening"
 
 
-def ask(protocol, address, port, seconds):
+def ask(protocol, address, port, seconds, source=0):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, kinds[protocol]) as client:
         client.settimeout(seconds)
         try:
+            client.bind(("", source))
             client.connect((address, port))
             if protocol == "udp":
                 client.send(b"?")

@@ -27,6 +27,11 @@ export class NetworkPeer {
     return this.#call("ask", { protocol, address, port, seconds: patience(5000) / 1000 });
   }
 
+  /** Asks by UDP, from the same port of the client's each time: to the kernel that is one conversation. */
+  goOnAsking(address: string, port: number): Promise<string> {
+    return this.#call("ask", { protocol: "udp", address, port, seconds: patience(5000) / 1000, source: 4711 });
+  }
+
   /** The same where nothing is to come, which is not waited for long. */
   askInVain(protocol: "tcp" | "udp", address: string, port: number): Promise<string> {
     return this.#call("ask", { protocol, address, port, seconds: silence / 1000 });

@@ -165,6 +165,17 @@ describe.skipIf(!canFilter)("the firewall", () => {
     await expectOf(separate);
   });
 
+  test("publishes ports of an internal network for the host alone", async () => {
+    all.firewall.publish([...both("0.0.0.0", 8084, "10.79.0.2"), ...both("::", 8084, "fd00:79::2")]);
+    await expectOf([
+      ["host", "127.0.0.1", 8084, "c2 10.79.0.1"],
+      ["host", "2001:db8:1::1", 8084, "c2 fd00:79::1"],
+      ["outside", "192.0.2.1", 8084, "nothing"],
+      ["outside", "2001:db8:1::1", 8084, "nothing"],
+      ["a2", "192.0.2.1", 8084, "nothing"],
+    ]);
+  });
+
   test("lets no single packet out of an internal network, into one, or out with a container's own address", async () => {
     await nft(
       all.in("outside"),
@@ -258,6 +269,28 @@ describe.skipIf(!canFilter)("the firewall", () => {
     ]);
     all.firewall.confineForwarding(4, false);
     await expectOf([["outside", "198.51.100.2", 80, "far 192.0.2.2"]]);
+  });
+
+  test("leads conversations over UDP that go on to where the port leads now", async () => {
+    const ask = async (address: string, port: number) => all.at("outside").goOnAsking(address, port);
+    for (const [host, published, first, second] of [
+      ["192.0.2.1", "0.0.0.0", "10.77.0.2", "10.77.0.3"],
+      ["2001:db8:1::1", "2001:db8:1::1", "fd00:77::2", "fd00:77::3"],
+    ] as const) {
+      expect(await ask(host, 8090)).toBe("ECONNREFUSED");
+      all.firewall.publish(both(published, 8090, first));
+      expect(await ask(host, 8090)).toStartWith("a2 ");
+      all.firewall.unpublish(both(published, 8090, first));
+      expect(await ask(host, 8090)).toBe("ECONNREFUSED");
+      all.firewall.publish([...both(published, 8090, second), ...both(published, 8091, first)]);
+      expect(await ask(host, 8090)).toStartWith("a3 ");
+      all.firewall.unpublish(both(published, 8090, first));
+      expect(await ask(host, 8090)).toStartWith("a3 ");
+      // Somebody has made the table anew meanwhile.
+      all.firewall.rebuild(state);
+      all.firewall.publish(both(published, 8090, first));
+      expect(await ask(host, 8090)).toStartWith("a2 ");
+    }
   });
 
   test("ends and begins with single ports and networks", async () => {

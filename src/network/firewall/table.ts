@@ -4,6 +4,7 @@ import {
   anyBitOf,
   compare,
   connection,
+  connectionReply,
   connectionStates,
   destinationTranslated,
   type Expression,
@@ -243,6 +244,8 @@ function input(): Chain {
     hook: { type: "filter", at: "input", priority: 0 },
     rules: [
       [meta("iifname"), lookUp("internal", "not in"), verdict("accept")],
+      // Answers to the host, at whichever of its addresses it has asked from: 127.0.0.1 for a published port.
+      [connection("direction"), compare("equal", Uint8Array.of(connectionReply)), verdict("accept")],
       [addressKind("daddr", true), compare("equal", native32(addressKinds.local)), verdict("accept")],
       [...isOfKind("daddr", "broadcast"), verdict("accept")],
       [...isOfKind("daddr", "multicast"), verdict("accept")],

@@ -50,12 +50,14 @@ export function meta(key: keyof typeof metaKeys, word = 0): Expression {
   };
 }
 
-/** What connection tracking says: `state` and `status` are 32 bits. */
-export function connection(key: "state" | "status"): Expression {
+const connectionKeys = { state: 0, direction: 1, status: 2 } as const;
+
+/** What connection tracking says: `state` and `status` are 32 bits, `direction` is a byte. */
+export function connection(key: keyof typeof connectionKeys): Expression {
   return {
     name: "ct",
     attributes: [
-      [2, bigEndian32(key === "state" ? 0 : 2)],
+      [2, bigEndian32(connectionKeys[key])],
       [1, register(0)],
     ],
   };
@@ -63,6 +65,8 @@ export function connection(key: "state" | "status"): Expression {
 
 /** Bits of {@link connection}`("state")`. */
 export const connectionStates = { invalid: 1, established: 2, related: 4 } as const;
+/** {@link connection}`("direction")` of what comes from who was asked. */
+export const connectionReply = 1;
 /** The bit of {@link connection}`("status")` of those whose destination is translated. */
 export const destinationTranslated = 0x20;
 

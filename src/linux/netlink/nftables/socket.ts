@@ -38,10 +38,10 @@ export class NftablesSocket extends NetlinkSocket {
     return refused.map((refusal) => ({ ...refusal, index: refusal.index - 1 }));
   }
 
-  /** As {@link NetlinkSocket.request}. @throws GockerError this kernel has no nftables */
-  override request(request: Request, deed: Deed): Message[] {
+  /** A {@link NetlinkSocket.request} of nftables. @throws SystemCallError @throws GockerError this kernel has no nftables */
+  ask(request: Request, deed: Deed): Message[] {
     try {
-      return super.request(request, deed);
+      return this.request(request, deed);
     } catch (error) {
       // What the kernel says to a single message for a subsystem that it does not have.
       if (error instanceof SystemCallError && error.errno === errnos.EINVAL) throw nftablesMissing("nftables", error);
