@@ -272,24 +272,37 @@ describe.skipIf(!canFilter)("the firewall", () => {
   });
 
   test("leads conversations over UDP that go on to where the port leads now", async () => {
-    const ask = async (address: string, port: number) => all.at("outside").goOnAsking(address, port);
+    const { firewall } = all;
+    const ask = (address: string) => all.at("outside").goOnAsking(address, 8090);
+    const publish = (...publications: Publication[]) => {
+      firewall.publish(publications);
+      firewall.redirectConversations(publications, "published");
+    };
+    const unpublish = (...publications: Publication[]) => {
+      firewall.unpublish(publications);
+      firewall.redirectConversations(publications, "unpublished");
+    };
     for (const [host, published, first, second] of [
       ["192.0.2.1", "0.0.0.0", "10.77.0.2", "10.77.0.3"],
       ["2001:db8:1::1", "2001:db8:1::1", "fd00:77::2", "fd00:77::3"],
     ] as const) {
-      expect(await ask(host, 8090)).toBe("ECONNREFUSED");
-      all.firewall.publish(both(published, 8090, first));
-      expect(await ask(host, 8090)).toStartWith("a2 ");
-      all.firewall.unpublish(both(published, 8090, first));
-      expect(await ask(host, 8090)).toBe("ECONNREFUSED");
-      all.firewall.publish([...both(published, 8090, second), ...both(published, 8091, first)]);
-      expect(await ask(host, 8090)).toStartWith("a3 ");
-      all.firewall.unpublish(both(published, 8090, first));
-      expect(await ask(host, 8090)).toStartWith("a3 ");
-      // Somebody has made the table anew meanwhile.
-      all.firewall.rebuild(state);
-      all.firewall.publish(both(published, 8090, first));
-      expect(await ask(host, 8090)).toStartWith("a2 ");
+      const [one, two] = [both(published, 8090, first), both(published, 8090, second)];
+      expect(await ask(host)).toBe("ECONNREFUSED");
+      publish(...one);
+      expect(await ask(host)).toStartWith("a2 ");
+      unpublish(...one);
+      expect(await ask(host)).toBe("ECONNREFUSED");
+      publish(...two, ...both(published, 8091, first));
+      expect(await ask(host)).toStartWith("a3 ");
+      unpublish(...one);
+      expect(await ask(host)).toStartWith("a3 ");
+      // The table is made anew, and the port leads elsewhere.
+      firewall.rebuild(state);
+      firewall.publish(one);
+      expect(await ask(host)).toStartWith("a3 ");
+      publish(...one);
+      expect(await ask(host)).toStartWith("a2 ");
+      unpublish(...one);
     }
   });
 
