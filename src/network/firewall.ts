@@ -3,11 +3,13 @@ import type { Request } from "../linux/netlink/message.ts";
 import {
   addElement,
   addTable,
+  chainFacts,
   chainOfRule,
   deleteElement,
   deleteTable,
   elementsOf,
   getTable,
+  listChains,
   listElements,
   listRules,
   tableComment as commentOf,
@@ -166,6 +168,19 @@ export class Firewall implements Disposable {
       if (error instanceof NotFoundError || isMissing(error)) return undefined;
       throw error;
     }
+  }
+
+  /**
+   * Chains of other programs that forward only what they know, such as Docker's: containers get out, and are reached at
+   * published ports, only as far as those let them. What is set up by the older interface of iptables is not among them.
+   * @returns their names, as nft has them: `ip filter FORWARD`
+   */
+  obstacles(): string[] {
+    const chains = this.#socket
+      .ask(listChains(), { step: "look for other firewalls", path: "nftables" })
+      .map(chainFacts);
+    const own = `inet ${tableName} `;
+    return chains.flatMap(({ name, at, drops }) => (at === "forward" && drops && !name.startsWith(own) ? [name] : []));
   }
 
   /** Removes the table. Connections that go through it lose their way. */

@@ -14,7 +14,6 @@ import {
   parseSubnet,
   type Subnet,
 } from "../../util/ip-address.ts";
-import { UsageError } from "../../util/errors.ts";
 import type { PortProtocol, Publication } from "../publication.ts";
 import { sets } from "./sets.ts";
 import type { FirewallNetwork, FirewallState } from "./state.ts";
@@ -85,18 +84,12 @@ export function confinedEntry(family: 4 | 6): Entry {
 
 const protocolNumbers: Readonly<Record<PortProtocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
-/** @throws UsageError the kernel cannot lead from that address to containers */
 export function publicationEntry(publication: Publication): Entry {
   const { protocol, hostAddress, hostPort, containerAddress, containerPort } = publication;
   const host = addressOf(hostAddress);
   const container = addressOf(containerAddress);
   const { family } = host;
   if (family !== container.family) throw new TypeError(`${hostAddress} cannot lead to ${containerAddress}`);
-  if (family === 6 && host.value === 1n) {
-    throw new UsageError("ports cannot be published on ::1, from which the kernel forwards nothing", {
-      hint: "publish them on 127.0.0.1",
-    });
-  }
   const portFields = [Uint8Array.of(protocolNumbers[protocol]), bigEndian16(hostPort)];
   const isOnAll = host.value === 0n;
   const set = sets[`${isOnAll ? "ports" : "addressports"}${family}`];

@@ -133,8 +133,8 @@ function prerouting(): Chain {
     name: "prerouting",
     hook: { type: "nat", at: "prerouting", priority: destinationPriority },
     rules: [
-      // An internal network does not get into another one by way of its published ports.
-      [...from("internal"), verdict("return")],
+      // Internal networks are led to published ports too, and stopped by `forward`. What listens at these ports on the host
+      // in case that they are not translated would let them through.
       // A neighbour may send a packet to 127.0.0.1. The kernel throws it away when it routes, but here it is not routed yet,
       // and a translated destination would let it in: what is published on the loopback is for `output` alone. Packets to
       // ::1 do not get this far.
@@ -150,8 +150,8 @@ function output(): Chain {
     name: "output",
     hook: { type: "nat", at: "output", priority: destinationPriority },
     rules: [
-      // The kernel takes answers to ::1 on the loopback device alone, so that programs would wait for ever. As it is they are
-      // refused, and try 127.0.0.1.
+      // The kernel takes answers to ::1 on the loopback device alone: programs would wait for ever. As it is they reach what
+      // listens there, or are refused and try 127.0.0.1.
       [...address(6, "daddr"), compare("equal", loopback6), verdict("return")],
       [...isOfKind("daddr", "local"), jump("published")],
     ],

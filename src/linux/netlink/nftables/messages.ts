@@ -23,6 +23,7 @@ const kinds = {
   getTable: 1,
   deleteTable: 2,
   newChain: 3,
+  getChain: 4,
   newRule: 6,
   getRule: 7,
   newSet: 9,
@@ -104,6 +105,42 @@ export function addChain(table: string, name: string, hook?: Hook): Request {
     );
   }
   return message("newChain", NLM_F_CREATE, attributes);
+}
+
+/** Asks for the chains of all tables of all families. */
+export function listChains(): Request {
+  return { ...message("getChain", NLM_F_DUMP, []), body: new Uint8Array(bodySize) };
+}
+
+/** A chain of any table. */
+export interface ChainFacts {
+  /** As nft names it: `ip filter FORWARD`. */
+  readonly name: string;
+  /** Where packets come to it; undefined for a chain that others lead to. */
+  readonly at: keyof typeof hooks | undefined;
+  /** Whether what it does not decide goes no further. */
+  readonly drops: boolean;
+}
+
+/** A chain, in the answer to {@link listChains}. */
+export function chainFacts({ body }: Message): ChainFacts {
+  const familyNames: Readonly<Record<number, string>> = {
+    1: "inet",
+    2: "ip",
+    3: "arp",
+    5: "netdev",
+    7: "bridge",
+    10: "ip6",
+  };
+  const attributes = decodeAttributes(body, bodySize);
+  const text = (type: number) => textOf(attributes.get(type) ?? Buffer.alloc(0));
+  const family = familyNames[body.readUInt8(0)] ?? "unknown";
+  const hook = decodeAttributes(attributes.get(4) ?? Buffer.alloc(0), 0)
+    .get(1)
+    ?.readUInt32BE();
+  const isOfIp = ["inet", "ip", "ip6"].includes(family);
+  const at = (Object.keys(hooks) as (keyof typeof hooks)[]).find((name) => isOfIp && hooks[name] === hook);
+  return { name: `${family} ${text(1)} ${text(3)}`, at, drops: attributes.get(5)?.readUInt32BE() === 0 };
 }
 
 /** Adds a rule at the end of a chain. */

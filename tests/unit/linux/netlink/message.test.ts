@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import {
+  decodeAttributeList,
   decodeAttributes,
   decodeMessages,
   decodeRefusal,
   encodeRequest,
   type Message,
+  type Request,
 } from "../../../../src/linux/netlink/message.ts";
 
 describe("a request", () => {
@@ -30,6 +32,34 @@ describe("a request", () => {
       "0500 0100 09 000000",
     ].join(" ");
     expect(bytes.toString("hex")).toBe(hex.replaceAll(" ", ""));
+  });
+
+  test("may have attributes within attributes, and be acknowledged only when it is refused", () => {
+    const attributes: Request["attributes"] = [
+      [
+        18,
+        [
+          [1, "veth"],
+          [2, [[1, Uint8Array.of(7)]]],
+          [3, []],
+        ],
+      ],
+      [4, 1],
+    ];
+    const bytes = encodeRequest({ type: 1, body: new Uint8Array(4), attributes, isUnacknowledged: true }, 1);
+    const hex = [
+      "3c000000 0100 0100 01000000 00000000 00000000",
+      "2000 1280 0900 0100 7665746800 000000 0c00 0280 0500 0100 07000000 0400 0380",
+      "0800 0400 01000000",
+    ].join("");
+    expect(bytes.toString("hex")).toBe(hex.replaceAll(" ", ""));
+    const [outer] = decodeAttributeList(bytes.subarray(16), 4);
+    expect(decodeAttributeList(outer?.[1] ?? Buffer.alloc(0), 0).map(([type]) => type)).toEqual([1, 2, 3]);
+  });
+
+  test("has no attribute that is too long for its length", () => {
+    const attributes: Request["attributes"] = [[1, new Uint8Array(0x1_0000)]];
+    expect(() => encodeRequest({ type: 1, body: new Uint8Array(0), attributes }, 1)).toThrow(RangeError);
   });
 });
 
@@ -84,6 +114,12 @@ describe("a refusal", () => {
     expect(decodeRefusal(refusal(0x200, errno, request, text))).toEqual({ errno: 17, text: "bad" });
     expect(decodeRefusal(refusal(0x300, errno, request.subarray(0, 16), text))).toEqual({ errno: 17, text: "bad" });
     expect(decodeRefusal(refusal(0x300, errno, request.subarray(0, 16)))).toEqual({ errno: 17 });
+    const offset = Buffer.from("0800020014000000", "hex");
+    expect(decodeRefusal(refusal(0x300, errno, request.subarray(0, 16), text, offset))).toEqual({
+      errno: 17,
+      text: "bad",
+      offset: 20,
+    });
   });
 
   test("of nothing is that it is done", () => {
