@@ -95,6 +95,7 @@ async function publish(endpoint: Endpoint, store: NetworkStore, host: HostNetwor
   using _lock = await store.lockHost();
   store.endpoints.write(endpoint);
   host.firewall.publish(publications);
+  host.firewall.redirectConversations(publications, "published");
 }
 
 /** The first device of every network namespace. */
@@ -113,6 +114,7 @@ export async function releaseContainer(store: NetworkStore, container: string): 
     using host = new HostNetwork(store, () => {});
     using _lock = await store.lockHost();
     host.firewall.unpublish(publications);
+    host.firewall.redirectConversations(publications, "unpublished");
   }
   for (const { networkId } of endpoint.attachments) store.leases(networkId).release(container);
   store.endpoints.remove(container);

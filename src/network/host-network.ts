@@ -125,7 +125,10 @@ export class HostNetwork implements Disposable {
       }
     }
     setLinkUp(this.socket, link.index, device, true);
-    if (!network.internal) this.#forward(gateways.map(({ address }) => address.family));
+    if (!network.internal) {
+      this.#forward(gateways.map(({ address }) => address.family));
+      this.#tellObstacles(device);
+    }
     return link;
   }
 
@@ -160,6 +163,16 @@ export class HostNetwork implements Disposable {
         `forwarding of IPv${family} was off on this host and is on now (${setting.replaceAll("/", ".")}), for containers alone`,
       );
     }
+  }
+
+  /** gocker leaves what others have set up alone: so they may keep containers from what is outside. */
+  #tellObstacles(device: string): void {
+    const [first] = this.firewall.obstacles();
+    if (first === undefined) return;
+    this.#warn(
+      `another firewall (${first}) forwards only what it knows: if containers do not get out, tell it to let ${device} through ` +
+        `(for iptables: iptables -I FORWARD -i ${device} -j ACCEPT; iptables -I FORWARD -o ${device} -j ACCEPT)`,
+    );
   }
 
   /** A host that forwards takes no routes from routers any more, unless it is told to: its own way out would end. */

@@ -1,7 +1,6 @@
 import { closeSync, existsSync, openSync } from "node:fs";
-import { openNetlinkIn } from "../../src/linux/netlink/namespace-socket.ts";
 import { NftablesSocket } from "../../src/linux/netlink/nftables/socket.ts";
-import { NETLINK_NETFILTER } from "../../src/linux/netlink/socket.ts";
+import { inNetworkNamespace } from "../../src/linux/network-namespace.ts";
 import { Firewall, type FirewallNetwork } from "../../src/network/firewall.ts";
 import { canMakeNetworks, NetworkNamespace } from "./network-namespace.ts";
 import { NetworkPeer, NetworkPeers } from "./network-peer.ts";
@@ -20,7 +19,7 @@ export interface Place {
 export async function firewallIn(namespace: NetworkNamespace): Promise<Firewall> {
   const descriptor = openSync(namespace.path, "r");
   try {
-    return new Firewall(new NftablesSocket(await openNetlinkIn(descriptor, NETLINK_NETFILTER)));
+    return new Firewall(inNetworkNamespace(descriptor, () => NftablesSocket.open()));
   } finally {
     closeSync(descriptor);
   }

@@ -2,10 +2,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { decodeAttributes, encodeRequest } from "../../../src/linux/netlink/message.ts";
-import { openNetlinkIn } from "../../../src/linux/netlink/namespace-socket.ts";
 import { addChain, addRule, addTable, listRules } from "../../../src/linux/netlink/nftables/messages.ts";
 import { NftablesSocket } from "../../../src/linux/netlink/nftables/socket.ts";
-import { NETLINK_NETFILTER } from "../../../src/linux/netlink/socket.ts";
+import { inNetworkNamespace } from "../../../src/linux/network-namespace.ts";
 import type { Firewall, FirewallState } from "../../../src/network/firewall.ts";
 import { networkEntries, publicationEntry } from "../../../src/network/firewall/elements.ts";
 import { tableComment, tableRequests } from "../../../src/network/firewall/table.ts";
@@ -68,7 +67,7 @@ describe.skipIf(!canFilter)("the firewall of a network namespace", () => {
   async function rawSocket(of: NetworkNamespace): Promise<NftablesSocket> {
     const descriptor = openSync(of.path, "r");
     try {
-      return new NftablesSocket(await openNetlinkIn(descriptor, NETLINK_NETFILTER));
+      return inNetworkNamespace(descriptor, () => NftablesSocket.open());
     } finally {
       closeSync(descriptor);
     }

@@ -39,7 +39,13 @@ export const networkCreateCommand = command({
     ],
   },
   flags: {
-    driver: { type: "string", alias: "d", default: "bridge", valueHint: "DRIVER", description: "How it connects containers: bridge or macvlan" },
+    driver: {
+      type: "string",
+      alias: "d",
+      default: "bridge",
+      valueHint: "DRIVER",
+      description: "How it connects containers: bridge or macvlan",
+    },
     subnet: {
       type: "string",
       repeated: true,

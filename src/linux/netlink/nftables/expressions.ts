@@ -141,6 +141,17 @@ export function lookUpIn(map: string): Expression {
   };
 }
 
+/** Puts bytes into the registers from a word on. */
+export function immediate(bytes: Uint8Array, word: number): Expression {
+  return {
+    name: "immediate",
+    attributes: [
+      [1, register(word)],
+      [2, [[dataValue, bytes]]],
+    ],
+  };
+}
+
 /** Sends the connection to the address in the first registers, and the port in those behind it. */
 export function translateDestination(family: 4 | 6): Expression {
   const toDestination = 1;
