@@ -194,7 +194,9 @@ describe.skipIf(!canFilter)("the firewall", () => {
     const attempts = [
       ["c2", "198.51.100.2", 80, "nothing"],
       ["outside", "10.79.0.2", 80, "nothing"],
+      ["outside", "192.0.2.1", 8084, "nothing"],
     ] as const;
+    all.firewall.publish(both("0.0.0.0", 8084, "10.79.0.2"));
     await expectOf(attempts, ["udp"]);
     await all.at("a2").sendStray("10.77.0.2", "192.0.2.2");
     expect(await counts()).toEqual([0, 0, 0]);
