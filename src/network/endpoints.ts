@@ -65,6 +65,11 @@ export class EndpointStore {
     rmSync(this.#path(container), { force: true });
   }
 
+  /** Whether no container has anything of a network. */
+  isEmpty(): boolean {
+    return this.#names().length === 0;
+  }
+
   /** @param onBroken told of documents that cannot be read; they are left out */
   list(onBroken: (path: string, error: unknown) => void = () => {}): Endpoint[] {
     return this.#names().flatMap((name) => {

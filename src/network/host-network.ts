@@ -54,13 +54,20 @@ export class HostNetwork implements Disposable {
   }
 
   /**
-   * The bridge of a network, made when it is not there; and the firewall, when somebody has removed it.
+   * The bridge of a network, made when it is not there; and the firewall, when somebody has removed it. For a container
+   * whose endpoint is on record as one of that network: nobody takes the bridge away then.
    * @throws ConflictError what the network needs belongs to others; SystemCallError
    */
   async bridgeOf(network: NetworkRecord): Promise<{ readonly link: Link; readonly network: NetworkRecord }> {
     const link = findLink(this.socket, network.device);
-    if (link?.isUp === true && this.firewall.isThere()) return { link, network };
+    // Who holds the lock may have found it unused, before that endpoint was on record.
+    if (link?.isUp === true && this.#store.isHostAtRest() && this.firewall.isThere()) return { link, network };
     using _lock = await this.#store.lockHost();
+    return this.prepare(network);
+  }
+
+  /** {@link bridgeOf} for the holder of the host's lock. */
+  prepare(network: NetworkRecord): { readonly link: Link; readonly network: NetworkRecord } {
     const current = this.#fitToHost(network);
     const made = this.#ensureBridge(current);
     this.#ensureFirewall(current);

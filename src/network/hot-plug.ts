@@ -29,8 +29,8 @@ export async function plugIn(
 ): Promise<void> {
   using host = new HostNetwork(store, warn);
   const wanted = await networkOf(request, store, host);
-  const { link, network } = await hostDevice(wanted, host);
   using _lock = await store.lockHost();
+  const { link, network } = wanted.driver === "bridge" ? host.prepare(wanted) : await hostDevice(wanted, host);
   const endpoint = endpointOf(store, id);
   if (endpoint.attachments.some(({ networkId }) => networkId === network.id)) {
     throw new ConflictError(`the container is in network ${network.name} already`);

@@ -33,6 +33,7 @@ export function parseNetworkName(name: string): string {
  *     STATE/networks/leases/<id>/<address>   whose an address is: see `AddressLeases`
  *     STATE/networks/endpoints/<container>.json   see `EndpointStore`
  *     STATE/networks/forwards-4, -6           packets are forwarded since gocker has told the kernel to
+ *     STATE/networks/sweeping                held by a process that will look for what is not used
  *     STATE/networks/lock                    held while bridges and the firewall change
  *     ROOT/networks/.lock                    shared: to connect containers; exclusive: to make and remove networks
  */
@@ -58,6 +59,24 @@ export class NetworkStore {
     return await FileLock.acquire(`${this.#state}/lock`, "exclusive", { signal });
   }
 
+  /** Whether nobody has {@link lockHost} at this moment. */
+  isHostAtRest(): boolean {
+    try {
+      using lock = FileLock.tryAcquire(`${this.#state}/lock`, "shared", "there");
+      return lock !== undefined;
+    } catch (error) {
+      // Nobody has ever had it.
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+      throw error;
+    }
+  }
+
+  /** Held by who will look in a while whether the host's side is still used; undefined when somebody else has it. */
+  trySweeping(): FileLock | undefined {
+    mkdirSync(this.#state, { recursive: true, mode: 0o700 });
+    return FileLock.tryAcquire(`${this.#state}/sweeping`, "exclusive");
+  }
+
   /** Held by who makes or removes a network, so that no two of them choose the same addresses or name. */
   async lockRecords(signal?: AbortSignal): Promise<FileLock> {
     mkdirSync(this.#records, { recursive: true, mode: 0o700 });
@@ -67,6 +86,11 @@ export class NetworkStore {
   /** Notes, until the next boot, that the host forwarded nothing of a family before gocker made it. */
   markForwarding(family: 4 | 6): void {
     writeFileAtomic(`${this.#state}/forwards-${family}`, "");
+  }
+
+  /** Ends what {@link markForwarding} has noted. */
+  unmarkForwarding(family: 4 | 6): void {
+    rmSync(`${this.#state}/forwards-${family}`, { force: true });
   }
 
   /** The families of which that was noted. */

@@ -8,6 +8,7 @@ import { openNameSockets } from "../../network/name-sockets.ts";
 import { NetworkStore } from "../../network/networks.ts";
 import type { EngineContext } from "../context.ts";
 import type { SurroundingsInput } from "../surroundings.ts";
+import { launchSweeper } from "./sweeper.ts";
 
 /** A container's network namespace, and the sockets that its monitor serves; the container has what is in there. */
 export interface JoinedNetworks extends Disposable {
@@ -60,8 +61,10 @@ function exposedPort(text: string): PortRequest | undefined {
 }
 
 /** See `leaveNetworks`. */
-export async function leave({ root, state }: Pick<EngineContext, "root" | "state">, container: string): Promise<void> {
-  await releaseContainer(new NetworkStore(root, state), container);
+export async function leave(context: Pick<EngineContext, "root" | "state">, container: string): Promise<void> {
+  const store = new NetworkStore(context.root, context.state);
+  await releaseContainer(store, container);
+  if (store.endpoints.isEmpty()) await launchSweeper(context);
 }
 
 function withoutLength(address: string): string {

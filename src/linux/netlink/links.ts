@@ -20,6 +20,8 @@ const RTM_GETADDR = 22;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_MASTER = 10;
+const IFLA_LINKINFO = 18;
+const IFLA_INFO_KIND = 1;
 const IFLA_NET_NS_FD = 28;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
@@ -61,6 +63,8 @@ export interface Link {
   readonly mtu: number;
   /** The number of the bridge whose port it is; undefined for none. */
   readonly bridge?: number;
+  /** What a virtual device is: `bridge`, `veth`; undefined for one of hardware. */
+  readonly kind?: string;
 }
 
 /** A device, by its name; undefined when there is none. @throws SystemCallError */
@@ -92,12 +96,14 @@ function linkOf({ body }: Message): Link {
   const attributes = decodeAttributes(body, linkBodySize);
   const name = attributes.get(IFLA_IFNAME);
   const bridge = attributes.get(IFLA_MASTER)?.readUInt32LE();
+  const kind = decodeAttributes(attributes.get(IFLA_LINKINFO) ?? Buffer.alloc(0), 0).get(IFLA_INFO_KIND);
   return {
     index: body.readInt32LE(4),
     name: name === undefined ? "" : textOf(name),
     isUp: (body.readUInt32LE(8) & IFF_UP) !== 0,
     mtu: attributes.get(IFLA_MTU)?.readUInt32LE() ?? 0,
     ...(bridge !== undefined && { bridge }),
+    ...(kind !== undefined && { kind: textOf(kind) }),
   };
 }
 

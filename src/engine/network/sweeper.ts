@@ -1,0 +1,70 @@
+import { SIGCHLD } from "../../linux/constants.ts";
+import { openNull } from "../../linux/fd.ts";
+import { launch } from "../../linux/launch/launch.ts";
+import type { Step } from "../../linux/launch/plan.ts";
+import { sleepSteps } from "../../linux/launch/sleep.ts";
+import { processEnded, reap } from "../../linux/process.ts";
+import { openProgram } from "../../linux/program.ts";
+import { NetworkStore } from "../../network/networks.ts";
+import { sweepHost } from "../../network/sweep.ts";
+import { InvalidDocumentError } from "../../util/errors.ts";
+import type { EngineContext } from "../context.ts";
+
+/** The name by which gocker is called to look for what is not used of networks. */
+export const sweeperName = "gocker-sweeper";
+
+type Directories = Pick<EngineContext, "root" | "state">;
+
+/** Milliseconds that a bridge stays when its last container has ended: the next one comes soon, mostly. */
+const patience = 2_000;
+
+/**
+ * Has a process look in a while whether the host's side of networks is still used. To take a bridge away takes the kernel
+ * some tens of milliseconds, for which no command and no container has to wait. It sleeps as a monitor does, holding a lock
+ * by which all others know that it is there.
+ * @throws SystemCallError
+ */
+export async function launchSweeper({ root, state }: Directories): Promise<void> {
+  using lock = new NetworkStore(root, state).trySweeping();
+  if (lock === undefined) return;
+  using program = openProgram();
+  using nothing = openNull();
+  const argv = [sweeperName, JSON.stringify({ root, state })];
+  using first = launch({
+    namespaces: 0,
+    steps: [
+      // Whoever has launched it need not wait for it.
+      { ...step("Make a process of its own", "clone", [SIGCHLD, 0, 0, 0, 0]), onSuccess: { parent: "leaves" } },
+      step("Leave gocker's session", "setsid", []),
+      step("Be in no directory of the caller's", "chdir", ["/"]),
+      ...sleepSteps({ wakes: [], timeout: patience, program: program.number, argv }),
+    ],
+    stdio: [nothing.number, nothing.number, nothing.number],
+    descriptors: [program.number, lock.descriptor],
+  });
+  await processEnded(first.pidfd);
+  reap(first.pid);
+}
+
+function step(label: string, syscall: Step["syscall"], args: Step["args"]): Step {
+  return { label, group: "process", syscall, args };
+}
+
+/**
+ * The role of that process when it wakes.
+ * @param word the directories
+ */
+export async function runSweeper(word: string | undefined): Promise<void> {
+  const { root, state } = parseDirectories(word);
+  await sweepHost(new NetworkStore(root, state));
+}
+
+function parseDirectories(word: string | undefined): Directories {
+  try {
+    const { root, state } = JSON.parse(word ?? "") as Partial<Directories>;
+    if (typeof root === "string" && typeof state === "string") return { root, state };
+  } catch (error) {
+    throw new InvalidDocumentError(`${sweeperName} is for gocker's own use`, { cause: error });
+  }
+  throw new InvalidDocumentError(`${sweeperName} is for gocker's own use`);
+}

@@ -1,0 +1,34 @@
+import { listLinks } from "../linux/netlink/links.ts";
+import { writeSysctl } from "../linux/sysctl.ts";
+import { HostNetwork } from "./host-network.ts";
+import type { NetworkStore } from "./networks.ts";
+
+/** What other programs connect their own guests and networks by: they may rely on the host's forwarding by now. */
+const othersKinds: ReadonlySet<string> = new Set(["bridge", "tun", "wireguard", "vxlan", "ipvlan", "vrf"]);
+
+/**
+ * Takes away the bridges of networks that no container is in; and with the last one the firewall and, where gocker has
+ * switched it on and nobody else may need it, the forwarding of packets. The networks stay on record.
+ * @throws SystemCallError
+ */
+export async function sweepHost(store: NetworkStore): Promise<void> {
+  using host = new HostNetwork(store, () => {});
+  using _lock = await store.lockHost();
+  const used = new Set(
+    store.endpoints.list().flatMap(({ attachments }) => attachments.map(({ networkId }) => networkId)),
+  );
+  const links = listLinks(host.socket);
+  const bridges = store
+    .list()
+    .filter(({ driver, device }) => driver === "bridge" && links.some(({ name }) => name === device));
+  for (const network of bridges) if (!used.has(network.id)) host.removeBridge(network);
+  if (bridges.some(({ id }) => used.has(id))) return;
+  const own = new Set(bridges.map(({ device }) => device));
+  const isShared = links.some(({ name, kind }) => kind !== undefined && othersKinds.has(kind) && !own.has(name));
+  if (isShared && store.switchedForwarding().length > 0) return;
+  for (const family of store.switchedForwarding()) {
+    writeSysctl(family === 4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding", "0");
+    store.unmarkForwarding(family);
+  }
+  host.firewall.remove();
+}
