@@ -2,124 +2,162 @@
 // left something on the machine. The last line is the sum: `N passed, N failed, N skipped`.
 //
 // A filter is a path below tests (`unit/oci`, `e2e/run.test.ts`), the word `check`, or `vm` for test-vm.ts; without one
-// everything is run.
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+// everything is run. GOCKER_TEST_JOBS says how many files run at once.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { takeSnapshot, whatIsLeft } from "./host-state.mjs";
+import { readReport } from "./lib/junit.mjs";
+import { runQueue } from "./lib/queue.mjs";
+import { runCommand } from "./lib/run-command.mjs";
+import { filtersWithoutTests, suites, suitesWithoutRoot, testJobs } from "./lib/test-jobs.mjs";
+import { installPackages } from "./lib/test-packages.mjs";
 import { ToolchainError, buildWhenStale, bunExecutable, installWhenStale, repository } from "./toolchain.mjs";
 
-/** In this order: what is quick and tells most comes first. The others start containers and need root. */
-const suites = ["unit", "registry", "e2e", "security", "fuzz"];
-const suitesWithoutRoot = new Set(["unit"]);
+/** @typedef {import("./lib/junit.mjs").Counts} Counts */
 
 /** Milliseconds that one test may take where it does not say so itself. */
 const testTimeout = 60_000;
+/** Milliseconds for a whole job: one that hangs must not hold the others up. */
+const jobTimeout = 10 * 60_000;
 /** What test-vm.ts ends with where there is no qemu or no kernel for it; it says so itself. */
 const unableStatus = 3;
 
-/** Milliseconds for a whole suite: one that hangs must not hold the others up. */
-const suiteTimeout = 15 * 60_000;
+/** One more than there are processors: tests wait as long as they work. */
+const slots = Number(process.env["GOCKER_TEST_JOBS"] ?? availableParallelism() + 1);
 
 const isRoot = process.getuid?.() === 0;
 const filters = process.argv.slice(2).map((filter) => filter.replace(/^(\.\/)?tests\//, "").replace(/\/$/, ""));
+const testFilters = filters.filter((filter) => filter !== "check" && filter !== "vm");
 const total = { passed: 0, failed: 0, skipped: 0 };
 /** @type {string[]} What failed, told once more at the end: the beginning of a long output may be lost. */
 const failures = [];
+const scratch = mkdtempSync(join(tmpdir(), "gocker-test-"));
 
 try {
   installWhenStale();
-  if (isRoot && runsMoreThan(["check", "unit"])) installPackages();
   buildWhenStale();
 } catch (error) {
+  giveUp(error);
+}
+const bun = /** @type {string} */ (bunExecutable());
+
+const unknown = filtersWithoutTests(testFilters);
+if (unknown.length > 0) {
+  const message = `no such tests: ${unknown.join(", ")}; there are check, vm, ${suites.join(", ")} and paths below those`;
+  giveUp(new ToolchainError(message));
+}
+
+const jobs = filters.length > 0 && testFilters.length === 0 ? [] : testJobs(testFilters);
+const checking = wants("check") ? runCheck() : undefined;
+try {
+  if (isRoot && (wants("vm") || jobs.some(({ suite }) => !suitesWithoutRoot.has(suite)))) {
+    await installPackages();
+  }
+} catch (error) {
+  await checking;
+  giveUp(error);
+}
+
+const before = takeSnapshot();
+await runSuites();
+await checking;
+if (wants("vm")) await runInVirtualMachine();
+reportLeaks();
+finish();
+
+/** @param {"check" | "vm"} name */
+function wants(name) {
+  return filters.length === 0 || filters.includes(name);
+}
+
+/** @param {unknown} error */
+function giveUp(error) {
   if (!(error instanceof ToolchainError)) throw error;
   console.error(error.message);
   total.failed++;
   finish();
 }
 
-const unknown = filters.filter((filter) => ![...suites, "check", "vm"].includes(filter.split("/")[0] ?? ""));
-if (unknown.length > 0) {
-  console.error(
-    `no such tests: ${unknown.join(", ")}; there are check, vm, ${suites.join(", ")} and paths below those`,
-  );
-  total.failed++;
-  finish();
-}
-
-const before = takeSnapshot();
-if (filters.length === 0 || filters.includes("check")) runCheck();
-for (const suite of suites) runSuite(suite);
-if (filters.length === 0 || filters.includes("vm")) runInVirtualMachine();
-reportLeaks();
-finish();
-
-/** @param {string[]} names */
-function runsMoreThan(names) {
-  return filters.length === 0 || filters.some((filter) => !names.includes(filter.split("/")[0] ?? ""));
-}
-
-function runCheck() {
+async function runCheck() {
   const start = performance.now();
-  const { status } = spawnSync(process.execPath, [join(repository, "scripts", "check.mjs")], { stdio: "inherit" });
+  const output = jobs.length === 0 ? undefined : join(scratch, "check.log");
+  const { status } = await runCommand([process.execPath, join(repository, "scripts", "check.mjs")], {
+    cwd: repository,
+    output,
+  });
+  console.log("\n== check");
+  show(output);
   report("check", start, status === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 });
   if (status !== 0) failures.push("check: see there");
 }
 
-/** @param {string} suite */
-function runSuite(suite) {
-  const chosen = filters.filter((filter) => filter === suite || filter.startsWith(`${suite}/`));
-  if (filters.length > 0 && chosen.length === 0) return;
-  const folder = join(repository, "tests", suite);
-  if (
-    !existsSync(folder) ||
-    !readdirSync(folder, { recursive: true }).some((name) => String(name).endsWith(".test.ts"))
-  ) {
-    return;
-  }
+/** All jobs, several at once; what each printed is shown when it has ended, unless there is but one. */
+async function runSuites() {
   const start = performance.now();
-  if (!isRoot && !suitesWithoutRoot.has(suite)) {
-    console.log(`${suite}: skipped, it needs root (sudo npm test)`);
-    report(suite, start, { passed: 0, failed: 0, skipped: 1 });
-    return;
-  }
-  const scratch = mkdtempSync(join(tmpdir(), "gocker-test-"));
-  const results = join(scratch, "results.xml");
-  const paths = (chosen.length === 0 ? [suite] : chosen).map((path) => `./tests/${path}`);
-  const options = [`--timeout=${testTimeout}`, "--reporter=junit", `--reporter-outfile=${results}`];
-  console.log(`\n== ${suite}`);
-  const { status, signal } = spawnSync(/** @type {string} */ (bunExecutable()), ["test", ...options, ...paths], {
-    cwd: repository,
-    stdio: ["ignore", "inherit", "inherit"],
-    timeout: suiteTimeout,
-    killSignal: "SIGKILL",
+  /** @type {Map<string, Counts & { seconds: number }>} */
+  const sums = new Map();
+  for (const { suite } of jobs) sums.set(suite, { passed: 0, failed: 0, skipped: 0, seconds: 0 });
+  const able = jobs.filter(({ suite }) => isRoot || suitesWithoutRoot.has(suite));
+  await runQueue(able, slots, async (job) => {
+    const { counts, seconds } = await runJob(job, able.length === 1);
+    const sum = /** @type {Counts & { seconds: number }} */ (sums.get(job.suite));
+    add(sum, counts);
+    sum.seconds += seconds;
   });
-  const counts = readCounts(results);
-  if (signal !== null) console.log(`${suite}: ended by ${signal}`);
+  if (able.length > 1) console.log(`\n== all, in ${secondsSince(start)} s`);
+  for (const [suite, { seconds, ...counts }] of sums) {
+    if (isRoot || suitesWithoutRoot.has(suite)) {
+      tell(suite, counts, seconds);
+    } else {
+      console.log(`${suite}: skipped, it needs root (sudo npm test)`);
+      counts.skipped++;
+    }
+    add(total, counts);
+  }
+}
+
+/**
+ * @param {import("./lib/test-jobs.mjs").Job} job
+ * @param {boolean} isOnly
+ */
+async function runJob({ name, files }, isOnly) {
+  const start = performance.now();
+  const stem = join(scratch, name.replaceAll(/[^a-z0-9.]+/g, "-"));
+  const results = `${stem}.xml`;
+  const output = isOnly ? undefined : `${stem}.log`;
+  const options = [`--timeout=${testTimeout}`, "--reporter=junit", `--reporter-outfile=${results}`];
+  if (isOnly) console.log(`\n== ${name}`);
+  const { status, signal } = await runCommand([bun, "test", ...options, ...files.map((file) => `./tests/${file}`)], {
+    cwd: repository,
+    output,
+    timeout: jobTimeout,
+  });
+  const { counts, failures: found } = readReport(results);
+  failures.push(...found);
+  if (!isOnly) console.log(`\n== ${name}`);
+  show(output);
+  if (signal !== null) console.log(`${name}: ended by ${signal}`);
   // A run that broke off, or that failed outside of any test (a file that does not load), counts as one failure more.
   if (status !== 0 && counts.failed === 0) {
     counts.failed++;
-    failures.push(`${suite}: ended with ${signal ?? status}`);
+    failures.push(`${name}: ended with ${signal ?? status}`);
   }
-  rmSync(scratch, { recursive: true, force: true });
-  report(suite, start, counts);
+  const seconds = (performance.now() - start) / 1000;
+  if (!isOnly) tell(name, counts, seconds);
+  return { counts, seconds };
 }
 
 /** Those that depend on the kernel and its cgroups once more, on a machine that has what this one may lack. */
-function runInVirtualMachine() {
+async function runInVirtualMachine() {
   const start = performance.now();
-  const scratch = mkdtempSync(join(tmpdir(), "gocker-test-"));
-  const results = join(scratch, "results.xml");
+  const results = join(scratch, "vm.xml");
   console.log("\n== vm");
   const words = [join(repository, "scripts", "test-vm.ts"), "--results", results];
-  const { status } = spawnSync(/** @type {string} */ (bunExecutable()), words, {
-    cwd: repository,
-    stdio: ["ignore", "inherit", "inherit"],
-  });
-  const counts = readCounts(results);
-  rmSync(scratch, { recursive: true, force: true });
+  const { status } = await runCommand([bun, ...words], { cwd: repository, output: undefined });
+  const { counts, failures: found } = readReport(results);
+  failures.push(...found);
   if (status === unableStatus) {
     console.log("vm: skipped");
     report("vm", start, { passed: 0, failed: 0, skipped: 1 });
@@ -130,35 +168,6 @@ function runInVirtualMachine() {
     failures.push(`vm: ended with ${status}`);
   }
   report("vm", start, counts);
-}
-
-/**
- * The sums of a JUnit report, which are attributes of its outermost element; what failed is noted.
- * @param {string} path
- */
-function readCounts(path) {
-  const text = existsSync(path) ? readFileSync(path, "utf8") : "";
-  const [element = ""] = /<testsuites\b[^>]*>/.exec(text) ?? [];
-  for (const [, test = "", failure = ""] of text.matchAll(/<testcase\b([^>]*[^/])>\s*<(?:failure|error)\b([^>]*)/g)) {
-    const names = ["file", "classname", "name"].map((name) => attributeOf(test, name)).filter((name) => name !== "");
-    failures.push(`${names.join(" > ")}\n    ${attributeOf(failure, "message").replaceAll("\n", "\n    ").trimEnd()}`);
-  }
-  /** @param {string} name */
-  const attribute = (name) => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(element)?.[1] ?? 0);
-  const failed = attribute("failures") + attribute("errors");
-  const skipped = attribute("skipped");
-  return { passed: attribute("tests") - failed - skipped, failed, skipped };
-}
-
-/**
- * @param {string} attributes
- * @param {string} name
- */
-function attributeOf(attributes, name) {
-  const text = new RegExp(`\\b${name}="([^"]*)"`).exec(attributes)?.[1] ?? "";
-  /** @type {Record<string, string>} */
-  const characters = { "&quot;": '"', "&lt;": "<", "&gt;": ">", "&amp;": "&", "&apos;": "'", "&#10;": "\n" };
-  return text.replaceAll(/&[^;]+;/g, (entity) => characters[entity] ?? entity);
 }
 
 function reportLeaks() {
@@ -176,51 +185,49 @@ function reportLeaks() {
   report("left behind", start, { passed: left.length === 0 ? 1 : 0, failed: left.length, skipped: 0 });
 }
 
+/** @param {string | undefined} output a file with what a command printed */
+function show(output) {
+  if (output !== undefined) process.stdout.write(readFileSync(output));
+}
+
 /**
+ * Adds to the sum of everything, and tells.
  * @param {string} name
  * @param {number} start
- * @param {{ passed: number, failed: number, skipped: number }} counts
+ * @param {Counts} counts
  */
 function report(name, start, counts) {
-  total.passed += counts.passed;
-  total.failed += counts.failed;
-  total.skipped += counts.skipped;
-  const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  console.log(`${name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds} s)`);
+  add(total, counts);
+  tell(name, counts, (performance.now() - start) / 1000);
+}
+
+/**
+ * @param {string} name
+ * @param {Counts} counts
+ * @param {number} seconds
+ */
+function tell(name, { passed, failed, skipped }, seconds) {
+  console.log(`${name}: ${passed} passed, ${failed} failed, ${skipped} skipped (${seconds.toFixed(1)} s)`);
+}
+
+/**
+ * @param {Counts} sum
+ * @param {Counts} counts
+ */
+function add(sum, counts) {
+  sum.passed += counts.passed;
+  sum.failed += counts.failed;
+  sum.skipped += counts.skipped;
+}
+
+/** @param {number} start */
+function secondsSince(start) {
+  return ((performance.now() - start) / 1000).toFixed(1);
 }
 
 function finish() {
+  rmSync(scratch, { recursive: true, force: true });
   for (const failure of failures) console.log(`failed: ${failure}`);
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
   process.exit(total.failed === 0 ? 0 : 1);
-}
-
-/** Installs those of test-packages.txt that are missing, without starting the services that some of them bring. */
-function installPackages() {
-  const lines = readFileSync(join(repository, "scripts", "test-packages.txt"), "utf8").split("\n");
-  const wanted = lines.filter((line) => line !== "" && !line.startsWith("#"));
-  if (!existsSync("/usr/bin/apt-get")) {
-    console.error(`This is no Debian: the tests need what these packages contain: ${wanted.join(" ")}`);
-    return;
-  }
-  const query = spawnSync("dpkg-query", ["-W", "-f=${Package} ${db:Status-Status}\n", ...wanted], { encoding: "utf8" });
-  const installed = new Set(query.stdout.split("\n").filter((line) => line.endsWith(" installed")));
-  const missing = wanted.filter((name) => !installed.has(`${name} installed`));
-  if (missing.length === 0) return;
-  console.error(`installing what the tests need: ${missing.join(" ")}`);
-  const policy = "/usr/sbin/policy-rc.d";
-  const hasPolicy = statSync(policy, { throwIfNoEntry: false }) !== undefined;
-  // 101: "action forbidden by policy", the way to keep a package's service from being started.
-  if (!hasPolicy) writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
-  try {
-    for (const words of [["update"], ["install", "-y", "--no-install-recommends", ...missing]]) {
-      const { status } = spawnSync("apt-get", ["-q", ...words], {
-        stdio: ["ignore", 2, 2],
-        env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-      });
-      if (status !== 0) throw new ToolchainError(`apt-get ${words.join(" ")} failed`);
-    }
-  } finally {
-    if (!hasPolicy) rmSync(policy, { force: true });
-  }
 }

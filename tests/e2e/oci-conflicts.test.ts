@@ -47,9 +47,9 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
 
   test("run does not delete a container that has got its ID meanwhile", async () => {
     const bundle = sandbox.bundle({ process: { args: ["sleep", "1000"] } });
-    const run = begin("run", "--bundle", bundle, "c");
+    const run = begin("run", "--bundle", bundle, "contended");
     await until("it runs", () =>
-      sandbox.state("c").then(
+      sandbox.state("contended").then(
         ({ status }) => status === "running",
         () => false,
       ),
@@ -60,17 +60,17 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
     });
     // gocker stands still, so that it cannot be the first to take the lock.
     run.kill("SIGSTOP");
-    expect(await sandbox.oci(["delete", "--force", "c"])).toEqual(success(""));
-    const pid = await sandbox.runDetached("c");
+    expect(await sandbox.oci(["delete", "--force", "contended"])).toEqual(success(""));
+    const pid = await sandbox.runDetached("contended");
     run.kill("SIGCONT");
     expect(await outcomeOf(run)).toEqual({ stdout: "", stderr: "", exitCode: 137 });
-    expect(await sandbox.state("c")).toMatchObject({ status: "running", pid });
-    await sandbox.oci(["delete", "--force", "c"]);
+    expect(await sandbox.state("contended")).toMatchObject({ status: "running", pid });
+    await sandbox.oci(["delete", "--force", "contended"]);
   });
 
   test("many that delete the same container all succeed", async () => {
-    await sandbox.runDetached("c");
-    const children = Array.from({ length: 8 }, () => begin("delete", "--force", "c"));
+    await sandbox.runDetached("contended");
+    const children = Array.from({ length: 8 }, () => begin("delete", "--force", "contended"));
     for (const child of children) expect(await outcomeOf(child)).toEqual(success(""));
     expect(readdirSync(sandbox.stateRoot)).toEqual([]);
   });
@@ -80,15 +80,18 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
     const file = join(sandbox.directory, "null");
     writeFileSync(file, "");
     const children = Array.from({ length: 6 }, () =>
-      Bun.spawn([gockerBinary(), "oci", "--root", sandbox.stateRoot, "run", "--detach", "--bundle", bundle, "c"], {
-        stdio: ["ignore", Bun.file(file), Bun.file(file)],
-        env: {},
-      }),
+      Bun.spawn(
+        [gockerBinary(), "oci", "--root", sandbox.stateRoot, "run", "--detach", "--bundle", bundle, "contended"],
+        {
+          stdio: ["ignore", Bun.file(file), Bun.file(file)],
+          env: {},
+        },
+      ),
     );
     const codes = await Promise.all(children.map((child) => child.exited));
     expect(codes.toSorted((one, other) => one - other)).toEqual([0, 1, 1, 1, 1, 1]);
-    expect(await sandbox.state("c")).toMatchObject({ status: "running" });
-    await sandbox.oci(["delete", "--force", "c"]);
+    expect(await sandbox.state("contended")).toMatchObject({ status: "running" });
+    await sandbox.oci(["delete", "--force", "contended"]);
   });
 
   test("an ID whose first owner was killed early can be used, and deleted", async () => {
@@ -174,33 +177,33 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
 
   test("a container that was created can be paused, and is not started meanwhile", async () => {
     const bundle = sandbox.bundle({ process: { args: ["true"] } });
-    expect(await sandbox.oci(["create", "--bundle", bundle, "c"])).toEqual(success(""));
-    expect(await sandbox.oci(["pause", "c"])).toEqual(success(""));
-    expect(await sandbox.state("c")).toMatchObject({ status: "paused" });
-    expect(await sandbox.oci(["start", "c"])).toMatchObject({
-      stderr: "gocker: the container c is paused: only one that was created can be started\n",
+    expect(await sandbox.oci(["create", "--bundle", bundle, "contended"])).toEqual(success(""));
+    expect(await sandbox.oci(["pause", "contended"])).toEqual(success(""));
+    expect(await sandbox.state("contended")).toMatchObject({ status: "paused" });
+    expect(await sandbox.oci(["start", "contended"])).toMatchObject({
+      stderr: "gocker: the container contended is paused: only one that was created can be started\n",
       exitCode: 1,
     });
-    expect(await sandbox.oci(["resume", "c"])).toEqual(success(""));
-    expect(await sandbox.state("c")).toMatchObject({ status: "created" });
-    expect(await sandbox.oci(["start", "c"])).toEqual(success(""));
-    await until("it has ended", async () => (await sandbox.state("c")).status === "stopped");
-    expect(await sandbox.oci(["delete", "c"])).toEqual(success(""));
+    expect(await sandbox.oci(["resume", "contended"])).toEqual(success(""));
+    expect(await sandbox.state("contended")).toMatchObject({ status: "created" });
+    expect(await sandbox.oci(["start", "contended"])).toEqual(success(""));
+    await until("it has ended", async () => (await sandbox.state("contended")).status === "stopped");
+    expect(await sandbox.oci(["delete", "contended"])).toEqual(success(""));
   });
 
   test("a pid file that cannot be written leaves neither a container nor a process", async () => {
     const bundle = sandbox.bundle({ process: { args: ["sleep", "1000"] } });
     const nowhere = join(sandbox.directory, "no/such/pid");
     for (const command of ["create", "run"]) {
-      const words = [command, "--pid-file", nowhere, "--bundle", bundle, "c"];
+      const words = [command, "--pid-file", nowhere, "--bundle", bundle, "contended"];
       expect(await sandbox.oci(words)).toMatchObject({ stderr: expect.stringContaining(nowhere), exitCode: 1 });
     }
     expect(readdirSync(sandbox.stateRoot)).toEqual([]);
-    await sandbox.runDetached("c");
-    const { stderr, exitCode } = await sandbox.oci(["exec", "--pid-file", nowhere, "c", "sleep", "1000"]);
+    await sandbox.runDetached("contended");
+    const { stderr, exitCode } = await sandbox.oci(["exec", "--pid-file", nowhere, "contended", "sleep", "1000"]);
     expect({ stderr, exitCode }).toEqual({ stderr: expect.stringContaining(nowhere), exitCode: 255 });
-    expect(JSON.parse((await sandbox.oci(["ps", "--format", "json", "c"])).stdout)).toHaveLength(1);
-    await sandbox.oci(["delete", "--force", "c"]);
+    expect(JSON.parse((await sandbox.oci(["ps", "--format", "json", "contended"])).stdout)).toHaveLength(1);
+    await sandbox.oci(["delete", "--force", "contended"]);
   });
 
   test.each([
@@ -217,7 +220,7 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
         process: { args: ["sleep", "1000"] },
         spec: { hooks: { [kind]: [hook] }, mounts },
       });
-      const run = begin("run", "--bundle", bundle, "c");
+      const run = begin("run", "--bundle", bundle, "contended");
       await until("the hook has begun", () => existsSync(begun));
       run.kill(signal);
       expect(await outcomeOf(run)).toEqual({ stdout: "", stderr: `gocker: ended by ${signal}\n`, exitCode });
@@ -233,11 +236,11 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
       process: { args: ["sh", "-c", script] },
       spec: { hooks: { poststart: [{ ...hook, env: ["PATH=/bin:/usr/bin"] }] } },
     });
-    const run = begin("run", "--bundle", bundle, "c");
+    const run = begin("run", "--bundle", bundle, "contended");
     await until("the hook has begun", () => existsSync(begun));
     // Its handler is there: SIGUSR1 is among the caught ones (bit 9 of the mask).
     const caught = async () => {
-      const { pid } = await sandbox.state("c");
+      const { pid } = await sandbox.state("contended");
       const mask = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
       return (BigInt(`0x${mask}`) & (1n << 9n)) !== 0n;
     };

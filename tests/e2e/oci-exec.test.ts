@@ -230,7 +230,7 @@ describe.skipIf(!canRunBundles)("exec", () => {
 
   test("one that was started from inside all the same is told as such, and one whose FIFO is full is started", async () => {
     const bundle = sandbox.bundle({ process: { args: ["sleep", "1000"] } });
-    for (const id of ["begun", "full"]) await sandbox.oci(["create", "--bundle", bundle, id]);
+    for (const id of ["begun", "crowded"]) await sandbox.oci(["create", "--bundle", bundle, id]);
     const fifo = (id: string) => join(sandbox.stateRoot, id, "exec.fifo");
     writeFileSync(fifo("begun"), "x");
     await until("it has begun", () => readFileSync(`/proc/${statePid("begun")}/cmdline`, "utf8").startsWith("sleep"));
@@ -240,33 +240,33 @@ describe.skipIf(!canRunBundles)("exec", () => {
       exitCode: 1,
     });
     // Held still, so that it cannot read what fills the FIFO.
-    process.kill(statePid("full"), "SIGSTOP");
-    const writer = openSync(fifo("full"), constants.O_RDWR | constants.O_NONBLOCK);
+    process.kill(statePid("crowded"), "SIGSTOP");
+    const writer = openSync(fifo("crowded"), constants.O_RDWR | constants.O_NONBLOCK);
     expect(() => {
       for (;;) writeSync(writer, new Uint8Array(4096));
     }).toThrow("EAGAIN");
-    expect(await sandbox.oci(["start", "full"])).toEqual(success(""));
+    expect(await sandbox.oci(["start", "crowded"])).toEqual(success(""));
     closeSync(writer);
-    for (const id of ["begun", "full"]) await sandbox.oci(["delete", "--force", id]);
+    for (const id of ["begun", "crowded"]) await sandbox.oci(["delete", "--force", id]);
   });
 
   test("a container without a pid namespace of its own", async () => {
     const namespaces = [{ type: "mount" }, { type: "ipc" }] as const;
     const own = await sandbox
-      .runDetached("shared", { linux: { namespaces: [...namespaces] }, spec: { hostname: "other" } })
+      .runDetached("sharing", { linux: { namespaces: [...namespaces] }, spec: { hostname: "other" } })
       .catch(String);
     expect(own).toContain("hostname: a container without a uts namespace would rename the host");
     const uts = [...namespaces, { type: "uts" }] as const;
-    const first = await sandbox.runDetached("shared", { linux: { namespaces: [...uts] } });
-    const { stdout } = await exec("shared", "sh", "-c", "echo $$; sleep 1000 & echo $!");
+    const first = await sandbox.runDetached("sharing", { linux: { namespaces: [...uts] } });
+    const { stdout } = await exec("sharing", "sh", "-c", "echo $$; sleep 1000 & echo $!");
     const [, child = ""] = stdout.split("\n");
     expect(existsSync(`/proc/${child}`)).toBe(true);
-    expect(await sandbox.oci(["kill", "shared", "KILL"])).toMatchObject({ exitCode: 0 });
+    expect(await sandbox.oci(["kill", "sharing", "KILL"])).toMatchObject({ exitCode: 0 });
     await until(
       "all of it has ended",
       () => !existsSync(`/proc/${first}/root/bin`) && !existsSync(`/proc/${child}/root/bin`),
     );
-    expect(await sandbox.oci(["delete", "shared"])).toMatchObject({ exitCode: 0 });
+    expect(await sandbox.oci(["delete", "sharing"])).toMatchObject({ exitCode: 0 });
   });
 
   test("namespaces of another container are joined by their paths", async () => {
@@ -283,7 +283,7 @@ describe.skipIf(!canRunBundles)("exec", () => {
     delete config.hostname;
     writeFileSync(join(bundle, "config.json"), JSON.stringify(config));
     const expected = Object.values(files).map((name) => readlinkSync(`/proc/${pid}/ns/${name}`));
-    expect(await sandbox.oci(["run", "--bundle", bundle, "joined"])).toEqual(
+    expect(await sandbox.oci(["run", "--bundle", bundle, "joining"])).toEqual(
       success(`gocker\n${expected.join("\n")}\n`),
     );
   });
@@ -291,7 +291,7 @@ describe.skipIf(!canRunBundles)("exec", () => {
   test("namespaces of another type, and those that would be the host's", async () => {
     const refusal = async (namespaces: Namespace[], linux: Linux = {}) => {
       const bundle = sandbox.bundle({ process: { args: ["true"] }, linux: { namespaces, ...linux } });
-      const { stderr, exitCode } = await sandbox.oci(["run", "--bundle", bundle, "wrong"]);
+      const { stderr, exitCode } = await sandbox.oci(["run", "--bundle", bundle, "mistaken"]);
       return { message: stderr.split("\n")[0], exitCode };
     };
     const message = (text: string) => ({ message: `gocker: ${text}`, exitCode: 1 });

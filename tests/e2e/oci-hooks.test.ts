@@ -172,7 +172,7 @@ describe.skipIf(!canRunBundles)("hooks", () => {
       process: { args: ["true"] },
       spec: { hooks: { prestart: [{ path: "/no/such" }] } },
     });
-    expect(await sandbox.oci(["create", "--bundle", missing, "missing"])).toMatchObject({
+    expect(await sandbox.oci(["create", "--bundle", missing, "absent"])).toMatchObject({
       stderr: "gocker: error running prestart hook #0: cannot run /no/such: no such file or directory\n",
       exitCode: 1,
     });

@@ -44,8 +44,8 @@ describe.skipIf(!canRunBundles || !canMakeNetworks)("network devices of the host
     const script = `nsenter --net=/proc/$(sed 's/.*"pid":\\([0-9]*\\).*/\\1/')/ns/net ip link show lan0 > ${seen}`;
     const hooks = { prestart: [{ path: "/bin/sh", args: ["sh", "-c", script] }] };
     const linux = withDevices({ card: { name: "lan0" }, far: {} });
-    expect(await create(host, "moved", { linux, spec: { hooks } })).toBe("");
-    const { pid, status } = await sandbox.state("moved");
+    expect(await create(host, "devices-moved", { linux, spec: { hooks } })).toBe("");
+    const { pid, status } = await sandbox.state("devices-moved");
     expect(status).toBe("created");
     const devices = await devicesAt(`/proc/${pid}/ns/net`);
     expect(devices.map(({ ifname }) => ifname).toSorted()).toEqual(["far", "lan0"]);
@@ -55,7 +55,7 @@ describe.skipIf(!canRunBundles || !canMakeNetworks)("network devices of the host
     expect(addressesOf(card)).toEqual(["192.0.2.7/24", "2001:db8::7/64"]);
     expect(await host.devices()).toEqual([]);
     expect(readFileSync(seen, "utf8")).toContain("mtu 1789");
-    expect(await sandbox.oci(["delete", "--force", "moved"], { by: host.by })).toMatchObject({ exitCode: 0 });
+    expect(await sandbox.oci(["delete", "--force", "devices-moved"], { by: host.by })).toMatchObject({ exitCode: 0 });
   });
 
   test("come to a container in a user namespace of its own", async () => {
@@ -68,7 +68,7 @@ describe.skipIf(!canRunBundles || !canMakeNetworks)("network devices of the host
       linux: { ...users, sysctl: { "net.ipv4.conf.lan0.forwarding": "1" } },
       process: { args: ["cat", "/proc/self/uid_map", "/proc/sys/net/ipv4/conf/lan0/forwarding"] },
     });
-    const { stdout, stderr } = await sandbox.oci(["run", "--bundle", bundle, "mapped"], { by: host.by });
+    const { stdout, stderr } = await sandbox.oci(["run", "--bundle", bundle, "devices-mapped"], { by: host.by });
     expect({ words: stdout.trim().split(/\s+/), stderr }).toEqual({ words: ["0", "100000", "65536", "1"], stderr: "" });
     expect((await host.devices()).map(({ ifname }) => ifname)).not.toContain("card");
   });
@@ -93,8 +93,10 @@ describe.skipIf(!canRunBundles || !canMakeNetworks)("network devices of the host
       "addr add 192.0.2.7/24 dev card",
     );
     await using shared = await NetworkNamespace.create("link add net0 type veth peer name far");
-    expect(await create(host, "joined", { linux: withDevices({ card: { name: "net%d" } }, shared.path) })).toBe("");
-    expect(await sandbox.oci(["delete", "--force", "joined"])).toMatchObject({ exitCode: 0 });
+    expect(await create(host, "devices-joined", { linux: withDevices({ card: { name: "net%d" } }, shared.path) })).toBe(
+      "",
+    );
+    expect(await sandbox.oci(["delete", "--force", "devices-joined"])).toMatchObject({ exitCode: 0 });
     expect((await host.devices()).map(({ ifname }) => ifname)).toEqual(["far"]);
     const device = (await shared.devices()).find(({ ifname }) => ifname === "net1") as DeviceFacts;
     expect(device.flags).toContain("UP");
@@ -105,18 +107,18 @@ describe.skipIf(!canRunBundles || !canMakeNetworks)("network devices of the host
     await using host = await NetworkNamespace.create("link add card type veth peer name far", "link set card up");
     await using shared = await NetworkNamespace.create("link add taken type veth peer name far");
     const before = await host.devices();
-    expect(await create(host, "failed", { linux: withDevices({ card: {}, gone: {} }) })).toBe(
+    expect(await create(host, "devices-failed", { linux: withDevices({ card: {}, gone: {} }) })).toBe(
       "gocker: linux.netDevices.gone: the host has no such network device\n",
     );
-    expect(await create(host, "failed", { linux: withDevices({ card: { name: "taken" } }, shared.path) })).toBe(
+    expect(await create(host, "devices-failed", { linux: withDevices({ card: { name: "taken" } }, shared.path) })).toBe(
       "gocker: linux.netDevices.card: the container's network namespace has a device taken already\n",
     );
     expect(
-      await create(host, "failed", {
+      await create(host, "devices-failed", {
         linux: { ...withDevices({ card: {} }), namespaces: types.map((type) => ({ type })) },
       }),
     ).toBe("gocker: linux.netDevices.card: unable to move network devices without a network namespace\n");
-    expect(await create(host, "failed", { linux: withDevices({ card: {} }, host.path) })).toContain(
+    expect(await create(host, "devices-failed", { linux: withDevices({ card: {} }, host.path) })).toContain(
       "unable to move network devices without a network namespace",
     );
     expect(await host.devices()).toEqual(before);

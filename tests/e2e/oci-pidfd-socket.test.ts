@@ -50,24 +50,24 @@ describe.skipIf(!canListen)("--pidfd-socket", () => {
   });
 
   test("exec", async () => {
-    await sandbox.runDetached("c");
+    await sandbox.runDetached("announced");
     const pidFile = join(sandbox.directory, "pid");
     const text = await told((socket) => {
-      return ["exec", "--detach", "--pid-file", pidFile, "--pidfd-socket", socket, "c", "sleep", "999"];
+      return ["exec", "--detach", "--pid-file", pidFile, "--pidfd-socket", socket, "announced", "sleep", "999"];
     });
     expect(text).toBe(`setns ${await Bun.file(pidFile).text()}`);
-    expect((await sandbox.state("c")).status).toBe("running");
-    expect(await sandbox.oci(["delete", "--force", "c"])).toEqual(success(""));
+    expect((await sandbox.state("announced")).status).toBe("running");
+    expect(await sandbox.oci(["delete", "--force", "announced"])).toEqual(success(""));
   });
 
   test("makes nothing when nobody listens", async () => {
     const bundle = sandbox.bundle({ process: { args: ["sleep", "1000"] } });
     const socket = join(sandbox.directory, "nobody");
-    expect(await sandbox.oci(["create", "--pidfd-socket", socket, "--bundle", bundle, "none"])).toEqual({
+    expect(await sandbox.oci(["create", "--pidfd-socket", socket, "--bundle", bundle, "unsent"])).toEqual({
       stdout: "",
       stderr: `gocker: connect ${socket}: no such file or directory (ENOENT)\n`,
       exitCode: 1,
     });
-    expect(await sandbox.oci(["state", "none"])).toMatchObject({ exitCode: 1 });
+    expect(await sandbox.oci(["state", "unsent"])).toMatchObject({ exitCode: 1 });
   });
 });

@@ -31,7 +31,7 @@ export class MountSandbox implements AsyncDisposable {
       process: { args: ["sh", "-c", script], ...change.process },
       spec: { root: { path: this.oci.rootfs, readonly: false }, mounts: all, ...change.spec },
     });
-    return this.oci.oci(["run", "--bundle", bundle, `mounts-${this.#count++}`]);
+    return this.oci.oci(["run", "--bundle", bundle, `mounts-${process.pid}-${this.#count++}`]);
   }
 
   /** What a script prints. */

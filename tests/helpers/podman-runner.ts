@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, symlinkSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 import { gockerBinary } from "./binary.ts";
 import { tool } from "./corpus-images.ts";
@@ -26,17 +26,15 @@ default_sysctls = ["net.ipv4.ping_group_range=0 2147483647", "net.ipv4.ip_unpriv
 /** podman with storage of its own and Docker's defaults. Disposing removes it all. */
 export class PodmanRunner implements AsyncDisposable {
   readonly #directory: string;
-  readonly #cgroups: ReadonlySet<string>;
 
-  private constructor(directory: string, cgroups: ReadonlySet<string>) {
+  private constructor(directory: string) {
     this.#directory = directory;
-    this.#cgroups = cgroups;
   }
 
   static async create(): Promise<PodmanRunner> {
     const directory = await mkdtemp(join(tmpdir(), "gocker-podman-"));
     await Bun.write(join(directory, "containers.conf"), dockerDefaults);
-    return new PodmanRunner(directory, new Set(parentCgroups()));
+    return new PodmanRunner(directory);
   }
 
   async pull(reference: string): Promise<void> {
@@ -60,7 +58,10 @@ export class PodmanRunner implements AsyncDisposable {
     const places = ["--root", at("root"), "--runroot", at("run"), "--tmpdir", at("tmp")];
     const storage = ["--storage-driver", "overlay", "--storage-opt", "overlay.skip_mount_home=true"];
     const ways = ["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", runtime];
-    const command = ["podman", "--log-level", "error", ...places, ...storage, ...ways, ...words];
+    const [verb = "", ...rest] = words;
+    // podman's own parent is one for the machine, where others have containers too.
+    const parent = verb === "run" ? ["--cgroup-parent", `/${basename(this.#directory)}`] : [];
+    const command = ["podman", "--log-level", "error", ...places, ...storage, ...ways, verb, ...parent, ...rest];
     const hide = ["unshare", "--mount", "sh", "-c", 'umount /sys/fs/cgroup/unified && exec "$0" "$@"'];
     const child = Bun.spawn([...(isHybrid && runtime === "crun" ? hide : []), ...command], {
       env: {
@@ -82,14 +83,14 @@ export class PodmanRunner implements AsyncDisposable {
     const link = join(this.#directory, "gocker-oci");
     if (existsSync(link)) await this.#run(["rm", "--force", "--all", "--time", "0"], link);
     await rm(this.#directory, { recursive: true, force: true });
-    for (const path of parentCgroups()) {
-      if (!this.#cgroups.has(path)) await tool("find", path, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";");
-    }
+    for (const path of this.#parentCgroups())
+      await tool("find", path, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";");
   }
-}
 
-/** The cgroups that podman makes for all of its containers and leaves behind. */
-function parentCgroups(): string[] {
-  const top = "/sys/fs/cgroup";
-  return ["", ...readdirSync(top)].map((name) => join(top, name, "libpod_parent")).filter((path) => existsSync(path));
+  /** The cgroups that podman makes for the containers and leaves behind. */
+  #parentCgroups(): string[] {
+    const top = "/sys/fs/cgroup";
+    const paths = ["", ...readdirSync(top)].map((name) => join(top, name, basename(this.#directory)));
+    return paths.filter((path) => existsSync(path));
+  }
 }
