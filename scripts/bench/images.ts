@@ -19,10 +19,18 @@ export interface BenchImage {
   readonly uncompressed: number;
 }
 
+/** Programs that read a layer from stdin, and the ends of the names of what they make of it. */
+const compressors = {
+  gzip: { command: ["gzip", "-6", "--no-name"], suffix: "gz" },
+  zstd: { command: ["zstd", "-q", "-1"], suffix: "zst" },
+} as const;
+
 /** How an image's files are made, and the name of what is kept of them. */
 interface Recipe {
   readonly repository: string;
   readonly make: (directory: string) => Promise<void>;
+  /** gzip, as Docker has it, unless told. */
+  readonly compression?: keyof typeof compressors;
 }
 
 export const recipes = {
@@ -40,17 +48,24 @@ const copies = 2;
  * @param cache a directory; remove it to have the images made anew
  */
 export async function provideImage(recipe: Recipe, cache: string, registry: TestRegistry): Promise<BenchImage> {
-  const { repository, make } = recipe;
+  const { repository, make, compression = "gzip" } = recipe;
+  const { command, suffix } = compressors[compression];
   const stem = join(cache, repository.replaceAll("/", "-"));
-  const layer = `${stem}.tar.gz`;
+  const layer = `${stem}.tar.${suffix}`;
   const facts = `${stem}.json`;
-  if (!existsSync(facts)) await makeLayer(make, cache, layer, facts);
+  if (!existsSync(facts) || !existsSync(layer)) await makeLayer(make, command, cache, layer, facts);
   const name = `${repository}:1`;
   await registry.pushImage(name, { layers: [layer], config: { Cmd: ["sh"] } });
   return { repository, name, ...(JSON.parse(readFileSync(facts, "utf8")) as Omit<BenchImage, "repository" | "name">) };
 }
 
-async function makeLayer(make: Recipe["make"], cache: string, layer: string, facts: string): Promise<void> {
+async function makeLayer(
+  make: Recipe["make"],
+  compressor: readonly string[],
+  cache: string,
+  layer: string,
+  facts: string,
+): Promise<void> {
   mkdirSync(cache, { recursive: true });
   const directory = await mkdtemp(join(cache, ".making-"));
   try {
@@ -71,11 +86,12 @@ async function makeLayer(make: Recipe["make"], cache: string, layer: string, fac
       ".",
     );
     const uncompressed = Bun.file(tar).size;
-    await mustRun("gzip", "-6", "--no-name", tar);
-    const bytes = await Bun.file(`${tar}.gz`).bytes();
+    const compressed = join(directory, "layer");
+    await mustRun("sh", "-c", 'out=$0; in=$1; shift; "$@" <"$in" >"$out"', compressed, tar, ...compressor);
+    const bytes = await Bun.file(compressed).bytes();
     const files = Number(outputOf("sh", "-c", "find \"$0\" -printf '%i\\n' | sort -u | wc -l", root));
     const layerDigest = `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
-    renameSync(`${tar}.gz`, layer);
+    renameSync(compressed, layer);
     // Last: its presence means that the layer is whole.
     writeFileSync(facts, `${JSON.stringify({ layerDigest, files, compressed: bytes.length, uncompressed })}\n`);
   } finally {

@@ -31,7 +31,7 @@ describe.skipIf(!canRunCorpus || !hasMemory)("servers of Debian in the backgroun
     image = runner.image("library/debian-servers:1");
     isThere = await pushDebian(registry);
     if (isThere) await runner.pull("library/debian-servers:1");
-  }, 300_000);
+  }, 600_000);
   afterEach(async () => {
     const { stdout } = await runner.gocker(["ps", "-aq"]);
     const ids = stdout.split("\n").filter((id) => id !== "");

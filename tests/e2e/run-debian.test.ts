@@ -18,7 +18,7 @@ describe.skipIf(!canRunCorpus)("Debian", () => {
     runner = new Runner(await createSandbox(), registry);
     image = runner.image("library/debian-servers:1");
     isThere = await pushDebian(registry);
-  }, 300_000);
+  }, 600_000);
   afterAll(() => runner?.[Symbol.asyncDispose]());
 
   /** Runs a test where the image could be made. */

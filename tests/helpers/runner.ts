@@ -69,7 +69,8 @@ export class Runner implements AsyncDisposable {
 
   async pull(name: string): Promise<string> {
     const reference = this.image(name);
-    const { exitCode, stderr } = await this.sandbox.gocker(["pull", "-q", reference]);
+    // A whole distribution takes a machine with other work longer than a command may take elsewhere.
+    const { exitCode, stderr } = await this.sandbox.gocker(["pull", "-q", reference], { timeout: 120_000 });
     if (exitCode !== 0) throw new Error(`gocker pull ${reference}: ${stderr}`);
     return reference;
   }
