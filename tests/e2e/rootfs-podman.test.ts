@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createSandbox } from "../helpers/binary.ts";
 import { comparedImages, expectJustified, type Justified, loadImages } from "../helpers/compared-images.ts";
 import { canShowRoots, compareWithContainer, withContainer } from "../helpers/container-root.ts";
@@ -43,10 +43,16 @@ const justified: Readonly<Record<string, readonly Justified[]>> = {
 
 const images = comparedImages.filter(([name]) => !slow.has(name));
 
+// One storage for all: to make one takes podman longer than to unpack an image.
+let podman: Podman;
+beforeAll(async () => {
+  if (canCompare) podman = await Podman.start();
+});
+afterAll(() => podman?.[Symbol.asyncDispose]());
+
 describe.skipIf(!canCompare).each(images)("%s", (name, archive) => {
   test("has the root file system that podman makes of it", async () => {
     await using sandbox = await createSandbox();
-    await using podman = await Podman.start();
     const differences: string[] = [];
     for (const { id, layout } of await loadImages(sandbox, await archive(sandbox.directory))) {
       const mounting = podman.mount(layout);
