@@ -20,7 +20,7 @@ import { ToolchainError, buildWhenStale, bunExecutable, installWhenStale, reposi
 /** Milliseconds that one test may take where it does not say so itself. */
 const testTimeout = 60_000;
 /** Milliseconds for a whole job: one that hangs must not hold the others up. */
-const jobTimeout = 10 * 60_000;
+const jobTimeout = 15 * 60_000;
 /** What test-vm.ts ends with where there is no qemu or no kernel for it; it says so itself. */
 const unableStatus = 3;
 

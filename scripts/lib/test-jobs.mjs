@@ -31,13 +31,22 @@ const long = [
 ];
 
 /** @type {Readonly<Record<string, string>>} Files that run when nothing else does, and why. */
-const alone = {};
+const alone = {
+  "security/cgroup-limits.test.ts":
+    "takes back what the root hands down to its cgroups, which others may be about to use",
+  "security/cgroup-limits-v1.test.ts": "shares out the realtime of the cgroup in which all containers lie",
+  "security/cgroup-limits-v2.test.ts":
+    "takes back what the root hands down to its cgroups, which others may be about to use",
+};
 
 /** @type {Readonly<Record<string, string>>} Files that share something that only one of them may use at a time. */
 const shared = {
   "e2e/run-debian.test.ts": "the image of Debian, which the first of them makes",
   "e2e/detached-debian.test.ts": "the image of Debian, which the first of them makes",
 };
+
+/** Every file that is named here. */
+export const placedFiles = [...first, ...long, ...Object.keys(alone), ...Object.keys(shared)];
 
 /** Into so many jobs the unit tests go: a file of theirs is too short for a process of its own. */
 const unitJobs = 6;

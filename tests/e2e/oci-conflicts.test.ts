@@ -55,7 +55,7 @@ describe.skipIf(!canRunBundles)("calls that come in each other's way, or end hal
       ),
     );
     await until("it has let go of the lock", () => {
-      using lock = FileLock.tryAcquire(join(sandbox.stateRoot, "c/lock"), "exclusive", "there");
+      using lock = FileLock.tryAcquire(join(sandbox.stateRoot, "contended/lock"), "exclusive", "there");
       return lock !== undefined;
     });
     // gocker stands still, so that it cannot be the first to take the lock.
