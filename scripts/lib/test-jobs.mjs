@@ -19,15 +19,26 @@ export const suitesWithoutRoot = new Set(["unit"]);
  * @property {string | undefined} shares what only one job at a time may use
  */
 
-/** What takes longest, without which the others end sooner: it begins first. The first makes the image that the second needs. */
-const first = new Set(["e2e/run-debian.test.ts"]);
+/** These begin before the unit tests: the first makes an image that the second needs, which takes longest of all. */
+const first = new Set(["e2e/run-debian.test.ts", "e2e/detached-debian.test.ts"]);
 
 /** What takes longer than most, longest first: begun last, one of them would run on when all others have ended. */
 const long = [
+  "security/escape-mount-races.test.ts",
   "e2e/rootfs-podman.test.ts",
+  "security/escape-races.test.ts",
+  "security/layer-unpack.test.ts",
+  "security/escape-image.test.ts",
   "e2e/binary-build.test.ts",
-  "registry/pull.test.ts",
+  "security/escape-volumes.test.ts",
+  "security/seccomp-libseccomp.test.ts",
+  "security/layer-corpus.test.ts",
+  "e2e/run-lifetime.test.ts",
+  "e2e/detached.test.ts",
   "e2e/rootfs-umoci.test.ts",
+  "e2e/volume-copy.test.ts",
+  "security/escape-copy.test.ts",
+  "registry/pull.test.ts",
 ];
 
 /** @type {Readonly<Record<string, string>>} Files that run when nothing else does, and why. */
@@ -39,10 +50,17 @@ const alone = {
     "takes back what the root hands down to its cgroups, which others may be about to use",
 };
 
+const debian = "the image of Debian, which the first of them makes";
+const processor = "a processor, which one keeps busy by changing a directory all the time";
+
 /** @type {Readonly<Record<string, string>>} Files that share something that only one of them may use at a time. */
 const shared = {
-  "e2e/run-debian.test.ts": "the image of Debian, which the first of them makes",
-  "e2e/detached-debian.test.ts": "the image of Debian, which the first of them makes",
+  "e2e/run-debian.test.ts": debian,
+  "e2e/detached-debian.test.ts": debian,
+  "security/escape-copy.test.ts": processor,
+  "security/escape-mount-races.test.ts": processor,
+  "security/escape-races.test.ts": processor,
+  "security/escape-volumes.test.ts": processor,
 };
 
 /** Every file that is named here. */
