@@ -50,10 +50,9 @@ const copies = 2;
 export async function provideImage(recipe: Recipe, cache: string, registry: TestRegistry): Promise<BenchImage> {
   const { repository, make, compression = "gzip" } = recipe;
   const { command, suffix } = compressors[compression];
-  const stem = join(cache, repository.replaceAll("/", "-"));
-  const layer = `${stem}.tar.${suffix}`;
-  const facts = `${stem}.json`;
-  if (!existsSync(facts) || !existsSync(layer)) await makeLayer(make, command, cache, layer, facts);
+  const layer = join(cache, `${repository.replaceAll("/", "-")}.tar.${suffix}`);
+  const facts = `${layer}.json`;
+  if (!existsSync(facts)) await makeLayer(make, command, cache, layer, facts);
   const name = `${repository}:1`;
   await registry.pushImage(name, { layers: [layer], config: { Cmd: ["sh"] } });
   return { repository, name, ...(JSON.parse(readFileSync(facts, "utf8")) as Omit<BenchImage, "repository" | "name">) };
