@@ -33,7 +33,7 @@ export function acceptConnection({ number }: OwnedFd): OwnedFd | undefined {
  */
 export function sendSome({ number }: OwnedFd, bytes: Uint8Array): number {
   const flags = dontWait | noSignal;
-  const count = Number(libc.syscall(syscallNumber("sendto"), number, ptr(bytes), bytes.length, flags, 0, 0));
+  const count = Number(libc.syscall(syscallNumber("sendto"), number, startOf(bytes), bytes.length, flags, 0, 0));
   if (count >= 0) return count;
   const reason = errno();
   if (reason === errnos.EAGAIN || reason === errnos.EINTR) return 0;
@@ -96,13 +96,17 @@ const longestAddress = 28;
 export function sendDatagram({ number }: OwnedFd, bytes: Uint8Array, destination: Uint8Array): boolean {
   const { length } = bytes;
   const flags = dontWait | noSignal;
-  const start = length === 0 ? 0 : ptr(bytes);
   const call = syscallNumber("sendto");
-  const count = libc.syscall(call, number, start, length, flags, ptr(destination), destination.length);
+  const count = libc.syscall(call, number, startOf(bytes), length, flags, ptr(destination), destination.length);
   if (Number(count) >= 0) return true;
   const reason = errno();
   if (reason === errnos.EAGAIN || reason === errnos.EINTR) return false;
   throw systemCallError("sendto", {}, reason);
+}
+
+/** Where bytes are in memory: there may be none, as in a datagram that is empty. */
+function startOf(bytes: Uint8Array): number {
+  return bytes.length === 0 ? 0 : ptr(bytes);
 }
 
 /** Sets a socket's option that is a number. setsockopt(2) @throws SystemCallError */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { LayerPipeline } from "../../src/image/layer/pipeline.ts";
 import { GockerError } from "../../src/util/errors.ts";
 import { corpusPath, hasCorpus } from "../helpers/corpus.ts";
+import { randomNumbers } from "../helpers/random-numbers.ts";
 import { listTar } from "../helpers/tar-listing.ts";
 import { makeTar } from "../helpers/tar.ts";
 
@@ -19,17 +20,6 @@ const isRoot = process.geteuid?.() === 0;
 const base = isRoot ? mkdtempSync(join(tmpdir(), "gocker-fuzz-")) : "";
 
 afterAll(() => rmSync(base, { recursive: true, force: true }));
-
-/** A small generator of numbers below `limit`, the same for the same seed. mulberry32 */
-function randomNumbers(start: number): (limit: number) => number {
-  let state = start | 0;
-  return (limit) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
-  };
-}
 
 const pieces = ["..", "/", "../../x", "\0", "\xff", "9999999999", "-1", ".wh.", ".wh..wh..opq", "\x80", "\n", "="];
 

@@ -87,6 +87,9 @@ test("datagrams tell where they come from, are cut where there is no room, and m
   expect(text(last?.bytes)).toBe("ab");
   sendDatagram(server, Buffer.from("back"), last?.source as Uint8Array);
   expect(text(receiveSome(client, new Uint8Array(9)))).toBe("back");
+  startConnecting(client, localAddress(server));
+  expect(sendSome(client, new Uint8Array(0))).toBe(0);
+  expect(receiveDatagram(server, buffer)).toMatchObject({ length: 0 });
 });
 
 test("a connection is made without waiting, carries both ways, and ends", () => {

@@ -1,3 +1,4 @@
+import { randomNumbers } from "../../../helpers/random-numbers.ts";
 import { describe, expect, test } from "bun:test";
 import { defaultSeccomp } from "../../../../src/container/seccomp-profile.ts";
 import type { Architecture } from "../../../../src/linux/arch.ts";
@@ -40,17 +41,6 @@ function permit(name: string, ...args: SeccompArg[]): SeccompSyscall {
 
 function arg(index: number, op: SeccompOperator, value: number | bigint, valueTwo?: number | bigint): SeccompArg {
   return { index, op, value, ...(valueTwo !== undefined && { valueTwo }) };
-}
-
-/** mulberry32: the same sequence on every run. */
-function pseudoRandom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
 }
 
 const interfaces: Readonly<Record<Architecture, readonly number[]>> = {
@@ -196,7 +186,7 @@ describe("properties", () => {
   for (const host of ["x86_64", "aarch64"] as const) {
     test(`random profiles mean the same to the program and to the rules: ${host}`, () => {
       for (let seed = 1; seed <= 12; seed++) {
-        const random = pseudoRandom(seed);
+        const random = randomNumbers(seed);
         const samples = Array.from({ length: 6 }, () =>
           Array.from({ length: 3 }, () => outside[random(outside.length)] as bigint),
         );
