@@ -12,7 +12,14 @@ import {
 import type { OwnedFd } from "../../src/linux/fd.ts";
 import { libc } from "../../src/linux/libc.ts";
 import { pollAll } from "../../src/linux/poll.ts";
-import { acceptConnection, receiveDatagram, receiveSome, sendDatagram, sendSome } from "../../src/linux/socket.ts";
+import {
+  acceptConnection,
+  receiveDatagram,
+  receiveSome,
+  sendDatagram,
+  sendSome,
+  setSocketOption,
+} from "../../src/linux/socket.ts";
 import { syscallNumber } from "../../src/linux/syscalls.ts";
 import { NameServer, type NameServerOptions } from "../../src/network/dns/server.ts";
 import { SystemCallError } from "../../src/util/errors.ts";
@@ -108,6 +115,11 @@ function openBoth(address = loopback(0)): { readonly udp: OwnedFd; readonly tcp:
   }
 }
 
+/** shutdown(2) */
+function shutDown({ number }: OwnedFd, direction: number): void {
+  libc.syscall(syscallNumber("shutdown"), number, direction, 0, 0, 0, 0);
+}
+
 /** A query that a server was sent. */
 export interface SentQuery {
   readonly message: Buffer;
@@ -162,7 +174,7 @@ export class TestConnection implements Disposable {
 
   /** The next whole message. @param most bytes that are read at once */
   message(most = 65_536): Buffer | undefined {
-    const bytes = receiveSome(this.socket, new Uint8Array(most));
+    const bytes = this.#receive(new Uint8Array(most));
     if (bytes?.length === 0) this.hasEnded = true;
     if (bytes !== undefined) this.#received = Buffer.concat([this.#received, bytes]);
     if (this.#received.length < 2) return undefined;
@@ -173,10 +185,20 @@ export class TestConnection implements Disposable {
     return message;
   }
 
-  /** Says that nothing more comes. shutdown(2) */
+  #receive(buffer: Uint8Array): Uint8Array | undefined {
+    try {
+      return receiveSome(this.socket, buffer);
+    } catch (error) {
+      // The other end has closed without having read everything.
+      if (error instanceof SystemCallError && error.errnoName === "ECONNRESET") return new Uint8Array(0);
+      throw error;
+    }
+  }
+
+  /** Says that nothing more comes. */
   endWriting(): void {
     const writing = 1;
-    libc.syscall(syscallNumber("shutdown"), this.socket.number, writing, 0, 0, 0, 0);
+    shutDown(this.socket, writing);
   }
 
   /** Goes without a word of farewell. socket(7), SO_LINGER */
@@ -198,12 +220,17 @@ export class TestNameServer implements Disposable {
   readonly server: NameServer;
   readonly errors: unknown[] = [];
   readonly address: SocketAddress;
+  readonly #listener: OwnedFd;
   readonly #clients: Disposable[] = [];
   now = 0;
 
   constructor(options: Partial<Pick<NameServerOptions, "lookup" | "upstream">> = {}) {
     const { udp, tcp, at } = openBoth();
     this.address = at;
+    this.#listener = tcp;
+    // Connections have it from the one that listens: answers that are large are sent in parts.
+    const [solSocket, sendBuffer] = [1, 7];
+    setSocketOption(tcp, solSocket, sendBuffer, 4096);
     this.server = new NameServer({
       udp,
       tcp,
@@ -251,6 +278,12 @@ export class TestNameServer implements Disposable {
     }
   }
 
+  /** Spoils the server's socket of TCP. */
+  stopListening(): void {
+    const reading = 0;
+    shutDown(this.#listener, reading);
+  }
+
   /** Lets so many milliseconds go by. */
   elapse(milliseconds: number): void {
     this.now += milliseconds;
@@ -276,9 +309,11 @@ export class TestNameServer implements Disposable {
     return { socket, send, answer, ask };
   }
 
-  /** A client of TCP. */
-  connect(): TestConnection {
+  /** A client of TCP. @param room of its socket, in bytes: as much as usual unless told */
+  connect(room?: number): TestConnection {
     const socket = openInternetSocket(4, "stream");
+    const [solSocket, receiveBuffer] = [1, 8];
+    if (room !== undefined) setSocketOption(socket, solSocket, receiveBuffer, room);
     startConnecting(socket, this.address);
     const connection = new TestConnection(socket);
     this.#clients.push(connection);

@@ -102,10 +102,10 @@ export class ForwardedQuery implements Disposable {
     this.#end(undefined);
   }
 
+  /** In turns: who has not been asked yet comes before who has. */
   #nextServer(): Server | undefined {
     const order = [...this.#servers.slice(this.#next), ...this.#servers.slice(0, this.#next)];
-    const left = order.filter(({ hasFailed }) => !hasFailed);
-    const server = left.find(({ exchange }) => exchange === undefined) ?? left[0];
+    const server = order.find(({ hasFailed }) => !hasFailed);
     if (server !== undefined) this.#next = this.#servers.indexOf(server) + 1;
     return server;
   }

@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import {
   addressesIn,
   FakeUpstream,
+  framed,
   headerOf,
   makeAnswer,
   makeQuery,
@@ -57,7 +58,7 @@ describe("own names", () => {
     expect(headerOf(ask(makeQuery("many", 1, { datagram: 4096 })))).toMatchObject({ isTruncated: false, answers: 50 });
     const query = makeQuery("many");
     const connection = bench.connect();
-    bench.until("to be connected", () => connection.write(Buffer.from([0, query.length, ...query])) > 0);
+    bench.until("to be connected", () => connection.write(framed(query)) > 0);
     const whole = bench.until("an answer", () => connection.message());
     expect(headerOf(whole)).toMatchObject({ isTruncated: false, answers: 50 });
     expect(addressesIn(query, whole).sort()).toEqual([...many].sort());
@@ -139,7 +140,7 @@ describe("bounds", () => {
       bench.settle();
       return connection;
     });
-    connections[0]?.write(Buffer.from([0, query.length, ...query]));
+    connections[0]?.write(framed(query));
     bench.until("an answer", () => connections[0]?.message());
     for (let count = 0; count < 2; count++) {
       connections.push(bench.connect());
@@ -147,6 +148,38 @@ describe("bounds", () => {
     }
     for (const connection of connections) connection.message();
     expect(connections.flatMap(({ hasEnded }, index) => (hasEnded ? [index] : []))).toEqual([1, 2]);
+  });
+
+  test("of connections: one that is left for another may just have asked something", () => {
+    using bench = new TestNameServer({ lookup });
+    const connections = Array.from({ length: 64 }, () => {
+      const connection = bench.connect();
+      bench.settle();
+      return connection;
+    });
+    connections[0]?.write(framed(makeQuery("web")));
+    bench.connect();
+    bench.settle();
+    bench.until("the end", () => connections[0]?.message() ?? connections[0]?.hasEnded);
+    expect(headerOf(bench.client().ask(makeQuery("web")))).toMatchObject({ answers: 1 });
+  });
+
+  test("a socket of the server's that fails is left alone for a second, and that is told", () => {
+    using bench = new TestNameServer({ lookup });
+    // It does not listen any more, and says so again and again.
+    bench.stopListening();
+    bench.settle();
+    expect(bench.errors.map(String)).toEqual([expect.stringContaining("accept4: invalid argument (EINVAL)")]);
+    expect(bench.server.isIdle).toBe(false);
+    expect(bench.server.timeout).toBe(1_000);
+    const { send, answer } = bench.client();
+    send(makeQuery("web"));
+    bench.settle();
+    expect(answer()).toBeUndefined();
+    bench.elapse(1_000);
+    bench.serveOnce();
+    expect(headerOf(bench.until("an answer", answer))).toMatchObject({ answers: 1 });
+    expect(bench.errors).toHaveLength(2);
   });
 
   test("nothing is left open", () => {
@@ -157,7 +190,7 @@ describe("bounds", () => {
       bench.client().send(makeQuery("example.com"));
       const connection = bench.connect();
       const query = makeQuery("example.org");
-      bench.until("to be connected", () => connection.write(Buffer.from([0, query.length, ...query])) > 0);
+      bench.until("to be connected", () => connection.write(framed(query)) > 0);
       bench.queryAt(upstream);
       bench.connectionAt(upstream)[Symbol.dispose]();
     }
