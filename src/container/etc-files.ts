@@ -26,6 +26,9 @@ export interface HostEtc {
   readonly upstreamResolvConf: string;
 }
 
+/** In the place of an address: the host's, as the container sees it. */
+export const hostGateway = "host-gateway";
+
 /** What {@link buildEtcFiles} decides by. */
 export interface EtcFilesInput {
   readonly hostname: string;
@@ -41,6 +44,8 @@ export interface EtcFilesInput {
   readonly dnsOptions?: readonly string[] | undefined;
   /** The container's own addresses in a network of its own. */
   readonly addresses?: readonly string[];
+  /** What {@link hostGateway} means; absent where that is not known yet. */
+  readonly gateway?: string | undefined;
   /** Names are asked of gocker, which knows those of other containers: see {@link hasNameServer}. */
   readonly hasNameServer?: boolean;
 }
@@ -82,7 +87,11 @@ function buildHosts(input: EtcFilesInput, host: HostEtc): string {
   const shared = input.network === "host";
   const base = shared && input.addHosts.length === 0 && host.hosts !== "" ? endLine(host.hosts) : localhostLines;
   const own = shared ? ["127.0.1.1"] : (input.addresses ?? []);
-  const added = input.addHosts.map(({ name, address }) => `${address}\t${name}\n`);
+  const gateway = shared ? "127.0.0.1" : input.gateway;
+  const added = input.addHosts.flatMap(({ name, address }) => {
+    const actual = address === hostGateway ? gateway : address;
+    return actual === undefined ? [] : [`${actual}\t${name}\n`];
+  });
   return base + added.join("") + own.map((address) => `${address}\t${ownNames(input)}\n`).join("");
 }
 
@@ -120,7 +129,9 @@ function buildResolvConf(input: EtcFilesInput, host: HostEtc): string {
  * domain is added, and those without one too, which `ndots:0` says: they are other containers' mostly.
  */
 function ownResolvConf({ dnsSearch = [], dnsOptions = [] }: EtcFilesInput, host: HostEtc): string {
-  const options = dnsOptions.some((option) => option.startsWith("ndots:")) ? dnsOptions : [...dnsOptions, "ndots:0"];
+  const hosts = linesOf(host.resolvConf, /^[ \t]*options\b/).flatMap((line) => line.trim().split(/\s+/).slice(1));
+  const given = dnsOptions.length > 0 ? dnsOptions : hosts;
+  const options = given.some((option) => option.startsWith("ndots:")) ? given : [...given, "ndots:0"];
   return [
     `nameserver ${nameServerAddress}`,
     ...(dnsSearch.length > 0 ? searchLines(dnsSearch) : linesOf(host.resolvConf, /^[ \t]*(search|domain)\b/)),

@@ -1,4 +1,4 @@
-import { hasNameServer } from "../container/etc-files.ts";
+import { hasNameServer, hostGateway } from "../container/etc-files.ts";
 import { isJoined } from "../container/namespaces.ts";
 import { checkSysctls } from "../container/sysctls.ts";
 import { UsageError } from "../util/errors.ts";
@@ -11,6 +11,10 @@ import type { RunOptions } from "./options.ts";
 export function refuseConflicts(options: RunOptions): void {
   checkSysctls(options);
   if (isJoined(options.network)) refuseWith("--network container:…", namesOfNetwork(options));
+  const isConnected = options.network === "connected" || options.network === "host";
+  if (!isConnected && options.addHosts.some(({ address }) => address === hostGateway)) {
+    throw new UsageError(`--add-host …:${hostGateway} is for containers that are connected to the host by a network`);
+  }
   if (options.uts === "host") {
     refuseWith("--uts host", { "--hostname": options.hostname, "--domainname": options.domainname });
   }

@@ -35,6 +35,7 @@ export async function joinNetworks(input: SurroundingsInput): Promise<JoinedNetw
     dnsSearch: options.dnsSearch,
     dnsOptions: options.dnsOptions,
     addresses: connected.endpoint.attachments.flatMap(({ addresses }) => addresses.map(withoutLength)),
+    gateway: connected.endpoint.attachments.flatMap(({ gateways }) => gateways)[0],
     hasNameServer: asksGocker,
   });
   const names = asksGocker ? openNameSockets(connected.namespace.number) : [];

@@ -1,6 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, statSync } from "node:fs";
-import { buildEtcFiles, type EtcFilesInput, type HostEtc, writeEtcFiles } from "../../../src/container/etc-files.ts";
+import {
+  buildEtcFiles,
+  hostGateway,
+  type EtcFilesInput,
+  type HostEtc,
+  writeEtcFiles,
+} from "../../../src/container/etc-files.ts";
 import { TemporaryDirectory } from "../../helpers/temporary.ts";
 
 const host: HostEtc = {
@@ -17,6 +23,27 @@ describe("hosts", () => {
     expect(hosts).toStartWith("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
     expect(hosts).toEndWith("10.0.0.9\tdb\n172.18.0.2\tabc\n");
     expect(hosts).not.toContain("buildhost");
+  });
+
+  test("the host by the address that it has for the container, once that is known", () => {
+    const addHosts = [{ name: "outside", address: hostGateway }];
+    const line = (input: Partial<EtcFilesInput>) =>
+      /^.*outside$/m.exec(buildEtcFiles({ ...none, addHosts, ...input }, host).hosts)?.[0];
+    expect(line({ network: "connected", gateway: "10.77.0.1" })).toBe("10.77.0.1\toutside");
+    expect(line({ network: "connected" })).toBeUndefined();
+    expect(line({ network: "host" })).toBe("127.0.0.1\toutside");
+  });
+
+  test("names are asked of gocker in networks that have any", () => {
+    const connected: EtcFilesInput = { ...none, network: "connected" };
+    expect(buildEtcFiles(connected, host).resolvConf).not.toContain("127.0.0.11");
+    expect(buildEtcFiles({ ...connected, hasNameServer: true, dns: ["1.1.1.1"] }, host).resolvConf).toBe(
+      "nameserver 127.0.0.11\nsearch corp.example\noptions ndots:2\n",
+    );
+    const plain = { ...host, resolvConf: "nameserver 10.1.1.1\noptions rotate\n" };
+    expect(buildEtcFiles({ ...connected, hasNameServer: true }, plain).resolvConf).toBe(
+      "nameserver 127.0.0.11\noptions rotate ndots:0\n",
+    );
   });
 
   test("a name with a domain is also known without it", () => {

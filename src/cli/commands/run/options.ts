@@ -1,6 +1,7 @@
 import { readKeyValueFile } from "../../../container/key-value-file.ts";
 import { parseDetachKeys } from "../../../container/detach-keys.ts";
 import { parseName } from "../../../container/names.ts";
+import { hostGateway } from "../../../container/etc-files.ts";
 import { buildRlimits } from "../../../container/rlimits.ts";
 import type { MountOption, Ulimit } from "../../../container/options.ts";
 import { refuseConflicts } from "../../../engine/conflicts.ts";
@@ -194,14 +195,8 @@ function parseHost(text: string): RunOptions["addHosts"][number] {
     throw new UsageError(`invalid --add-host ${JSON.stringify(text)}: it is not of the form NAME:ADDRESS`);
   }
   const address = /^\[(.*)\]$/.exec(rest)?.[1] ?? rest;
-  if (address === "host-gateway") {
-    throw new UsageError(
-      `invalid --add-host ${JSON.stringify(text)}: gocker has no bridge whose gateway that would be`,
-      {
-        hint: "with --network host the host is at 127.0.0.1",
-      },
-    );
-  }
+  // Known when the container is connected.
+  if (address === hostGateway) return { name, address };
   if (!isAddress(address)) {
     throw new UsageError(`invalid --add-host ${JSON.stringify(text)}: ${JSON.stringify(address)} is not an IP address`);
   }

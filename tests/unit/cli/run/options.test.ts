@@ -124,6 +124,7 @@ test("a health check is switched off, and not changed at the same time", () => {
 
 test.each([
   ["--hostname conflicts with --network container:…", "--network container:web -h box"],
+  ["--add-host …:host-gateway is for containers that are connected", "--network none --add-host a:host-gateway"],
   ["--dns-search conflicts with --network container:…", "--network container:web --dns-search a"],
   ["--add-host conflicts with --network container:…", "--network container:web --add-host a:1.2.3.4"],
   ["--expose conflicts with --network container:…", "--network container:web --expose 80"],
@@ -266,7 +267,6 @@ const refused: [flag: string, value: string, message: string | RegExp][] = [
   ["--add-host", "a b:1.2.3.4", /not of the form/],
   ["--add-host", "a:1.2.3", /"1.2.3" is not an IP address/],
   ["--add-host", "a:1.2.3.4\n6.6.6.6 bank", /is not an IP address/],
-  ["--add-host", "a:host-gateway", /gocker has no bridge/],
   ["--dns", "dns.example.com", 'invalid --dns "dns.example.com": it is not an IP address'],
   ["--dns", "1.2.3.04", /not an IP address/],
   ["--dns", "1.2.3.256", /not an IP address/],
