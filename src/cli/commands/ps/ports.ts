@@ -12,8 +12,10 @@ interface Entry {
  * The ports of a container that runs as Docker's column shows them: `0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 443/tcp`;
  * those that follow each other as a range.
  */
-export function portsText({ exposedPorts, publications, state }: ContainerSummary): string {
-  if (state.status !== "running") return "";
+export function portsText({ exposedPorts, publications, networks, state }: ContainerSummary): string {
+  // On the host's network ports are the host's, and on none nobody reaches them.
+  const isConnected = networks.some((name) => name !== "host" && name !== "none");
+  if (state.status !== "running" || !isConnected) return "";
   const published: Entry[] = publications.map(({ hostAddress, protocol, hostPort, containerPort }) => ({
     address: hostAddress,
     protocol,
