@@ -299,7 +299,7 @@ describe("without an image", () => {
     expect((await sandbox.gocker(["port", "nope", "x"])).stderr).toStartWith('gocker: invalid port "x"');
     expect((await sandbox.gocker(["inspect"])).stderr).toStartWith("gocker: inspect needs at least 1 argument");
     expect((await sandbox.gocker(["inspect", "--type", "pod", "x"])).stderr).toStartWith(
-      'gocker: inspect: --type must be container, image or volume, not "pod"',
+      'gocker: inspect: --type must be container, image, volume or network, not "pod"',
     );
   });
 });
