@@ -4,7 +4,7 @@ import type { FailedStep, LaunchOutcome } from "../linux/launch/status.ts";
 import { GockerError, type GockerErrorOptions } from "../util/errors.ts";
 import type { PlanPart } from "./plan/builder.ts";
 import { isExecutableCheck } from "./plan/exec-lookup.ts";
-import { isExecution } from "./plan/process.ts";
+import { isExecution } from "./plan/execution.ts";
 
 /** The container's program could not be executed: not found, or found and not fit for it. */
 export class ExecutionError extends GockerError {

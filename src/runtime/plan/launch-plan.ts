@@ -16,7 +16,8 @@ import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
 import { addNamespaces, type NamespaceOptions, type PlannedNamespaces, planNamespaces } from "./namespaces.ts";
 import { addLoopback } from "./network.ts";
 import { type DeviceMove, planDeviceMoves } from "./network-devices.ts";
-import { addEarlyDeathSignal, addOomScore, addRaisedLimits, makeWorkingDirectory } from "./process.ts";
+import { addRaisedLimits } from "./limits.ts";
+import { addEarlyDeathSignal, addOomScore, makeWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
 import {
   addChrootSteps,

@@ -8,16 +8,10 @@ import { addExecutableCheck } from "./exec-lookup.ts";
 import { addExecLabel } from "./labels.ts";
 import { addMemoryPolicy } from "./memory-policy.ts";
 import { addPersonality } from "./personality.ts";
-import {
-  addCloseOnExec,
-  addExecution,
-  addHiding,
-  addIdentity,
-  addReaper,
-  addRlimits,
-  addSignalDefaults,
-  addWaitForStart,
-} from "./process.ts";
+import { addExecution } from "./execution.ts";
+import { addIdentity } from "./identity.ts";
+import { addRlimits } from "./limits.ts";
+import { addCloseOnExec, addHiding, addReaper, addSignalDefaults, addWaitForStart } from "./process.ts";
 import { addIoPriority, addScheduler } from "./scheduler.ts";
 import { addCloseBeforeFilter, addWaitUnderFilter } from "./seccomp-listener.ts";
 import { addTerminalAsStdio } from "./terminal.ts";
