@@ -1,13 +1,6 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { GockerError } from "../util/errors.ts";
+import { findProgram, programDirectories } from "../util/trusted-program.ts";
 import type { Credentials } from "./credentials.ts";
-
-/**
- * Where credential helpers are looked for. gocker usually runs as root, so PATH, which its caller may have set, does
- * not decide what runs: a helper must lie in one of these, belong to root and be writable by nobody else.
- */
-export const helperDirectories = ["/usr/local/bin", "/usr/bin", "/bin"];
 
 const longestAnswer = 64 * 1024;
 const patience = 60_000;
@@ -30,9 +23,9 @@ export class CredentialHelperError extends GockerError {
 export async function askHelper(
   name: string,
   server: string,
-  directories: readonly string[] = helperDirectories,
+  directories: readonly string[] = programDirectories,
 ): Promise<Credentials | undefined> {
-  const path = await findHelper(name, directories);
+  const path = findHelper(name, directories);
   const child = Bun.spawn([path, "get"], {
     stdin: new TextEncoder().encode(`${server}\n`),
     stdout: "pipe",
@@ -72,17 +65,15 @@ function readAnswer(output: string, path: string): Credentials | undefined {
   return username === "" && secret === "" ? undefined : { kind: "password", username, password: secret };
 }
 
-async function findHelper(name: string, directories: readonly string[]): Promise<string> {
+function findHelper(name: string, directories: readonly string[]): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
     throw new CredentialHelperError(`${JSON.stringify(name)} is not the name of a credential helper`);
   }
   const program = `docker-credential-${name}`;
-  for (const directory of directories) {
-    const path = join(directory, program);
-    const status = await stat(path).catch(() => undefined);
-    if (status === undefined || !status.isFile()) continue;
-    const trusted = status.uid === 0 || status.uid === process.geteuid?.();
-    if (trusted && (status.mode & 0o022) === 0) return path;
+  const found = findProgram(program, directories);
+  if (found?.isTrusted === true) return found.path;
+  if (found !== undefined) {
+    const { path } = found;
     throw new CredentialHelperError(`the credential helper ${path} is not run: others than root may change it`, {
       hint: `sudo chown root ${path} && sudo chmod go-w ${path}`,
     });

@@ -1,6 +1,7 @@
 import { UsageError } from "../util/errors.ts";
 import { type CredentialFile, credentialFiles } from "./credential-files.ts";
-import { askHelper, helperDirectories } from "./credential-helper.ts";
+import { programDirectories } from "../util/trusted-program.ts";
+import { askHelper } from "./credential-helper.ts";
 import { readSmallFile } from "./files.ts";
 
 /** How somebody proves to a registry who they are. */
@@ -47,7 +48,7 @@ export async function findCredentials(
   for (const file of options.files ?? (await credentialFiles(environment))) {
     const content = await readAuthFile(file);
     if (content === undefined) continue;
-    const found = await inFile(content, file, registry, repository, options.helperDirectories ?? helperDirectories);
+    const found = await inFile(content, file, registry, repository, options.helperDirectories ?? programDirectories);
     if (found !== undefined) return found;
   }
   return undefined;
