@@ -63,7 +63,8 @@ export function isChild({ number }: OwnedFd): boolean {
   );
 }
 
-/** Whether this process, which is root, may look into those that are hidden from others. ptrace(2), prctl(2) */
+/** Whether this process may look into those that are hidden from others: as root alone. ptrace(2), prctl(2) */
 export function mayTrace(): boolean {
+  if (process.geteuid?.() !== 0) return false;
   return libc.prctl(PR_CAPBSET_READ, capabilityNumber("CAP_SYS_PTRACE") as number, 0, 0, 0) === 1;
 }

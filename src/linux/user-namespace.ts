@@ -104,6 +104,31 @@ export function idMapText(mappings: readonly IdRange[]): string {
   return mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
 }
 
+/** What a kernel without user namespaces would say of any process. */
+const wholeMap = "0 0 4294967295";
+
+/** Whether gocker is in another user namespace than the host's first one. user_namespaces(7) */
+export function runsInUserNamespace(map = readIfThere("/proc/self/uid_map") ?? wholeMap): boolean {
+  return !/^\s*0\s+0\s+4294967295\s*$/.test(map);
+}
+
+/**
+ * Whether nobody in the user namespace of a process may set supplementary groups. user_namespaces(7), Linux 3.19
+ * @param pid of the process, or gocker's own
+ */
+export function deniesSetgroups(pid: number | "self"): boolean {
+  return readIfThere(`/proc/${pid}/setgroups`)?.trim() === "deny";
+}
+
+/**
+ * Takes the right to set groups from a user namespace that was just made, for good: the condition on which who is not
+ * root may map a group. Process as for {@link writeIdMappings}.
+ * @throws SystemCallError
+ */
+export function denySetgroups(pid: number): void {
+  writeMap(pid, "setgroups", "deny");
+}
+
 /**
  * Maps the IDs of a user namespace that was just made, which can be done once. By whoever is outside of it.
  * @param pid a process in it that cannot end and give its number to another meanwhile: a child not yet waited for

@@ -17,6 +17,7 @@ import { joinedDescriptors } from "./plan/cgroup-join.ts";
 import { buildLaunchPlan, type LaunchPlan } from "./plan/launch-plan.ts";
 import type { ConfinedPath, MountFacts } from "./plan/mount-context.ts";
 import type { NamespaceDescriptor } from "./plan/namespaces.ts";
+import type { HostRights } from "./plan/rights.ts";
 import type { PreparedMounts } from "./prepared-mounts.ts";
 import type { RootFileSystem } from "./root.ts";
 import { compileSeccomp } from "./seccomp/compile.ts";
@@ -36,6 +37,10 @@ export interface ContainerProcessOptions {
   readonly terminalSocket?: number | undefined;
   /** Of the specification's mounts, where they take any: see `needsPreparation`. */
   readonly prepared?: PreparedMounts | undefined;
+  /** See `LaunchPlanInput.rights`, `givenStdio` and `setgroupsDenied`. */
+  readonly rights?: HostRights | undefined;
+  readonly givenStdio?: readonly number[] | undefined;
+  readonly setgroupsDenied?: boolean | undefined;
   /** A new user namespace of the specification's, see `NamespaceOptions.userNamespace`. */
   readonly userNamespace?: number | undefined;
   /** Namespaces of the specification's that are open already, see `NamespaceOptions.opened`. */
@@ -77,6 +82,9 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
       mayTrace,
     },
     seccomp: spec.linux?.seccomp === undefined ? undefined : compileSeccomp(spec.linux.seccomp),
+    rights: options.rights,
+    givenStdio: options.givenStdio,
+    setgroupsDenied: options.setgroupsDenied,
     userNamespace: options.userNamespace,
     openedNamespaces: options.openedNamespaces,
     isBornInPidNamespace: options.isBornInPidNamespace,

@@ -1,4 +1,4 @@
-import { mkdirSync, writeSync } from "node:fs";
+import { mkdirSync, readFileSync, writeSync } from "node:fs";
 import { openDirectory } from "../linux/at.ts";
 import { SIGKILL } from "../linux/constants.ts";
 import { errnoReason } from "../linux/errno.ts";
@@ -7,20 +7,23 @@ import { lsmSupport } from "../linux/lsm.ts";
 import { reap, sendSignal } from "../linux/process.ts";
 import { signalName } from "../linux/signals.ts";
 import { processState } from "../linux/process-state.ts";
-import { hostIdOf } from "../linux/user-namespace.ts";
+import { deniesSetgroups, hostIdOf } from "../linux/user-namespace.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { InvalidDocumentError, UsageError } from "../util/errors.ts";
 import type { Bundle } from "./bundle.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
+import { detectCgroups, parseProcCgroup } from "./cgroup/detect.ts";
 import type { NewCgroup } from "./cgroup/new-cgroup.ts";
-import { type CgroupPlace, cgroupPlaceOf, makeContainerCgroup } from "./container-cgroup.ts";
+import { baseOfUser, type CgroupPlace, cgroupPlaceOf, makeContainerCgroup } from "./container-cgroup.ts";
 import { launchContainer, planContainer } from "./container-process.ts";
 import { removeMounts } from "./delete.ts";
 import { withDefaultDevices } from "./default-devices.ts";
 import { knownCapabilities, unknownCapabilities } from "./known-capabilities.ts";
 import { withEnvironment } from "./environment.ts";
 import { isAttempt, launchError, lowerFirst } from "./errors.ts";
+import { ownHostRights, refuseWhatTakesRoot } from "./host-rights.ts";
 import { runHooks, startHook } from "./hooks.ts";
+import { ownCaller } from "./id-mapping.ts";
 import { openJoinTarget } from "./join-target.ts";
 import { needsPreparation } from "./mount-options.ts";
 import { ociState } from "./oci-state.ts";
@@ -34,7 +37,7 @@ import { listenerOf } from "./seccomp/listener.ts";
 import { makeStartFifo } from "./start-fifo.ts";
 import type { StateStore } from "./state-store.ts";
 import type { ContainerUsers } from "./users.ts";
-import { giveStdio } from "./stdio.ts";
+import { giveStdio, ownedStdio } from "./stdio.ts";
 
 /** What `create` is told on its command line. */
 export interface CreateOptions {
@@ -53,6 +56,11 @@ export interface CreateOptions {
   readonly noPivot: boolean;
   /** Have systemd make the cgroup, as a scope. */
   readonly systemdCgroup: boolean;
+  /**
+   * gocker may lack the right to make cgroups (`--rootless`): a container whose specification names none, and no limits,
+   * goes without one then, and is not kept from devices by it.
+   */
+  readonly isRootless?: boolean | undefined;
   /** Told of what does not keep the container from being made. */
   readonly warn: (message: string) => void;
   /** Told of what is worth to know when a container is not as it should be. */
@@ -81,7 +89,8 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   if (spec.linux?.mountLabel !== undefined && !lsmSupport().selinux) {
     options.warn("linux.mountLabel has no effect: SELinux is not in force on this host");
   }
-  const place = await cgroupPlaceOf(spec, options);
+  refuseWhatTakesRoot(spec, ownCaller(), options);
+  const place = await cgroupPlaceOf(spec, { ...options, base: baseOfCgroups() });
   await using cleanup = new AsyncDisposableStack();
   const container = options.store.reserve(options.id);
   cleanup.defer(() => container.forget());
@@ -90,11 +99,20 @@ export async function createContainer(options: CreateOptions): Promise<CreatedCo
   const state = firstState(options.id, bundle, place);
   // A unit is systemd's too: whoever finds its name here can end it.
   if (place.unit !== undefined) container.writeState(state);
-  using home = await makeContainerCgroup(place, spec, options.id);
+  using home = await makeContainerCgroup(place, spec, options);
   cleanup.defer(() => home.undo());
   // Before there is a process: what is in this cgroup is the container's, whether or not this call comes to note it.
   const { cgroup } = home;
-  container.writeState({ ...state, cgroupsPath: cgroup.path, cgroupIdentity: cgroup.identity() });
+  const without = home.withoutCgroup;
+  container.writeState({
+    ...state,
+    cgroupsPath: cgroup.path,
+    cgroupIdentity: cgroup.identity(),
+    withoutCgroup: without,
+  });
+  if (without !== undefined && !state.ownPidNamespace) {
+    options.warn("with neither a cgroup nor a pid namespace of its own, processes of the container may outlive it");
+  }
   for (const message of await home.limit()) options.warn(message);
   const made = new Made(container, home, bundle, options);
   try {
@@ -114,6 +132,12 @@ async function stopped(container: RuntimeContainer, spec: RuntimeSpec, { warn }:
   } catch (error) {
     warn((error as Error).message);
   }
+}
+
+/** See `baseOfUser`: the host's root has all of the cgroups. */
+function baseOfCgroups(): string {
+  if (ownHostRights().makesDevices) return "/";
+  return baseOfUser(detectCgroups(), parseProcCgroup(readFileSync("/proc/self/cgroup", "utf8")));
 }
 
 function checkTerminal({ process }: RuntimeSpec, { terminalSocket }: CreateOptions): void {
@@ -175,7 +199,9 @@ class Made {
     const uid = hostUser(spec, users);
     if (uid !== 0 && mayChangeCgroups(spec)) this.#home.cgroup.giveTo(uid);
     const { stdio, terminalSocket, newKeyring, preservedDescriptors, noPivot, signal } = this.#options;
-    if (spec.process?.terminal !== true) giveStdio(stdio, uid);
+    const rights = ownHostRights();
+    const isGiven = spec.process?.terminal !== true;
+    if (isGiven && rights.isRoot) giveStdio(stdio, uid);
     const options = {
       id: this.#container.id,
       spec,
@@ -183,6 +209,9 @@ class Made {
       cgroup: this.#home.cgroup,
       resolveTarget: (path: string) => this.#options.resolveTarget(path),
       prepared,
+      rights,
+      givenStdio: isGiven && !rights.isRoot ? ownedStdio(stdio) : [],
+      setgroupsDenied: users?.setgroupsDenied ?? deniesSetgroups("self"),
       userNamespace: users?.isNew === true ? users.namespace.number : undefined,
       terminalSocket,
       stdio,

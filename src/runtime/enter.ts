@@ -1,12 +1,14 @@
 import { lastCapability } from "../linux/capabilities.ts";
 import { SIGKILL } from "../linux/constants.ts";
 import { createPipe, writeAll } from "../linux/fd.ts";
-import { launch, type LaunchedProcess } from "../linux/launch/launch.ts";
+import { launch, type LaunchedProcess, type LaunchRequest } from "../linux/launch/launch.ts";
 import { hardLimit } from "../linux/limits.ts";
 import { lsmSupport } from "../linux/lsm.ts";
 import { reap, sendSignal } from "../linux/process.ts";
 import type { Process } from "../oci/runtime-spec.ts";
+import { SystemCallError } from "../util/errors.ts";
 import type { JoinedCgroup } from "./cgroup/exec-cgroup.ts";
+import { ownHostRights } from "./host-rights.ts";
 import type { LiveContainer } from "./live-container.ts";
 import { joinedDescriptors } from "./plan/cgroup-join.ts";
 import { buildExecPlan } from "./plan/exec-plan.ts";
@@ -15,7 +17,7 @@ import { filterInForce } from "./plan/seccomp-listener.ts";
 import { type PlannedProcess, processOfPlan, programOfPlan, runningProgram } from "./planned-process.ts";
 import { compileSeccomp } from "./seccomp/compile.ts";
 import { listenerOf } from "./seccomp/listener.ts";
-import { nullDescriptors } from "./stdio.ts";
+import { nullDescriptors, ownedStdio } from "./stdio.ts";
 
 /** A process that is to be in a container. */
 export interface Entry {
@@ -33,6 +35,8 @@ export interface Entry {
   readonly plainOutput?: boolean;
   readonly newKeyring: boolean;
   readonly preservedDescriptors: number;
+  /** Told when the process cannot join the container's cgroup and goes without, as with runc; absent: that is an error. */
+  readonly warn?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -49,11 +53,14 @@ export async function enterContainer(container: LiveContainer, entry: Entry): Pr
   using cleanup = new DisposableStack();
   const release = listener === undefined ? undefined : cleanup.use(createPipe());
   const joinCgroup = cgroup.joinSteps();
+  const rights = ownHostRights();
   const steps = buildExecPlan({
     id: container.id,
     process,
     file: entry.file,
     target,
+    rights,
+    givenStdio: process.terminal === true || rights.isRoot ? [] : ownedStdio(stdio),
     joinCgroup,
     seccomp: seccomp === undefined ? undefined : compileSeccomp(seccomp),
     lastCapability: lastCapability(),
@@ -72,7 +79,7 @@ export async function enterContainer(container: LiveContainer, entry: Entry): Pr
   const descriptors = [target.pidfd, target.root, ...joinedDescriptors(joinCgroup), ...preserved];
   if (terminalSocket !== undefined) descriptors.push(terminalSocket);
   if (release !== undefined) descriptors.push(release.reader.number);
-  using first = launch({ namespaces: 0, intoCgroup: cgroup.cloneInto, steps, stdio, descriptors });
+  using first = launchInto(cgroup, { namespaces: 0, steps, stdio, descriptors }, entry.warn);
   if (listener === undefined || release === undefined) return await programOfPlan(first, program);
   const entered = await handedOver(first, {
     tellsChild: steps.some(({ onSuccess }) => onSuccess?.parent === "tells"),
@@ -83,6 +90,21 @@ export async function enterContainer(container: LiveContainer, entry: Entry): Pr
     },
   });
   return await runningProgram(entered, await first.status.outcome(), program);
+}
+
+function launchInto(
+  { cloneInto }: JoinedCgroup,
+  request: LaunchRequest,
+  warn: ((message: string) => void) | undefined,
+): LaunchedProcess {
+  try {
+    return launch({ ...request, intoCgroup: cloneInto });
+  } catch (error) {
+    const isRefused = cloneInto !== undefined && error instanceof SystemCallError && error.errnoName === "EACCES";
+    if (!isRefused || warn === undefined) throw error;
+    warn(`the process is not in the container's cgroup: ${error.hint ?? error.message}`);
+    return launch(request);
+  }
 }
 
 /** The process of a plan whose filter notifies, once its listener is the agent's. It is gone when that fails. */

@@ -3,12 +3,13 @@ import type { Process } from "../oci/runtime-spec.ts";
 import { openExecCgroup, type SubCgroups } from "./cgroup/exec-cgroup.ts";
 import { enterContainer } from "./enter.ts";
 import { withEnvironment } from "./environment.ts";
+import { ownHostRights } from "./host-rights.ts";
 import { knownCapabilities } from "./known-capabilities.ts";
 import { openJoinTarget } from "./join-target.ts";
 import type { PlannedProcess } from "./planned-process.ts";
 import type { LiveContainer } from "./live-container.ts";
 import { ContainerStateError } from "./runtime-container.ts";
-import { checkMappedUser } from "./users.ts";
+import { checkMappedUser, refuseGroups } from "./users.ts";
 import { giveStdio } from "./stdio.ts";
 
 /** What a further process in a container is started with. */
@@ -25,6 +26,8 @@ export interface ExecOptions {
   /** Start it in a paused container too: it stands still there until that goes on. */
   readonly ignorePaused: boolean;
   readonly subCgroups: SubCgroups;
+  /** See `Entry.warn`. */
+  readonly warn?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -47,7 +50,10 @@ export async function execInContainer(container: LiveContainer, options: ExecOpt
   const mappings = idMappingsOf(container.pid);
   if (mappings === undefined) throw new ContainerStateError(container.id, "stopped", "nothing can be executed in it");
   checkMappedUser(process.user, mappings);
-  if (process.terminal !== true) giveStdio(options.stdio, hostIdOf(process.user.uid, mappings.uids) ?? 0);
+  if (target.setgroupsDenied === true) refuseGroups(process.user);
+  if (process.terminal !== true && ownHostRights().isRoot) {
+    giveStdio(options.stdio, hostIdOf(process.user.uid, mappings.uids) ?? 0);
+  }
   using own = container.cgroup();
   using cgroup = openExecCgroup(own, container.pid, options.subCgroups);
   return await enterContainer(container, {

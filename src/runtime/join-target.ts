@@ -5,6 +5,7 @@ import { OwnedFd } from "../linux/fd.ts";
 import { libc } from "../linux/libc.ts";
 import { namespaceFlags } from "../linux/namespace.ts";
 import { sendSignal } from "../linux/process.ts";
+import { deniesSetgroups } from "../linux/user-namespace.ts";
 import type { JoinTarget } from "./plan/join.ts";
 import type { LiveContainer } from "./live-container.ts";
 
@@ -27,10 +28,12 @@ export function openJoinTarget(container: Pick<LiveContainer, "pid" | "openProce
   const root = cleanup.use(new OwnedFd(number));
   let namespaces = 0;
   for (const [name, flag] of Object.entries(namespaceFlags)) if (isAnother(name, pid)) namespaces |= flag;
+  const setgroupsDenied = deniesSetgroups(pid);
   // What was read is this process's if it still lives: its number is not used again before that.
   if (!sendSignal(pidfd, 0)) return undefined;
   const owned = cleanup.move();
-  return { pidfd: pidfd.number, root: root.number, namespaces, [Symbol.dispose]: () => owned.dispose() };
+  const close = () => owned.dispose();
+  return { pidfd: pidfd.number, root: root.number, namespaces, setgroupsDenied, [Symbol.dispose]: close };
 }
 
 /** Whether a process is in another namespace of a kind than this one. Kernels may lack a kind. */

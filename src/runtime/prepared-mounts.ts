@@ -6,7 +6,7 @@ import { PlainDirectory } from "../linux/directory-tree.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import type { Allocator } from "../linux/launch/allocate.ts";
 import { makeMappedNamespace } from "../linux/launch/mapped-namespace.ts";
-import { checkIdMappings, hostIdOf, type IdMappings } from "../linux/user-namespace.ts";
+import { checkIdMappings, hostIdOf, type IdMappings, writeIdMappings } from "../linux/user-namespace.ts";
 import type { Mount } from "../oci/runtime-spec.ts";
 import { GockerError, InvalidDocumentError } from "../util/errors.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
@@ -63,7 +63,7 @@ export async function prepareMounts(
     }
     if (mappings !== undefined) {
       const key = JSON.stringify(mappings);
-      const namespace = made.get(key) ?? prepared.own(makeMappedNamespace(mappings.uids, mappings.gids));
+      const namespace = made.get(key) ?? prepared.own(await namespaceOf(mappings));
       made.set(key, namespace);
       prepared.userNamespaces.set(mount, namespace);
     }
@@ -74,6 +74,10 @@ export async function prepareMounts(
   }
   cleanup.move();
   return prepared;
+}
+
+async function namespaceOf({ uids, gids }: IdMappings): Promise<OwnedFd> {
+  return (await makeMappedNamespace((pid) => writeIdMappings(pid, uids, gids))).file;
 }
 
 /**

@@ -9,6 +9,7 @@ import { writeFileAtomic } from "../util/atomic-file.ts";
 import { GockerError, type GockerErrorOptions, InvalidDocumentError, NotFoundError } from "../util/errors.ts";
 import { readIfThere } from "../util/read-if-there.ts";
 import type { Cgroup } from "./cgroup/cgroup.ts";
+import { NoCgroup } from "./cgroup/no-cgroup.ts";
 import { openCgroup } from "./cgroup/open.ts";
 import type { LiveContainer } from "./live-container.ts";
 import { type OciState, ociState } from "./oci-state.ts";
@@ -37,6 +38,8 @@ export interface ContainerState {
   readonly cgroupsPath: string;
   /** The unit of systemd's that the cgroup is of; absent where gocker has made it itself. */
   readonly systemdUnit?: string | undefined;
+  /** Why it has no cgroup, where it has none: see `NoCgroup`. */
+  readonly withoutCgroup?: string | undefined;
   /** See `Cgroup.identity`; absent until it is there. */
   readonly cgroupIdentity?: string | undefined;
   /** The end of the first process ends all others. pid_namespaces(7) */
@@ -126,7 +129,8 @@ export class RuntimeContainer implements LiveContainer, Disposable {
 
   /** The cgroup at the container's path, where its processes are as long as its first one lives. The caller disposes of it. */
   cgroup(): Cgroup {
-    return openCgroup(this.state.cgroupsPath);
+    const { cgroupsPath, withoutCgroup } = this.state;
+    return withoutCgroup === undefined ? openCgroup(cgroupsPath) : new NoCgroup(withoutCgroup);
   }
 
   /**
@@ -134,7 +138,8 @@ export class RuntimeContainer implements LiveContainer, Disposable {
    * @returns undefined when it is gone: what is at its path now is another container's
    */
   ownCgroup(): Cgroup | undefined {
-    const { cgroupsPath, cgroupIdentity } = this.state;
+    const { cgroupsPath, withoutCgroup, cgroupIdentity } = this.state;
+    if (withoutCgroup !== undefined) return this.cgroup();
     const cgroup = openCgroup(cgroupsPath);
     if (cgroupIdentity !== undefined && cgroup.identity() === cgroupIdentity) return cgroup;
     cgroup[Symbol.dispose]();

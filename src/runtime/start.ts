@@ -5,7 +5,6 @@ import { OwnedFd } from "../linux/fd.ts";
 import { errno, libc } from "../linux/libc.ts";
 import type { Hook } from "../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../util/errors.ts";
-import { openCgroup } from "./cgroup/open.ts";
 import { enterContainer } from "./enter.ts";
 import { withEnvironment } from "./environment.ts";
 import { hookArguments, runHooks } from "./hooks.ts";
@@ -57,7 +56,7 @@ async function startInContainer(
     throw new ContainerStateError(container.id, "stopped", "it ended before it was started");
   }
   const { consoleSize: _, terminal: __, ...like } = knownCapabilities(process);
-  using cgroup = openCgroup(container.state.cgroupsPath);
+  using cgroup = container.cgroup();
   return await enterContainer(container, {
     target,
     cgroup,

@@ -25,10 +25,14 @@ export function nullDescriptors(stdio: readonly number[]): number[] {
  */
 export function giveStdio(stdio: readonly number[], owner: number): void {
   if (owner === 0) return;
-  for (const descriptor of stdio) {
-    const stat = fstatSync(descriptor);
-    if (!stat.isFIFO() && !stat.isSocket()) continue;
-    const keepGroup = -1;
-    fchownSync(descriptor, owner, keepGroup);
-  }
+  const keepGroup = -1;
+  for (const target of ownedStdio(stdio)) fchownSync(stdio[target] as number, owner, keepGroup);
+}
+
+/** Which of the descriptors 0, 1 and 2 would be pipes or sockets, which somebody owns for as long as they are open. */
+export function ownedStdio(stdio: readonly number[]): number[] {
+  return [...stdio.keys()].filter((target) => {
+    const stat = fstatSync(stdio[target] as number);
+    return stat.isFIFO() || stat.isSocket();
+  });
 }

@@ -1,10 +1,11 @@
 import type { OwnedFd } from "../linux/fd.ts";
-import { makeMappedNamespace, mappingsOfNamespace, openNamespace } from "../linux/launch/mapped-namespace.ts";
+import { factsOfNamespace, makeMappedNamespace, openNamespace } from "../linux/launch/mapped-namespace.ts";
 import { namespaceAt } from "../linux/namespace.ts";
 import { checkIdMappings, hostIdOf, type IdMappings, type IdRange } from "../linux/user-namespace.ts";
 import type { RuntimeSpec, User } from "../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../util/errors.ts";
 import { checkHostDevices } from "./host-devices.ts";
+import { mapIds, ownCaller } from "./id-mapping.ts";
 import { hostDevices } from "./plan/devices.ts";
 import { defaultIdMappings } from "./subordinate-ids.ts";
 
@@ -14,6 +15,8 @@ export interface ContainerUsers extends Disposable {
   /** It was made for this container, which does not join it by a path. */
   readonly isNew: boolean;
   readonly mappings: IdMappings;
+  /** See `deniesSetgroups`. */
+  readonly setgroupsDenied: boolean;
 }
 
 /**
@@ -31,17 +34,14 @@ export async function prepareUsers(spec: RuntimeSpec): Promise<ContainerUsers | 
   const { path = "" } = namespaces[index] ?? {};
   if (path !== "") return joinedUsers(spec, path, `linux.namespaces[${index}].path`);
   const hasNone = uidMappings.length + gidMappings.length === 0;
-  const mappings = hasNone ? defaultIdMappings(ownUser()) : { uids: uidMappings, gids: gidMappings };
+  const caller = ownCaller();
+  const mappings = hasNone ? defaultIdMappings(caller) : { uids: uidMappings, gids: gidMappings };
   checkIdMappings(mappings.uids, "linux.uidMappings");
   checkIdMappings(mappings.gids, "linux.gidMappings");
   checkUsers(spec, mappings);
   checkHostDevices(hostDevices(devices));
-  return withNamespace(makeMappedNamespace(mappings.uids, mappings.gids), true, mappings);
-}
-
-/** gocker needs root, which has no other name in the files that are asked for it. */
-function ownUser() {
-  return { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, name: "root" };
+  const { file, setgroupsDenied } = await makeMappedNamespace((pid) => mapIds(pid, mappings, caller));
+  return checkedGroups(spec, withNamespace(file, { isNew: true, mappings, setgroupsDenied }));
 }
 
 async function joinedUsers(spec: RuntimeSpec, path: string, property: string): Promise<ContainerUsers | undefined> {
@@ -50,16 +50,39 @@ async function joinedUsers(spec: RuntimeSpec, path: string, property: string): P
   if (found === undefined || found === "missing" || found.isOwn) return undefined;
   using cleanup = new DisposableStack();
   const namespace = cleanup.use(openNamespace(path));
-  const mappings = await mappingsOfNamespace(namespace);
-  if (mappings === undefined) throw new InvalidDocumentError(`${property}: ${path} cannot be entered`);
-  checkUsers(spec, mappings);
+  const facts = await factsOfNamespace(namespace);
+  if (facts === undefined) throw new InvalidDocumentError(`${property}: ${path} cannot be entered`);
+  checkUsers(spec, facts.mappings);
   checkHostDevices(hostDevices(spec.linux?.devices ?? []));
   cleanup.move();
-  return withNamespace(namespace, false, mappings);
+  return checkedGroups(spec, withNamespace(namespace, { isNew: false, ...facts }));
 }
 
-function withNamespace(namespace: OwnedFd, isNew: boolean, mappings: IdMappings): ContainerUsers {
-  return { namespace, isNew, mappings, [Symbol.dispose]: () => namespace.close() };
+function withNamespace(
+  namespace: OwnedFd,
+  facts: Pick<ContainerUsers, "isNew" | "mappings" | "setgroupsDenied">,
+): ContainerUsers {
+  return { namespace, ...facts, [Symbol.dispose]: () => namespace.close() };
+}
+
+function checkedGroups({ process }: RuntimeSpec, users: ContainerUsers): ContainerUsers {
+  using cleanup = new DisposableStack();
+  cleanup.use(users);
+  if (process !== undefined && users.setgroupsDenied) refuseGroups(process.user);
+  cleanup.move();
+  return users;
+}
+
+/**
+ * For a user namespace in which nobody may set groups: the process has those of gocker's caller, mapped or not.
+ * @throws InvalidDocumentError it is to have others
+ */
+export function refuseGroups({ additionalGids = [] }: User): void {
+  if (additionalGids.length === 0) return;
+  throw new InvalidDocumentError(
+    "process.user.additionalGids: nobody can set groups in a user namespace that a user has made with only itself in it",
+    { hint: "leave them out; or map a range of groups, which newgidmap does for those of /etc/subgid" },
+  );
 }
 
 function checkUsers({ process }: RuntimeSpec, mappings: IdMappings): void {

@@ -88,14 +88,16 @@ export class OciSandbox implements AsyncDisposable {
    * `gocker oci` with these words. Its outputs are files: a container that it leaves has them too, and a pipe would not end
    * before the container does.
    * @param options.by a program of the host's and its words, which runs the command that follows these
+   * @param options.binary where gocker is: another copy
    */
   async oci(
     words: readonly string[],
-    options: { readonly stdin?: string; readonly by?: readonly string[] } = {},
+    options: { readonly stdin?: string; readonly by?: readonly string[]; readonly binary?: string } = {},
   ): Promise<Outcome> {
     const files = ["stdout", "stderr"].map((name) => join(this.directory, `${name}-${crypto.randomUUID()}`));
     const [stdout = "", stderr = ""] = files;
-    const child = Bun.spawn([...(options.by ?? []), gockerBinary(), "oci", "--root", this.stateRoot, ...words], {
+    const { by = [], binary = gockerBinary() } = options;
+    const child = Bun.spawn([...by, binary, "oci", "--root", this.stateRoot, ...words], {
       stdin: options.stdin === undefined ? "ignore" : Buffer.from(options.stdin),
       stdout: Bun.file(stdout),
       stderr: Bun.file(stderr),

@@ -215,7 +215,7 @@ describe.skipIf(!usable).each(hosts)("%s", (_, host) => {
     using _clean = cleanUp(cgroup);
     cgroup.create();
     const view = cgroup.view();
-    if (view.type === "v2") {
+    if (view?.type !== "v1") {
       expect(host.v1).toEqual([]);
       return;
     }

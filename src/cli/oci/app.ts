@@ -6,6 +6,8 @@ import { writeOutput } from "../output/write.ts";
 import type { OciCommand } from "./command.ts";
 import { InterruptedError } from "./interrupted.ts";
 import { OciLog } from "./log.ts";
+import { isCallRootless, ownCaller, parseRootless } from "./rootless.ts";
+import { defaultStateRoot, givenStateRoot } from "./state-root.ts";
 
 const help = { type: "boolean", alias: "h", description: "Show this help" } as const;
 
@@ -14,7 +16,8 @@ const globalFlags = {
   root: {
     type: "string",
     valueHint: "DIR",
-    description: "Keep the containers' states there (default: /run/gocker/oci)",
+    description:
+      "Keep the containers' states there (default: /run/gocker/oci; without root $XDG_RUNTIME_DIR/gocker/oci)",
   },
   log: { type: "string", valueHint: "FILE", description: "Write errors and warnings there too" },
   "log-format": { type: "enum", options: ["text", "json"], default: "text", description: "How they are written" },
@@ -22,7 +25,12 @@ const globalFlags = {
     type: "boolean",
     description: "Have systemd make the cgroups of new containers: cgroupsPath is SLICE:PREFIX:NAME then",
   },
-  rootless: { type: "string", valueHint: "BOOL", description: "true, false or auto; gocker needs root so far" },
+  rootless: {
+    type: "string",
+    valueHint: "BOOL",
+    default: "auto",
+    description: "true: let containers go without a cgroup where none may be made; auto: when not the host's root",
+  },
   debug: { type: "boolean", description: "Tell more" },
   version: { type: "boolean", alias: "v", description: "Show the versions of gocker and of the specification" },
   help,
@@ -69,7 +77,7 @@ export async function main(words: readonly string[]): Promise<number> {
     if (flags.version) return await showVersion();
     const [name, ...rest] = global.operands;
     if (name === undefined || flags.help) return await showHelp();
-    refuseRootless(flags.rootless);
+    const isRootless = isCallRootless(parseRootless(flags.rootless), ownCaller());
     log.debug(`gocker oci ${name}: ${rest.join(" ")}`);
     const command = await findCommand(name);
     failure = command.meta.failure ?? 1;
@@ -87,9 +95,10 @@ export async function main(words: readonly string[]): Promise<number> {
     return await command.invoke({
       flags: parsed.flags,
       operands: parsed.operands,
-      store: new StateStore(stateRoot(flags.root)),
+      store: new StateStore(givenStateRoot(flags.root) ?? defaultStateRoot()),
       isDefaultRoot: flags.root === undefined,
       systemdCgroup: flags["systemd-cgroup"],
+      isRootless,
       warn: (message) => log.warn(message),
       debug: (message) => log.debug(message),
     });
@@ -97,16 +106,6 @@ export async function main(words: readonly string[]): Promise<number> {
     await log.fail(error);
     return error instanceof InterruptedError ? 128 + error.signal : failure;
   }
-}
-
-function refuseRootless(given: string | undefined): void {
-  if (given === "true" || given === "1") throw new UsageError("gocker needs root: --rootless is not supported yet");
-}
-
-/** Absolute: some commands change the directory for what they start. */
-function stateRoot(root: string | undefined): string {
-  if (root === undefined || root === "") return `${process.env["GOCKER_STATE"] || "/run/gocker"}/oci`;
-  return root.startsWith("/") ? root : `${process.cwd()}/${root}`;
 }
 
 async function findCommand(name: string): Promise<OciCommand> {

@@ -23,6 +23,8 @@ export interface OciInvocation<Flags> {
   readonly isDefaultRoot: boolean;
   /** New containers get their cgroups from systemd. Of the others their state tells. */
   readonly systemdCgroup: boolean;
+  /** See `CreateOptions.isRootless`. */
+  readonly isRootless: boolean;
   /** Tells of what is no error, on standard error and in the log. */
   readonly warn: (message: string) => void;
   /** Tells of what is only of interest with `--debug`. */

@@ -41,12 +41,14 @@ export class OciLog {
 
   /** Tells of the error that ends the command. */
   async fail(reason: unknown): Promise<void> {
-    const [{ errorSentence, reportError }, { wantsColour }] = await Promise.all([
+    const [{ errorSentence, reportError }, { ownRights }, { wantsColour }] = await Promise.all([
       import("../errors.ts"),
+      import("../rights.ts"),
       import("../output/terminal.ts"),
     ]);
     this.#write("error", errorSentence(reason));
-    writeError(reportError(reason, { debug: this.#options.debug, colour: wantsColour(2) }).text);
+    const rights = () => ({ ...ownRights(), isRootOptional: true });
+    writeError(reportError(reason, { debug: this.#options.debug, colour: wantsColour(2), rights }).text);
   }
 
   #write(level: "error" | "warning" | "debug", msg: string): void {

@@ -4,6 +4,7 @@ import {
   AT_EMPTY_PATH,
   CLONE_CLEAR_SIGHAND,
   CLONE_INTO_CGROUP,
+  CLONE_NEWUSER,
   CLONE_PIDFD,
   CLONE_VFORK,
   CLONE_VM,
@@ -15,7 +16,7 @@ import {
   SIGCHLD,
 } from "../constants.ts";
 import { errno, libc } from "../libc.ts";
-import { systemCallError } from "../errno.ts";
+import { errnos, systemCallError } from "../errno.ts";
 import { createPipe, createSealedMemfd, duplicate, OwnedFd } from "../fd.ts";
 import { acceptDeadChildren, ignoredSignals } from "../signal-dispositions.ts";
 import { encodePlan, type EncodedPlan } from "./encode.ts";
@@ -101,12 +102,25 @@ export function launch(request: LaunchRequest): LaunchedProcess {
   if (libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
     throw systemCallError("prctl", { step: "make gocker unreadable" }, errno());
   const result = Number(spawn(memory.address, cloneArgsSize, ptr(prelude.bytes)));
-  if (result < 0) throw systemCallError("clone3", { step: "make the container's first process" }, -result);
+  if (result < 0) {
+    const hint = hintFor(-result, request);
+    throw systemCallError("clone3", { step: "make the container's first process", hint }, -result);
+  }
 
   status.writer.close();
   writer.close();
   cleanup.move();
   return new Process(result, new OwnedFd(memory.pidfd()), new LaunchStatus(status.reader, [prelude, plan]));
+}
+
+/** What the kernel's refusal may come from. clone(2), cgroup-v2.rst, "Delegation Containment" */
+function hintFor(number: number, { namespaces, intoCgroup }: LaunchRequest): string | undefined {
+  if (intoCgroup !== undefined && number === errnos.EACCES) {
+    return "who puts a process into a cgroup must be allowed to write to the cgroup.procs of one above both that and its own";
+  }
+  const isRefused = [errnos.EPERM, errnos.ENOSPC, errnos.EUSERS].some((one) => one === number);
+  if ((namespaces & CLONE_NEWUSER) === 0 || !isRefused) return undefined;
+  return "this host may allow no user namespaces, or not to users: see user.max_user_namespaces, kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns";
 }
 
 /**

@@ -3,28 +3,33 @@ import { systemCallError } from "../errno.ts";
 import { createPipe, type FdPair, OwnedFd } from "../fd.ts";
 import { libc } from "../libc.ts";
 import { reap } from "../process.ts";
-import { type IdMappings, type IdRange, idMappingsOf, writeIdMappings } from "../user-namespace.ts";
+import { deniesSetgroups, type IdMappings, idMappingsOf } from "../user-namespace.ts";
 import { type LaunchedProcess, launch } from "./launch.ts";
 import { pauseSteps, type Step } from "./plan.ts";
 
+const inside = 1;
+
+/** A user namespace that nobody has to be in. */
+export interface MappedNamespace {
+  readonly file: OwnedFd;
+  /** See `deniesSetgroups`. */
+  readonly setgroupsDenied: boolean;
+}
+
 /**
  * A user namespace that nobody is in. A process of a few kilobytes has to be in it while it is mapped.
- * @throws SystemCallError
+ * @param map maps its IDs, by the number of that process: as for `writeIdMappings`
+ * @throws SystemCallError, and what `map` throws
  */
-export function makeMappedNamespace(uidMappings: readonly IdRange[], gidMappings: readonly IdRange[]): OwnedFd {
+export async function makeMappedNamespace(map: (pid: number) => void): Promise<MappedNamespace> {
   using cleanup = new DisposableStack();
   const pipe = cleanup.use(createPipe());
-  const buffer = new Uint8Array(1);
-  const process = launchWaiting(cleanup, pipe, CLONE_NEWUSER, [
-    {
-      label: "Wait for the namespace to be taken",
-      group: "process",
-      syscall: "read",
-      args: [pipe.reader.number, buffer, buffer.length],
-    },
-  ]);
-  writeIdMappings(process.pid, uidMappings, gidMappings);
-  return openNamespace(`/proc/${process.pid}/ns/user`);
+  const steps = pauseSteps("Let the namespace be mapped and taken", inside, pipe.reader.number);
+  const process = launchWaiting(cleanup, pipe, CLONE_NEWUSER, steps);
+  // While it is executing the stub its files in /proc are root's alone.
+  await process.status.reaches(inside);
+  map(process.pid);
+  return { setgroupsDenied: deniesSetgroups(process.pid), file: openNamespace(`/proc/${process.pid}/ns/user`) };
 }
 
 /** A process that ends when gocker closes the pipe, of which it alone has the writing end, or dies. */
@@ -52,14 +57,18 @@ export function openNamespace(path: string): OwnedFd {
   return new OwnedFd(number);
 }
 
+/** What can be said of a user namespace only by a process that is in it. */
+export interface NamespaceFacts extends Pick<MappedNamespace, "setgroupsDenied"> {
+  readonly mappings: IdMappings;
+}
+
 /**
- * The mappings of a user namespace in which there may be nobody, by a process that enters it.
+ * What is to be known of a user namespace in which there may be nobody, by a process that enters it.
  * @returns undefined when it cannot be entered
  */
-export async function mappingsOfNamespace(namespace: OwnedFd): Promise<IdMappings | undefined> {
+export async function factsOfNamespace(namespace: OwnedFd): Promise<NamespaceFacts | undefined> {
   using cleanup = new DisposableStack();
   const pipe = cleanup.use(createPipe());
-  const inside = 1;
   const enter: Step = {
     label: "Enter the user namespace",
     group: "namespaces",
@@ -68,5 +77,7 @@ export async function mappingsOfNamespace(namespace: OwnedFd): Promise<IdMapping
   };
   const steps = [enter, ...pauseSteps("Let its mappings be read", inside, pipe.reader.number)];
   const process = launchWaiting(cleanup, pipe, 0, steps, [namespace.number]);
-  return (await process.status.reaches(inside)) ? idMappingsOf(process.pid) : undefined;
+  if (!(await process.status.reaches(inside))) return undefined;
+  const mappings = idMappingsOf(process.pid);
+  return mappings && { mappings, setgroupsDenied: deniesSetgroups(process.pid) };
 }

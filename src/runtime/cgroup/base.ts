@@ -15,7 +15,7 @@ export abstract class BaseCgroup implements Cgroup {
   abstract restrictDevices(rules: readonly DeviceCgroupRule[]): void;
   abstract place(controller: string): ControllerPlace | undefined;
   abstract joinSteps(): Step[];
-  abstract view(): CgroupView;
+  abstract view(): CgroupView | undefined;
   abstract processes(): number[];
   abstract exists(): boolean;
   abstract claim(): void;

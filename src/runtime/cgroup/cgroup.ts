@@ -80,8 +80,8 @@ export interface Cgroup extends Disposable {
    */
   readonly cloneInto: number | undefined;
 
-  /** What the container sees at /sys/fs/cgroup. */
-  view(): CgroupView;
+  /** What the container sees at /sys/fs/cgroup; undefined where the host has no cgroups. */
+  view(): CgroupView | undefined;
 
   /**
    * Keeps others from taking the cgroup, which was just made and is empty, for what somebody has left. Until disposal.

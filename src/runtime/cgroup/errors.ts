@@ -41,7 +41,7 @@ export function hintFor(errno: number): string | undefined {
     case errnos.EPERM:
       return process.getuid?.() === 0
         ? "inside of another container, gocker can change cgroups only if that one is --privileged"
-        : "cgroups are changed by root only: run gocker with sudo";
+        : "a user may only change cgroups that are given to it (delegation): run gocker with sudo, or without limits";
     case errnos.ENOSPC:
       return "the cgroup limit of the host is reached (cgroup.max.descendants, cgroup.max.depth), or a cpuset has no CPUs or memory nodes";
     default:
@@ -54,6 +54,19 @@ export function isGone(error: unknown): boolean {
   const code = codeOf(error);
   return code === "ENOENT" || code === "ENODEV";
 }
+
+/** Whether an error means that gocker may not use the host's cgroups: for lack of rights, or of cgroups. */
+export function isRefusal(error: unknown): boolean {
+  return refusals.has(codeOf(error) ?? "");
+}
+
+const refusals: ReadonlySet<string> = new Set([
+  "CGROUPS_NOT_WRITABLE",
+  "CGROUPS_NOT_MOUNTED",
+  "EACCES",
+  "EPERM",
+  "EROFS",
+]);
 
 /** The name of a system call's error number. */
 export function codeOf(error: unknown): string | undefined {

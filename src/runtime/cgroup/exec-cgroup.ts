@@ -5,6 +5,7 @@ import type { Cgroup } from "./cgroup.ts";
 import { type CgroupHost, detectCgroups, type V1Hierarchy } from "./detect.ts";
 import { execCgroupPath } from "./exec-path.ts";
 import { exists } from "./files.ts";
+import { NoCgroup } from "./no-cgroup.ts";
 import { openCgroup } from "./open.ts";
 import { CgroupV1 } from "./v1.ts";
 
@@ -49,6 +50,10 @@ export function openExecCgroup(
   sub: SubCgroups,
   host: CgroupHost = detectCgroups(),
 ): JoinedCgroup {
+  if (own instanceof NoCgroup) {
+    if (sub.size === 0) return own;
+    throw new UsageError("--cgroup: the container has no cgroup");
+  }
   if (sub.size === 0) return openCgroup(execCgroupPath(own, pid), host);
   const all = sub.get("");
   if (all !== undefined) {

@@ -13,7 +13,7 @@ import { readControl } from "./files.ts";
 export function execCgroupPath(cgroup: Cgroup, pid: number): string {
   const unified = cgroup.place("cgroup");
   // On hybrid hosts the container's processes are in its own cgroup of version 1 in any case.
-  if (unified === undefined || cgroup.view().type === "v1") return cgroup.path;
+  if (unified === undefined || cgroup.view()?.type === "v1") return cgroup.path;
   if (readControl(`${unified.mountPoint}${cgroup.path}/cgroup.subtree_control`) === "") return cgroup.path;
   const memberships = parseProcCgroup(readFileSync(`/proc/${pid}/cgroup`, "utf8"));
   const path = memberships.find(({ hierarchyId }) => hierarchyId === 0)?.path ?? cgroup.path;

@@ -1,5 +1,7 @@
 import type { DeviceCgroupRule, Resources } from "../../oci/runtime-spec.ts";
 import type { Cgroup } from "./cgroup.ts";
+import { isRefusal } from "./errors.ts";
+import { NoCgroup } from "./no-cgroup.ts";
 import { openCgroup } from "./open.ts";
 
 /** What a container's cgroup is to hold it to. */
@@ -12,6 +14,8 @@ export interface CgroupLimits {
 /** The cgroup of a container that is being made. Disposing closes what its making takes; the cgroup stays. */
 export interface NewCgroup extends Disposable {
   readonly cgroup: Cgroup;
+  /** Why there is none, where there is none. */
+  readonly withoutCgroup?: string | undefined;
 
   /**
    * Before there is a process of the container's.
@@ -31,8 +35,16 @@ export interface NewCgroup extends Disposable {
   undo(): Promise<void>;
 }
 
-/** Makes a cgroup that is gocker's own. @throws CgroupError it cannot be made here */
-export function makeNewCgroup(path: string, { resources, deviceRules }: CgroupLimits): NewCgroup {
+/**
+ * Makes a cgroup that is gocker's own.
+ * @param options.isRootless devices are restricted if gocker may do that: who is not root may not, and can make none
+ * @throws CgroupError it cannot be made here
+ */
+export function makeNewCgroup(
+  path: string,
+  { resources, deviceRules }: CgroupLimits,
+  { isRootless = false }: { readonly isRootless?: boolean } = {},
+): NewCgroup {
   const cgroup = openCgroup(path);
   cgroup.create();
   cgroup.claim();
@@ -40,7 +52,11 @@ export function makeNewCgroup(path: string, { resources, deviceRules }: CgroupLi
   return {
     cgroup,
     async limit() {
-      cgroup.restrictDevices(deviceRules);
+      try {
+        cgroup.restrictDevices(deviceRules);
+      } catch (error) {
+        if (!isRootless || !isRefusal(error)) throw error;
+      }
       return await cgroup.applyResources(resources);
     },
     settle: async () => [],
@@ -51,5 +67,18 @@ export function makeNewCgroup(path: string, { resources, deviceRules }: CgroupLi
       cgroup.remove();
     },
     [Symbol.dispose]: () => cgroup[Symbol.dispose](),
+  };
+}
+
+/** In place of a cgroup, for a container that goes without: see `NoCgroup`. */
+export function withoutCgroup(reason: string): NewCgroup {
+  const cgroup = new NoCgroup(reason);
+  return {
+    cgroup,
+    withoutCgroup: reason,
+    limit: async () => [],
+    settle: async () => [],
+    undo: async () => {},
+    [Symbol.dispose]: () => {},
   };
 }

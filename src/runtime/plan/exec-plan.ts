@@ -13,6 +13,7 @@ import { addChild } from "./namespaces.ts";
 import { addRaisedLimits } from "./limits.ts";
 import { addOomScore, openWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
+import { type HostRights, rightsOfRoot } from "./rights.ts";
 import { addFinalAffinity, addInitialAffinity } from "./scheduler.ts";
 import { addTerminal } from "./terminal.ts";
 
@@ -23,6 +24,10 @@ export interface ExecPlanInput {
   /** See `ProgramInput.file`. */
   readonly file?: string | undefined;
   readonly target: JoinTarget;
+  /** The host's root's, unless told. */
+  readonly rights?: HostRights | undefined;
+  /** Standard descriptors for `addStdioOwner`. */
+  readonly givenStdio?: readonly number[] | undefined;
   /** How it joins the container's cgroup. */
   readonly joinCgroup: readonly Step[];
   readonly seccomp: SeccompFilter | undefined;
@@ -55,7 +60,7 @@ export interface ExecPlanInput {
  * @throws InvalidDocumentError the process breaks the specification's rules
  */
 export function buildExecPlan(input: ExecPlanInput): Step[] {
-  const { process, target } = input;
+  const { process, target, rights = rightsOfRoot } = input;
   const builder = new PlanBuilder();
   // First, while the process can still do that: in the container its files may not be there.
   addInitialAffinity(builder, process.execCPUAffinity);
@@ -64,7 +69,7 @@ export function buildExecPlan(input: ExecPlanInput): Step[] {
   if (process.oomScoreAdj !== undefined) addOomScore(builder, process.oomScoreAdj);
   const labels = hasLabels(process) ? { proc: openHostProc(builder), lsm: input.lsm() } : undefined;
   const hasUsers = (target.namespaces & CLONE_NEWUSER) !== 0;
-  if (hasUsers) addRaisedLimits(builder, process.rlimits ?? [], input.hardLimit);
+  if (hasUsers && rights.isRoot) addRaisedLimits(builder, process.rlimits ?? [], input.hardLimit);
   addJoin(builder, target);
   if ((target.namespaces & CLONE_NEWPID) !== 0) addChild(builder);
   if (input.newKeyring) addLabelledKeyring(builder, `gocker.${input.id}`, process.selinuxLabel, labels);
@@ -78,7 +83,7 @@ export function buildExecPlan(input: ExecPlanInput): Step[] {
   // A device that is made has exactly the mode that is asked for.
   builder.add({ label: "Let modes be as given", group: "file system", syscall: "umask", args: [0] });
   // As in the container's own plan.
-  if (input.nullStdio.length > 0 && !hasUsers)
+  if (input.nullStdio.length > 0 && !hasUsers && rights.makesDevices)
     addNullStdio(builder, directoryOfNull(builder, undefined), input.nullStdio);
   if (process.terminal === true) {
     if (input.terminalSocket === undefined) {
@@ -99,6 +104,8 @@ export function buildExecPlan(input: ExecPlanInput): Step[] {
     directory,
     seccomp: input.seccomp,
     lastCapability: input.lastCapability,
+    setgroupsDenied: target.setgroupsDenied,
+    givenStdio: input.givenStdio,
     diesWithParent: false,
     reaper: false,
     release: input.release,

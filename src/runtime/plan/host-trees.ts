@@ -67,6 +67,16 @@ export function takeSharedTrees(
   return { binds, cgroups: new Map() };
 }
 
+/**
+ * The host's device nodes, for a container that no rights of the host's are used for: none can be made for it, and what
+ * it takes of the host its own root could take as well. Before the host's root is left.
+ */
+export function takeNodes(builder: PlanBuilder, { linux = {} }: RuntimeSpec): Pick<HostTrees, "devices" | "cover"> {
+  const devices = hostDevices(linux.devices ?? []).map((device) => [device.path, takeNode(builder, device)] as const);
+  const isMasked = (linux.maskedPaths ?? []).length > 0;
+  return { devices: new Map(devices), ...(isMasked && { cover: takeNode(builder, { path: "/dev/null" }) }) };
+}
+
 function openRoot(builder: PlanBuilder, root: RootFileSystem): Slot {
   const path = root.kind === "directory" ? root.path : root.target;
   return builder.addFor("root directory", {

@@ -64,6 +64,8 @@ export interface IdentityInput {
   readonly diesWithParent: boolean;
   /** Adds what comes after the change of user and before the filter, which need not permit it. */
   readonly beforeFilter?: (builder: PlanBuilder) => void;
+  /** See `deniesSetgroups`: there are no supplementary groups to set then, and none can be given up. */
+  readonly setgroupsDenied?: boolean | undefined;
   /** See `addListenerHandover`. */
   readonly release?: number | undefined;
 }
@@ -94,16 +96,7 @@ export function addIdentity(builder: PlanBuilder, input: IdentityInput): void {
       args: [PR_CAPBSET_DROP, number, 0, 0, 0],
     });
   }
-  const gids = user.additionalGids ?? [];
-  const shown = gids.length > mostShown ? [...gids.slice(0, mostShown), "…"] : gids;
-  builder.about("process.user.additionalGids", () =>
-    builder.add({
-      label: `Set the supplementary groups (${shown.join(", ") || "none"})`,
-      group,
-      syscall: "setgroups",
-      args: [gids.length, gids.length === 0 ? 0 : new Uint8Array(new Uint32Array(gids).buffer)],
-    }),
-  );
+  if (input.setgroupsDenied !== true) addGroups(builder, user.additionalGids ?? []);
   const { uid, gid } = user;
   builder.add({ label: `Become group ${gid}`, group, syscall: "setresgid", args: [gid, gid, gid] });
   if (uid !== 0) {
@@ -132,6 +125,18 @@ export function addIdentity(builder: PlanBuilder, input: IdentityInput): void {
     });
   }
   addFilterAndCapabilities(builder, masks, input);
+}
+
+function addGroups(builder: PlanBuilder, gids: readonly number[]): void {
+  const shown = gids.length > mostShown ? [...gids.slice(0, mostShown), "…"] : gids;
+  builder.about("process.user.additionalGids", () =>
+    builder.add({
+      label: `Set the supplementary groups (${shown.join(", ") || "none"})`,
+      group,
+      syscall: "setgroups",
+      args: [gids.length, gids.length === 0 ? 0 : new Uint8Array(new Uint32Array(gids).buffer)],
+    }),
+  );
 }
 
 /** Of a list, in a label. */

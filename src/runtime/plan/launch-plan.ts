@@ -9,7 +9,7 @@ import { PlanBuilder, type PlanPart } from "./builder.ts";
 import { addCgroupJoin } from "./cgroup-join.ts";
 import { addConsole, addDefaultDevices, addDevices, addNullStdio, directoryOfNull } from "./devices.ts";
 import { sealMounts } from "./file-systems.ts";
-import { stageAllTrees, type StagedTrees, takeSharedTrees } from "./host-trees.ts";
+import { type HostTrees, stageAllTrees, type StagedTrees, takeNodes, takeSharedTrees } from "./host-trees.ts";
 import type { MadeMounts, MountContext, MountFacts } from "./mount-context.ts";
 import { addMounts, orderOfMounts } from "./mounts.ts";
 import { addLabelledKeyring, hasLabels, openHostProc } from "./labels.ts";
@@ -17,8 +17,9 @@ import { addNamespaces, type NamespaceOptions, type PlannedNamespaces, planNames
 import { addLoopback } from "./network.ts";
 import { type DeviceMove, planDeviceMoves } from "./network-devices.ts";
 import { addRaisedLimits } from "./limits.ts";
-import { addEarlyDeathSignal, addOomScore, makeWorkingDirectory } from "./process.ts";
+import { addEarlyDeathSignal, addHiding, addOomScore, makeWorkingDirectory } from "./process.ts";
 import { addProgram } from "./program.ts";
+import { type HostRights, rightsOfRoot } from "./rights.ts";
 import {
   addChrootSteps,
   addMoveSteps,
@@ -69,6 +70,12 @@ export interface LaunchPlanInput {
     mayTrace(): boolean;
   };
   readonly seccomp: SeccompFilter | undefined;
+  /** The host's root's, unless told. */
+  readonly rights?: HostRights | undefined;
+  /** See `deniesSetgroups`, of the user namespace that the container is in. */
+  readonly setgroupsDenied?: boolean | undefined;
+  /** Standard descriptors for `addStdioOwner`. */
+  readonly givenStdio?: readonly number[] | undefined;
   /** See {@link NamespaceOptions.userNamespace}. */
   readonly userNamespace?: number | undefined;
   /** See {@link NamespaceOptions.opened}. */
@@ -139,8 +146,15 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   }
   const { oomScoreAdj } = process;
   if (oomScoreAdj !== undefined) builder.about("process.oomScoreAdj", () => addOomScore(builder, oomScoreAdj));
-  const taken = hasUsers ? takeFromHost(builder, input, namespaces) : undefined;
-  addNamespaces(builder, namespaces, linux.timeOffsets);
+  const rights = input.rights ?? rightsOfRoot;
+  const { setgroupsDenied = false } = input;
+  if (hasUsers) requireOwnMounts(namespaces);
+  const taken = hasUsers && rights.isRoot ? takeFromHost(builder, input) : undefined;
+  // In a pid namespace with others, some may have the same rights over the process that its maker has.
+  const isVisible =
+    hasUsers && !rights.isRoot && !(namespaces.own.has("pid") && (namespaces.made & CLONE_NEWPID) === 0);
+  if (hasUsers && !rights.isRoot && !isVisible) addHiding(builder);
+  addNamespaces(builder, namespaces, linux.timeOffsets, { isRoot: rights.isRoot, setgroupsDenied, isVisible });
   taken?.staged.arrive(builder);
   // Forgotten by who changes the user or is another process.
   if ((namespaces.tellsChild || hasUsers) && input.diesWithParent) addEarlyDeathSignal(builder);
@@ -150,12 +164,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
   // Device nodes and mount points get exactly the modes that are asked for.
   builder.add({ label: "Let modes be as given", group: "file system", syscall: "umask", args: [0] });
 
-  const trees =
-    taken?.staged.trees ??
-    takeSharedTrees(builder, spec.mounts ?? [], facts, {
-      isCutOff: isCutOff(linux.rootfsPropagation),
-      root: input.root,
-    });
+  const trees = taken?.staged.trees ?? takeTrees(builder, input, rights);
   const hasHostMounts = !namespaces.own.has("mount");
   if (!hasHostMounts) addPropagationStep(builder, linux.rootfsPropagation);
   if (taken !== undefined) addTakenRoot(builder, taken.root);
@@ -203,6 +212,9 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     // `exec` and hooks look into it while it waits, and so do those who make its network. Others could who wait for nothing
     // but are in the same pid namespace.
     hidden: (input.startFifo !== undefined || (namespaces.made & CLONE_NEWPID) === 0) && facts.mayTrace(),
+    isVisible,
+    setgroupsDenied,
+    givenStdio: input.givenStdio,
     release: input.release,
     preservedDescriptors: input.preservedDescriptors ?? 0,
     personality: linux.personality,
@@ -217,17 +229,25 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
 /** What a container has that can be created and not started: `process` is only needed for the latter. config.md, "Process" */
 const idle: Process = { cwd: "/", user: { uid: 0, gid: 0 } };
 
+function requireOwnMounts({ made }: PlannedNamespaces): void {
+  if ((made & CLONE_NEWNS) !== 0) return;
+  throw new InvalidDocumentError("linux.namespaces: with a user namespace the mount namespace must be a new one");
+}
+
+/** What a process takes of the host's mounts once it is in its own, of what it may reach itself. */
+function takeTrees(builder: PlanBuilder, { spec, facts, root }: LaunchPlanInput, rights: HostRights): HostTrees {
+  const isOff = isCutOff(spec.linux?.rootfsPropagation);
+  const shared = takeSharedTrees(builder, spec.mounts ?? [], facts, { isCutOff: isOff, root });
+  return rights.makesDevices ? shared : { ...shared, ...takeNodes(builder, spec) };
+}
+
 /** What only the host's root can do for a process that is in a user namespace soon. */
 function takeFromHost(
   builder: PlanBuilder,
   { spec, root, facts }: LaunchPlanInput,
-  namespaces: PlannedNamespaces,
 ): { readonly root: DirectoryRoot; readonly staged: StagedTrees } {
   if (root.kind !== "directory") {
     throw new InvalidDocumentError("linux.namespaces: a user namespace needs a root directory that is there already");
-  }
-  if ((namespaces.made & CLONE_NEWNS) === 0) {
-    throw new InvalidDocumentError("linux.namespaces: with a user namespace the mount namespace must be a new one");
   }
   addRaisedLimits(builder, spec.process?.rlimits ?? [], (resource) => facts.hardLimit(resource));
   const take = () => {
@@ -268,7 +288,7 @@ function addFileSystems(
   builder.about("linux.devices", () => addDevices(builder, placed, dev, trees.devices));
   addMounts(builder, mounts.slice(devIndex + 1), context);
   // Who is not the host's root cannot change the mode of its null device.
-  if (input.nullStdio.length > 0 && !own.has("user"))
+  if (input.nullStdio.length > 0 && !own.has("user") && input.rights?.makesDevices !== false)
     addNullStdio(builder, directoryOfNull(builder, dev), input.nullStdio);
   if (process.terminal === true) addTerminalSteps(builder, input, dev, made.get("/dev/pts")?.mount);
   const directory = builder.about("process.cwd", () =>

@@ -13,6 +13,8 @@ import { type NamespaceFile, namespaceFlags } from "../../linux/namespace.ts";
 import type { Linux, Namespace, NamespaceType } from "../../oci/runtime-spec.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 import type { PlanBuilder } from "./builder.ts";
+import { addVisibility } from "./process.ts";
+import { type HostRights, rightsOfRoot } from "./rights.ts";
 import { addTimeNamespace, refuseTimeOffsets } from "./time-namespace.ts";
 
 const group = "namespaces";
@@ -148,13 +150,16 @@ export function addNamespaces(
   builder: PlanBuilder,
   plan: PlannedNamespaces,
   timeOffsets: Linux["timeOffsets"] = {},
+  { isRoot, ...root }: RootOfNamespace & Pick<HostRights, "isRoot"> = rightsOfRoot,
 ): void {
-  if ((plan.made & CLONE_NEWTIME) !== 0) {
-    builder.about("linux.timeOffsets", () => addTimeNamespace(builder, timeOffsets));
-  }
-  if ((plan.made & CLONE_NEWTIME) === 0) refuseTimeOffsets(timeOffsets, { isJoined: plan.own.has("time") });
+  const makesTime = (plan.made & CLONE_NEWTIME) !== 0;
+  const addTime = () => builder.about("linux.timeOffsets", () => addTimeNamespace(builder, timeOffsets));
+  if (!makesTime) refuseTimeOffsets(timeOffsets, { isJoined: plan.own.has("time") });
+  // The clocks are the host's root's to offset, or else that of the container's user namespace.
+  if (makesTime && isRoot) addTime();
   addJoins(builder, plan.joins);
-  if (plan.own.has("user")) addRootOfNamespace(builder);
+  if (plan.own.has("user")) addRootOfNamespace(builder, root);
+  if (makesTime && !isRoot) addTime();
   if (plan.tellsChild) addChild(builder, plan.flagsOfRoot);
   else if (plan.flagsOfRoot !== 0) {
     builder.add({ label: "Make the other namespaces", group, syscall: "unshare", args: [plan.flagsOfRoot] });
@@ -230,15 +235,27 @@ function joinStep({ type, at }: JoinedNamespace, file: Slot | number): Step {
   };
 }
 
+/** How a process becomes the root of a user namespace. */
+export interface RootOfNamespace {
+  /** See `deniesSetgroups`: the process keeps the groups that its caller has anyhow. */
+  readonly setgroupsDenied?: boolean;
+  /** See `addVisibility`. */
+  readonly isVisible?: boolean;
+}
+
 /**
  * Becomes the root of the user namespace that the process has entered: until then it is nobody in there, to whom none of
  * its files belong. user_namespaces(7)
  */
-export function addRootOfNamespace(builder: PlanBuilder): void {
+export function addRootOfNamespace(
+  builder: PlanBuilder,
+  { setgroupsDenied = false, isVisible = false }: RootOfNamespace,
+): void {
   // While the process may still give them up; what is not mapped would stay.
-  builder.add({ label: "Leave the host's groups", group, syscall: "setgroups", args: [0, 0] });
+  if (!setgroupsDenied) builder.add({ label: "Leave the host's groups", group, syscall: "setgroups", args: [0, 0] });
   builder.add({ label: "Become the namespace's group 0", group, syscall: "setresgid", args: [0, 0, 0] });
   builder.add({ label: "Become the namespace's root", group, syscall: "setresuid", args: [0, 0, 0] });
+  if (isVisible) addVisibility(builder);
 }
 
 /**

@@ -40,6 +40,19 @@ export function addHiding(builder: PlanBuilder): void {
   });
 }
 
+/**
+ * Who is not root could look into a process that has become another user no more, and neither enter it nor run hooks in
+ * it. As long as it has a pid namespace for itself nobody else can either. prctl(2), ptrace(2)
+ */
+export function addVisibility(builder: PlanBuilder): void {
+  builder.add({
+    label: "Let its maker look into this process",
+    group,
+    syscall: "prctl",
+    args: [PR_SET_DUMPABLE, 1, 0, 0, 0],
+  });
+}
+
 /** A keyring of the container's own, so that it sees no key of the caller's session. keyctl(2) */
 export function addKeyring(builder: PlanBuilder, name: string): void {
   builder.add({
@@ -95,6 +108,24 @@ export function openWorkingDirectory(builder: PlanBuilder, cwd: string): Slot {
   if (!cwd.startsWith("/")) throw new InvalidDocumentError(`process.cwd: ${cwd} is not absolute`);
   const hints = { ENOENT: "process.cwd: chdir to a directory that is not there" };
   return builder.openTarget(group, cwd, "directory", { create: false, hints });
+}
+
+/**
+ * Gives pipes and sockets that are standard descriptors to the program's user, as `giveStdio` does, by the root of the
+ * container's user namespace: who is not the host's root can give to nobody else. What is not its own stays as it is.
+ */
+export function addStdioOwner(builder: PlanBuilder, descriptors: readonly number[], uid: number): void {
+  if (uid === 0) return;
+  const keepGroup = 0xffff_ffff;
+  for (const descriptor of descriptors) {
+    builder.add({
+      label: `Give descriptor ${descriptor} to the user`,
+      group,
+      syscall: "fchown",
+      args: [descriptor, uid, keepGroup],
+      onError: { tolerate: ["EPERM", "EINVAL"] },
+    });
+  }
 }
 
 /** A child that becomes the program while process 1 goes on as its reaper. */

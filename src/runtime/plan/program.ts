@@ -11,7 +11,15 @@ import { addPersonality } from "./personality.ts";
 import { addExecution } from "./execution.ts";
 import { addIdentity } from "./identity.ts";
 import { addRlimits } from "./limits.ts";
-import { addCloseOnExec, addHiding, addReaper, addSignalDefaults, addWaitForStart } from "./process.ts";
+import {
+  addCloseOnExec,
+  addHiding,
+  addReaper,
+  addSignalDefaults,
+  addStdioOwner,
+  addVisibility,
+  addWaitForStart,
+} from "./process.ts";
 import { addIoPriority, addScheduler } from "./scheduler.ts";
 import { addCloseBeforeFilter, addWaitUnderFilter } from "./seccomp-listener.ts";
 import { addTerminalAsStdio } from "./terminal.ts";
@@ -33,6 +41,12 @@ export interface ProgramInput {
   readonly reaper: boolean;
   /** Others of the container's cannot look into the process before its program begins: see `addHiding`. */
   readonly hidden?: boolean;
+  /** See `addVisibility`. */
+  readonly isVisible?: boolean;
+  /** See `deniesSetgroups`. */
+  readonly setgroupsDenied?: boolean | undefined;
+  /** See `addStdioOwner`. */
+  readonly givenStdio?: readonly number[] | undefined;
   /** See `addWaitForStart`; absent: the program is executed at once. */
   readonly startFifo?: number | undefined;
   /** The reading end of a pipe, for a filter that notifies: see `addListenerHandover`. */
@@ -73,14 +87,17 @@ export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
   if (input.hidden === true) addHiding(builder);
   // After all that opens a file, which a low limit would forbid, and before the user changes, who may not raise any.
   builder.about("process.rlimits", () => addRlimits(builder, process.rlimits ?? []));
+  addStdioOwner(builder, input.givenStdio ?? [], process.user.uid);
   addIdentity(builder, {
     process,
+    setgroupsDenied: input.setgroupsDenied,
     seccomp: input.seccomp,
     lastCapability: input.lastCapability,
     diesWithParent: input.diesWithParent,
     release,
     ...(startFifo !== undefined && {
       beforeFilter: () => {
+        if (input.isVisible === true) addVisibility(builder);
         if (input.isIdle !== true) addExecutableCheck(builder, process);
         if (isNotifying) addCloseBeforeFilter(builder, [startFifo, release], input.preservedDescriptors);
         else addWaitForStart(builder, startFifo, input.preservedDescriptors);

@@ -53,6 +53,11 @@ test("errors of the operating system are no bugs, and some have a remedy", () =>
 const allRights: Rights = { isRoot: true, isInUserNamespace: false, missing: [] };
 const refusals: [whose: string, rights: Rights, hint: string | undefined][] = [
   ["a user", { ...allRights, isRoot: false, missing: ["CAP_CHOWN"] }, "gocker must run as root: try sudo"],
+  [
+    "a user who may",
+    { ...allRights, isRoot: false, isRootOptional: true },
+    "gocker does not run as root, which may be why",
+  ],
   ["root who may do everything", allRights, undefined],
   [
     "root of a container",

@@ -6,6 +6,7 @@ import {
   idMapText,
   type IdRange,
   parseIdMap,
+  runsInUserNamespace,
   writeIdMappings,
 } from "../../../src/linux/user-namespace.ts";
 import { SystemCallError } from "../../../src/util/errors.ts";
@@ -66,4 +67,10 @@ test("the kernel's refusal is told with what it was about", () => {
   const attempt = () => writeIdMappings(process.pid, two, two);
   expect(attempt).toThrow(SystemCallError);
   expect(attempt).toThrow(`map the IDs of the user namespace: write /proc/${process.pid}/uid_map: `);
+});
+
+test("the host's first user namespace maps everything to itself", () => {
+  expect(runsInUserNamespace("         0          0 4294967295\n")).toBe(false);
+  expect(runsInUserNamespace("         0       1000          1\n")).toBe(true);
+  expect(runsInUserNamespace("")).toBe(true);
 });

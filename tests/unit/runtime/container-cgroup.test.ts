@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { cgroupPlaceOf } from "../../../src/runtime/container-cgroup.ts";
+import { parseProcCgroup } from "../../../src/runtime/cgroup/detect.ts";
+import { baseOfUser, cgroupPlaceOf, requireWayInto } from "../../../src/runtime/container-cgroup.ts";
 
 const place = (cgroupsPath: string | undefined, systemdCgroup = false) =>
   cgroupPlaceOf(
@@ -23,4 +24,39 @@ test("with systemd a unit", async () => {
 
 test.each(["/", "/a/../b", "../..", "a\nb"])("%p is refused by the property's name", async (cgroupsPath) => {
   await expect(place(cgroupsPath)).rejects.toThrow(/^linux\.cgroupsPath: /);
+});
+
+test("without root it is beside the caller's own, and may be missing unless it is named", async () => {
+  const options = { id: "the.id", systemdCgroup: false, isRootless: true, base: "/user.slice/own" };
+  const of = (cgroupsPath: string) => cgroupPlaceOf({ ociVersion: "1.2.0", linux: { cgroupsPath } }, options);
+  expect(await of("")).toEqual({ path: "/user.slice/own/gocker/the.id", isOptional: true });
+  expect(await of("a")).toEqual({ path: "/user.slice/own/gocker/a" });
+  expect(await of("/a")).toEqual({ path: "/a" });
+});
+
+const memberships = (path: string) => parseProcCgroup(`1:name=systemd:/x\n0::${path}\n`);
+const v1 = [{ controllers: ["memory"], directory: "memory", mountPoint: "/m" }];
+
+test("the place beside a process's own is known where there is version 2 alone", () => {
+  expect(baseOfUser({ v1: [], v2: "/c" }, memberships("/a/b/c.scope"))).toBe("/a/b");
+  expect(baseOfUser({ v1: [], v2: "/c" }, memberships("/"))).toBe("/");
+  expect(baseOfUser({ v1: [], v2: "/c" }, memberships("/../a"))).toBe("/");
+  expect(baseOfUser({ v1, v2: "/c" }, memberships("/a/b"))).toBe("/");
+});
+
+test.each<[own: string, path: string, file: string]>([
+  ["/a/b", "/a/gocker/x", "/c/a/cgroup.procs"],
+  ["/a/b", "/z", "/c/cgroup.procs"],
+  ["/", "/gocker/x", "/c/cgroup.procs"],
+  ["/a", "/a/gocker/x", "/c/a/cgroup.procs"],
+])("from %s into %s a process comes by a right to %s", (own, path, file) => {
+  const asked: string[] = [];
+  const way = (mayWrite: boolean) => () =>
+    requireWayInto(path, { v1: [], v2: "/c" }, memberships(own), (one) => {
+      asked.push(one);
+      return mayWrite;
+    });
+  way(true)();
+  expect(way(false)).toThrow(`processes cannot be put into cgroups here: no right to write to ${file}`);
+  expect(asked).toEqual([file, file]);
 });

@@ -15,7 +15,7 @@ export const createCommand = ociCommand({
     operands: { minimum: 1, maximum: 1 },
   },
   flags: creationFlags,
-  async run({ flags, operands, store, systemdCgroup, warn, debug }) {
+  async run({ flags, operands, store, systemdCgroup, isRootless, warn, debug }) {
     const [id = ""] = operands;
     using opened = openBundle(flags.bundle);
     const { resolveTarget } = opened;
@@ -35,6 +35,7 @@ export const createCommand = ociCommand({
       newKeyring: !flags["no-new-keyring"],
       noPivot: flags["no-pivot"],
       systemdCgroup,
+      isRootless,
       warn,
       debug,
     });

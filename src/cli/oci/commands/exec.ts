@@ -87,6 +87,7 @@ export const execCommand = ociCommand({
       preservedDescriptors,
       ignorePaused: given["ignore-paused"],
       subCgroups: parseSubCgroups(given.cgroup),
+      ...(invocation.isRootless && { warn: invocation.warn }),
     });
     using cleanup = new DisposableStack();
     cleanup.defer(() => {

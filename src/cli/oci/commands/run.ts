@@ -20,7 +20,7 @@ export const runCommand = ociCommand({
     detach: { type: "boolean", alias: "d", description: "Do not wait, and leave the container" },
     keep: { type: "boolean", description: "Do not delete the container when it has ended" },
   },
-  async run({ flags, operands, store, systemdCgroup, warn, debug }) {
+  async run({ flags, operands, store, systemdCgroup, isRootless, warn, debug }) {
     using opened = openBundle(flags.bundle);
     const { resolveTarget } = opened;
     const { preservedDescriptors, variables } = handedOn(flags["preserve-fds"]);
@@ -43,6 +43,7 @@ export const runCommand = ociCommand({
       newKeyring: !flags["no-new-keyring"],
       noPivot: flags["no-pivot"],
       systemdCgroup,
+      isRootless,
       warn,
       debug,
       signal: signals.aborted,
