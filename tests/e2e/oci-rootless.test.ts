@@ -164,6 +164,11 @@ describe.skipIf(!canRun)("a container of an ordinary user's", () => {
     expect(statSync(join(runtime, "gocker")).mode & 0o7777).toBe(0o1700);
     expect(oci(["list", "-q"], "pipe").stdout?.toString()).toBe("mine\n");
     expect(oci(["delete", "-f", "mine"]).exitCode).toBe(0);
+    const nowhere = { env: { XDG_RUNTIME_DIR: "/nowhere" }, stdin: "ignore" } as const;
+    expect(Bun.spawnSync([...asUser, users.binary, "oci", "features"], nowhere).exitCode).toBe(0);
+    const { stderr, exitCode } = Bun.spawnSync([...asUser, users.binary, "oci", "list"], nowhere);
+    expect(stderr.toString()).toContain("the containers' states cannot be kept in /nowhere/gocker: ");
+    expect(exitCode).toBe(1);
   });
 
   test("is limited, paused and listed in a part of the cgroups that is the user's", async () => {

@@ -95,7 +95,10 @@ export async function main(words: readonly string[]): Promise<number> {
     return await command.invoke({
       flags: parsed.flags,
       operands: parsed.operands,
-      store: new StateStore(givenStateRoot(flags.root) ?? defaultStateRoot()),
+      // Its place is made, and checked, for who asks for it: some commands have nothing to do with containers.
+      get store() {
+        return new StateStore(givenStateRoot(flags.root) ?? defaultStateRoot());
+      },
       isDefaultRoot: flags.root === undefined,
       systemdCgroup: flags["systemd-cgroup"],
       isRootless,
