@@ -4,7 +4,7 @@ import { RouteSocket } from "../linux/netlink/socket.ts";
 import { hardwareAddressFor } from "../linux/netlink/hardware-address.ts";
 import { makeBridge, removeLink, setBridge } from "../linux/netlink/virtual-links.ts";
 import { readSysctl, writeSysctl } from "../linux/sysctl.ts";
-import { ConflictError, SystemCallError } from "../util/errors.ts";
+import { ConflictError, GockerError, SystemCallError } from "../util/errors.ts";
 import { errnos } from "../linux/errno.ts";
 import {
   formatIpAddress,
@@ -41,6 +41,8 @@ export class HostNetwork implements Disposable {
   readonly #store: NetworkStore;
   readonly #warn: HostWarning;
   readonly socket: RouteSocket;
+  /** Bridges that firewalld has not been told of. */
+  readonly #made: string[] = [];
   #firewall: Firewall | undefined;
 
   constructor(store: NetworkStore, warn: HostWarning) {
@@ -63,7 +65,25 @@ export class HostNetwork implements Disposable {
     // Who holds the lock may have found it unused, before that endpoint was on record.
     if (link?.isUp === true && this.#store.isHostAtRest() && this.firewall.isThere()) return { link, network };
     using _lock = await this.#store.lockHost();
-    return this.prepare(network);
+    const prepared = this.prepare(network);
+    await this.tellFirewalld();
+    return prepared;
+  }
+
+  /** firewalld, where it runs, is to let bridges through that were just made; whoever calls {@link prepare} calls this. */
+  async tellFirewalld(): Promise<void> {
+    const made = this.#made.splice(0);
+    if (made.length === 0) return;
+    const { trustInFirewalld } = await import("./firewalld.ts");
+    for (const device of made) {
+      try {
+        await trustInFirewalld(device);
+      } catch (error) {
+        // Containers of the network reach each other all the same.
+        if (!(error instanceof GockerError)) throw error;
+        this.#warn(error.hint === undefined ? error.message : `${error.message}; ${error.hint}`);
+      }
+    }
   }
 
   /** {@link bridgeOf} for the holder of the host's lock. */
@@ -132,6 +152,7 @@ export class HostNetwork implements Disposable {
       }
     }
     setLinkUp(this.socket, link.index, device, true);
+    if (!network.internal) this.#made.push(device);
     if (!network.internal) {
       this.#forward(gateways.map(({ address }) => address.family));
       this.#tellObstacles(device);

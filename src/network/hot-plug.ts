@@ -43,6 +43,7 @@ export async function plugIn(
     const attachment = attach({ request, network, device }, store, id);
     store.endpoints.write({ ...endpoint, attachments: [...endpoint.attachments, attachment] });
     using inside = inNetworkNamespace(namespace, () => RouteSocket.open());
+    await host.tellFirewalld();
     plug({ host: host.socket, inside, namespace }, attachment, link, network);
     const networks = endpoint.attachments.map(({ network: name }) => store.read(name));
     const hasWayOut = networks.some((other) => other !== undefined && !other.internal);
