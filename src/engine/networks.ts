@@ -3,8 +3,10 @@ import type { NetworkRequest } from "../container/options.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { isHeld } from "../linux/lock.ts";
 import { openNamespaceOf } from "../linux/namespace.ts";
+import { RouteSocket } from "../linux/netlink/socket.ts";
 import { sendSignal } from "../linux/process.ts";
 import { releaseContainer } from "../network/connect.ts";
+import { defaultNetwork } from "../network/default-network.ts";
 import { createNetwork, type NetworkWish } from "../network/create.ts";
 import type { Attachment } from "../network/endpoints.ts";
 import { HostNetwork } from "../network/host-network.ts";
@@ -41,15 +43,15 @@ export async function createNetworkOf(context: Context, wish: NetworkWish): Prom
 export async function listNetworks(context: Context): Promise<NetworkSummary[]> {
   const { containers } = await openContainers(context);
   const store = new NetworkStore(context.root, context.state);
+  await makeDefaultNetwork(store);
   const records = containers.list();
   return store.list().map((network) => networkSummary(network, store, records));
 }
 
-/** One network by its name, ID or the beginning of that. @throws NotFoundError, UsageError */
-export async function findNetwork(context: Context, reference: string): Promise<NetworkSummary> {
-  const { containers } = await openContainers(context);
-  const store = new NetworkStore(context.root, context.state);
-  return networkSummary(store.resolve(reference), store, containers.list());
+/** It is there before the first container is in it, for those who look. */
+async function makeDefaultNetwork(store: NetworkStore): Promise<void> {
+  using socket = RouteSocket.open();
+  await defaultNetwork(store, socket);
 }
 
 /** A network with those who are in it. */
