@@ -26,6 +26,12 @@ export type MachineEnd = { readonly exitCode: number } | { readonly problem: str
 /** Of the file system for temporary files; of the host's it takes what is written to it. */
 const diskSize = "8G";
 
+/**
+ * A panic ends it. The console is the tests': nothing less than a critical condition is told there. Where this machine is
+ * busy the timer's first ticks come late, and the kernel would take the timer for broken.
+ */
+const kernelWords = "console=ttyS0 loglevel=3 panic=-1 no_timer_check";
+
 /** Where the guest finds the directory that it shares with the host. */
 const exchangeInGuest = "/run/gocker-vm";
 
@@ -96,8 +102,7 @@ export class Machine implements Disposable {
       ["-kernel", join(this.#options.boot, "kernel"), "-initrd", initramfs],
       // Nobody reads it later: what the machine wants to have on the disk for sure need not get there.
       ["-drive", `file=${disk},format=raw,if=virtio,cache=unsafe`],
-      // A panic ends it. The console is the tests': nothing less than a critical condition is told there.
-      ["-append", "console=ttyS0 loglevel=3 panic=-1 systemd.unit=gocker-vm.target systemd.show_status=no"],
+      ["-append", `${kernelWords} systemd.unit=gocker-vm.target systemd.show_status=no`],
       ...share("host", "/", ",readonly=on"),
       ...share("exchange", this.#scratch),
     ].flat();
