@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 
 import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
 import { createRunner, outcomeOf, type Runner, success } from "../helpers/runner.ts";
+import { patience } from "../helpers/patience.ts";
 import { TerminalSession } from "../helpers/terminal-session.ts";
 import { gockerBinary } from "../helpers/binary.ts";
 import { until } from "../helpers/until.ts";
@@ -256,7 +257,7 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
   });
 
   test("a health check that is long in coming lets the monitor sleep, and is made all the same", async () => {
-    const check = ["--health-cmd", "true", "--health-interval", "6s"];
+    const check = ["--health-cmd", "true", "--health-interval", `${patience(6)}s`];
     const id = await runDetached([...check, image, "sleep", "1000"]);
     const monitor = monitorOf(id);
     await until("it sleeps", () => readFileSync(`/proc/${monitor}/maps`, "utf8").includes("memfd:gocker"));
