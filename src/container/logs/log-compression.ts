@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, renameSync, rmSync, statSync } from "node:fs";
 import { setModificationTime } from "../../linux/modification-time.ts";
 import { writeFully } from "../../util/atomic-file.ts";
+import { rotatedNames } from "./rotated-names.ts";
 
 /** What is compressed at once; takes some milliseconds. */
 const slice = 256 * 1024;
@@ -83,7 +84,8 @@ export class LogCompression implements Disposable {
 
   /** The number of the newest file that is not compressed and of such a time. */
   #find(isIt: (time: bigint) => boolean): number | undefined {
-    for (let number = 1; number <= this.#maximum; number++) {
+    for (const { number, suffix } of rotatedNames(this.#path)) {
+      if (suffix !== "" || number > this.#maximum) continue;
       const stat = statSync(`${this.#path}.${number}`, { bigint: true, throwIfNoEntry: false });
       if (stat !== undefined && isIt(stat.mtimeNs)) return number;
     }

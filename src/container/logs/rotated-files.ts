@@ -2,6 +2,7 @@ import { existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { setModificationTime } from "../../linux/modification-time.ts";
 import type { RotationOptions } from "./log-options.ts";
 import { LogCompression } from "./log-compression.ts";
+import { rotatedNames } from "./rotated-names.ts";
 
 /**
  * The files of a log that are not written to any more: `.1` is the newest. Their times of modification are never equal
@@ -31,8 +32,8 @@ export class RotatedFiles implements Disposable {
     const path = this.#path;
     if (this.#maximum === 0) return rmSync(path, { force: true });
     for (const suffix of ["", ".gz"]) rmSync(`${path}.${this.#maximum}${suffix}`, { force: true });
-    for (let number = this.#maximum - 1; number > 0; number--) {
-      for (const suffix of ["", ".gz"]) renameIfThere(`${path}.${number}${suffix}`, `${path}.${number + 1}${suffix}`);
+    for (const { number, suffix } of rotatedNames(path).toReversed()) {
+      if (number < this.#maximum) renameIfThere(`${path}.${number}${suffix}`, `${path}.${number + 1}${suffix}`);
     }
     // Somebody has removed it.
     if (!existsSync(path)) return;

@@ -13,6 +13,7 @@ import { gunzipSync } from "node:zlib";
 import { readLog } from "../../../../src/container/logs/read-log.ts";
 import type { LogConfiguration } from "../../../../src/container/record.ts";
 import { LogDirectory, logFacts, textOf } from "../../../helpers/logs.ts";
+import { patience } from "../../../helpers/patience.ts";
 import { until } from "../../../helpers/until.ts";
 
 let directory: LogDirectory;
@@ -53,6 +54,20 @@ test("a file that is full is put aside when the next line comes, and the oldest 
   expect(await textOf(readLog(directory.path, configuration))).toEqual({ stdout: lines(3, 7), stderr: "" });
   expect(names().map((name) => statSync(`${directory.path}/${name}`).size)).toEqual([87, 174, 174]);
 });
+
+test.each(["true", "false"])(
+  "how many files a log may have costs nothing while they are not there (compress=%s)",
+  async (compress) => {
+    const configuration = jsonFile({ "max-size": "174", "max-file": "900000", compress });
+    using writer = await directory.open(configuration);
+    const start = performance.now();
+    writer.write("stdout", Buffer.from(lines(1, 21)), now);
+    writer.flush();
+    // It took seconds for each of the ten files.
+    expect(performance.now() - start).toBeLessThan(patience(2_000));
+    expect(names()).toHaveLength(11);
+  },
+);
 
 test("one file alone is begun anew", async () => {
   const configuration = jsonFile({ "max-size": "174" });
