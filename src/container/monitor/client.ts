@@ -1,11 +1,12 @@
 import { type OwnedFd, readSome } from "../../linux/fd.ts";
 import { pollEvent } from "../../linux/poll.ts";
 import { sendSome } from "../../linux/socket.ts";
+import { ByteQueue } from "../../util/byte-queue.ts";
 import { InvalidDocumentError, SystemCallError } from "../../util/errors.ts";
-import { decodeDocument, decodeSize, encodeMessage, type Greeting, MessageReader, messageType } from "./protocol.ts";
+import { decodeDocument, decodeSize, encodeHeader, type Greeting, MessageReader, messageType } from "./protocol.ts";
 
 /** What may wait for a client that is slow: from there on the container has to wait, too. */
-export const mostWaiting = 1024 * 1024;
+export const mostWaiting = 256 * 1024;
 
 /** What a client asks of the container. */
 export interface ClientEvents {
@@ -20,8 +21,7 @@ export class Client implements Disposable {
   readonly #socket: OwnedFd;
   readonly #events: ClientEvents;
   readonly #reader = new MessageReader();
-  readonly #waiting: Uint8Array[] = [];
-  #bytesWaiting = 0;
+  readonly #waiting = new ByteQueue();
   #greeting: Greeting | undefined;
   #leaves = false;
 
@@ -36,12 +36,12 @@ export class Client implements Disposable {
 
   /** Whether more for it must not be made before it has read. @param most bytes that may wait */
   isFull(most: number): boolean {
-    return this.#bytesWaiting >= most;
+    return this.#waiting.length >= most;
   }
 
   /** It is done, or gone: to be disposed of. */
   get isOver(): boolean {
-    return this.#leaves && this.#bytesWaiting === 0;
+    return this.#leaves && this.#waiting.length === 0;
   }
 
   /**
@@ -50,7 +50,7 @@ export class Client implements Disposable {
    */
   wanted(takesInput: boolean): { readonly fd: number; readonly events: number } {
     const reads = takesInput || this.#greeting?.input !== true;
-    const events = (reads ? pollEvent.readable : 0) | (this.#bytesWaiting > 0 ? pollEvent.writable : 0);
+    const events = (reads ? pollEvent.readable : 0) | (this.#waiting.length > 0 ? pollEvent.writable : 0);
     return { fd: this.#socket.number, events };
   }
 
@@ -86,13 +86,16 @@ export class Client implements Disposable {
 
   /** Sends what the container has written, to who wants it. */
   output(type: typeof messageType.stdout | typeof messageType.stderr, bytes: Uint8Array): void {
-    if (this.#greeting?.output === true) this.send(encodeMessage(type, bytes));
+    if (this.#greeting?.output === true) this.#send(encodeHeader(type, bytes.length), bytes);
   }
 
   send(message: Uint8Array): void {
+    this.#send(message);
+  }
+
+  #send(...parts: readonly Uint8Array[]): void {
     if (this.#leaves) return;
-    this.#waiting.push(message);
-    this.#bytesWaiting += message.length;
+    for (const part of parts) this.#waiting.add(part);
     try {
       this.#flush();
     } catch (error) {
@@ -107,20 +110,13 @@ export class Client implements Disposable {
   }
 
   #flush(): void {
-    for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-      const count = sendSome(this.#socket, first);
-      if (count === 0) return;
-      this.#bytesWaiting -= count;
-      if (count === first.length) this.#waiting.shift();
-      else this.#waiting[0] = first.subarray(count);
-    }
+    this.#waiting.drain((bytes) => sendSome(this.#socket, bytes));
   }
 
   /** Nobody reads any more. */
   #abandon(): void {
     this.#leaves = true;
-    this.#waiting.length = 0;
-    this.#bytesWaiting = 0;
+    this.#waiting.clear();
   }
 
   [Symbol.dispose](): void {

@@ -1,5 +1,6 @@
 import { writeSome } from "../../linux/fd.ts";
 import { pollEvent } from "../../linux/poll.ts";
+import { ByteQueue } from "../../util/byte-queue.ts";
 import { SystemCallError } from "../../util/errors.ts";
 
 /** What may wait for a container that does not read: from there on those who give input have to wait, too. */
@@ -9,8 +10,7 @@ const mostWaiting = 64 * 1024;
 export class InputQueue {
   readonly #descriptor: number;
   readonly #close: () => void;
-  readonly #waiting: Uint8Array[] = [];
-  #bytesWaiting = 0;
+  readonly #waiting = new ByteQueue();
   #ends = false;
   #open = true;
 
@@ -24,19 +24,17 @@ export class InputQueue {
   }
 
   get takesMore(): boolean {
-    return this.#open && this.#bytesWaiting < mostWaiting;
+    return this.#open && this.#waiting.length < mostWaiting;
   }
 
   /** For poll(2); undefined when there is nothing to write. */
   get wanted(): { readonly fd: number; readonly events: number } | undefined {
-    return this.#bytesWaiting > 0 ? { fd: this.#descriptor, events: pollEvent.writable } : undefined;
+    return this.#waiting.length > 0 ? { fd: this.#descriptor, events: pollEvent.writable } : undefined;
   }
 
   add(bytes: Uint8Array): void {
     if (!this.#open || this.#ends || bytes.length === 0) return;
-    // The message's own memory is used again.
-    this.#waiting.push(bytes.slice());
-    this.#bytesWaiting += bytes.length;
+    this.#waiting.add(bytes);
     this.flush();
   }
 
@@ -50,21 +48,14 @@ export class InputQueue {
   flush(): void {
     if (!this.#open) return;
     try {
-      for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
-        const count = writeSome(this.#descriptor, first);
-        if (count === 0) return;
-        this.#bytesWaiting -= count;
-        if (count === first.length) this.#waiting.shift();
-        else this.#waiting[0] = first.subarray(count);
-      }
+      this.#waiting.drain((bytes) => writeSome(this.#descriptor, bytes));
     } catch (error) {
       // The container reads no more.
       if (!(error instanceof SystemCallError)) throw error;
-      this.#bytesWaiting = 0;
-      this.#waiting.length = 0;
+      this.#waiting.clear();
       this.#ends = true;
     }
-    if (!this.#ends) return;
+    if (!this.#ends || this.#waiting.length > 0) return;
     this.#open = false;
     this.#close();
   }

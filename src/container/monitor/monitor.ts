@@ -42,6 +42,15 @@ const shortestSleep = 1_000;
 /** Milliseconds that outputs may stay open when all of the container's processes have ended: others may have them. */
 const drainTime = 2_000;
 
+/**
+ * Milliseconds between two collections of garbage while there is no pause. Left to itself the heap grows to several times of
+ * what a monitor needs, as the memory of what is compressed does not count there. A collection takes some of them.
+ */
+const collectionInterval = 100;
+
+/** How often something must have happened since: for a line now and then it is not worth it. */
+const roundsPerCollection = 50;
+
 /** More than both pipes hold beside what may wait for a client before: all that a container has left at its end. */
 const mostAtEnd = 4 * 1024 * 1024;
 
@@ -122,6 +131,7 @@ export class Monitor {
     const services = await this.#duties.openServices(this.#state.descriptors);
     using cleanup = new DisposableStack();
     for (const service of services) cleanup.use(service);
+    const last = { collection: performance.now(), rounds: 0 };
     const run = { process: this.#state.descriptors.process as number, hasEnded: false };
     const end: Waiting = { fd: run.process, events: pollEvent.readable, serve: () => void (run.hasEnded = true) };
     while (!run.hasEnded) {
@@ -130,6 +140,10 @@ export class Monitor {
       const waiting = [...this.#waiting(), ...(health?.waiting() ?? []), ...others, end];
       const isBusy = this.#serve(waiting, Math.min(idleTime, ...lefts.filter((left) => left !== undefined)));
       for (const service of services) service.expire();
+      if (isBusy && ++last.rounds >= roundsPerCollection && performance.now() - last.collection > collectionInterval) {
+        Bun.gc(true);
+        Object.assign(last, { collection: performance.now(), rounds: 0 });
+      }
       await health?.act(Date.now());
       if (isBusy || !this.#isIdle || health?.isBusy === true || !services.every(({ isIdle }) => isIdle)) continue;
       const next = health?.timeLeft(Date.now());

@@ -9,7 +9,7 @@ import type { MonitorDescriptors } from "./state.ts";
 import type { Waiting } from "../../linux/waiting.ts";
 
 /** As much as a pipe of gocker's holds. */
-const bufferSize = 1024 * 1024;
+const bufferSize = 128 * 1024;
 
 /** What comes from a container. */
 export interface OutputEvents {

@@ -42,11 +42,18 @@ const headerSize = 5;
 /** More than any message of gocker's is long. */
 const mostBytes = 16 * 1024 * 1024;
 
+/** What goes over the wire before a body of so many bytes. */
+export function encodeHeader(type: MessageType, length: number): Uint8Array {
+  const bytes = new Uint8Array(headerSize);
+  bytes[0] = type;
+  new DataView(bytes.buffer).setUint32(1, length, true);
+  return bytes;
+}
+
 /** A message as it goes over the wire. */
 export function encodeMessage(type: MessageType, body: Uint8Array = new Uint8Array()): Uint8Array {
   const bytes = new Uint8Array(headerSize + body.length);
-  bytes[0] = type;
-  new DataView(bytes.buffer).setUint32(1, body.length, true);
+  bytes.set(encodeHeader(type, body.length));
   bytes.set(body, headerSize);
   return bytes;
 }
