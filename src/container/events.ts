@@ -46,6 +46,22 @@ export function containerEvent(
 }
 
 /**
+ * The events of the volumes of a container that begins to run or has ended, one for each place, with Docker's attributes.
+ * Volumes that nothing has to be mounted in are told of, too: that they are in use is what the events say.
+ */
+export function volumeEvents(
+  { id: container, mounts }: Pick<ContainerRecord, "id" | "mounts">,
+  action: "mount" | "unmount",
+): NewEvent[] {
+  return mounts.flatMap(({ type, name, destination, readOnly }): NewEvent[] => {
+    if (type !== "volume" || name === undefined) return [];
+    const place = { destination, "read/write": String(!readOnly), propagation: "" };
+    const attributes = { driver: "local", container, ...(action === "mount" && place) };
+    return [{ type: "volume", action, id: name, attributes }];
+  });
+}
+
+/**
  * Appends an event to the log, with the time that it is now. Takes microseconds; many may do it at once.
  *
  * The file's own lock is shared by those who append and exclusive for who puts the file aside. So a file that has been

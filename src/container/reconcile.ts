@@ -1,6 +1,6 @@
 import { FileLock } from "../linux/lock.ts";
 import { NotFoundError } from "../util/errors.ts";
-import { ClaimedContainer } from "./claim.ts";
+import { ClaimedContainer, type ContainerEnd } from "./claim.ts";
 import type { ContainerRecord } from "./record.ts";
 import type { ContainerStore } from "./records.ts";
 import { volumesOf } from "./recorded-mounts.ts";
@@ -8,7 +8,7 @@ import { removeContainer } from "./remove.ts";
 import type { VolumeStore } from "./volumes.ts";
 
 /** SIGKILL, as a shell shows it. */
-const killedExitCode = 137;
+const killedEnd: ContainerEnd = { exitCode: 137, error: "gocker was killed" };
 
 /** What {@link reconcileContainers} works on. */
 export interface ReconcileInput {
@@ -19,6 +19,10 @@ export interface ReconcileInput {
    * the ID is known of a container that was killed while it was made.
    */
   readonly kill: (id: string, record: ContainerRecord | undefined) => Promise<void> | void;
+  /** Told of one that ran, before its record says that it does not any more. */
+  readonly onEnd?: (record: ContainerRecord, end: ContainerEnd) => void;
+  /** Told of one that is removed, as `--rm` wants. */
+  readonly onRemoved?: (record: ContainerRecord) => void;
   /** Told of a container that could not be put in order; the others still are. It is tried again the next time. */
   readonly onError: (id: string, error: unknown) => void;
 }
@@ -62,11 +66,13 @@ async function settle(input: ReconcileInput, id: string, lock: FileLock): Promis
   await input.volumes.unmount(volumesOf(record.mounts), id);
   const claim = new ClaimedContainer(input.containers, id, lock);
   claim.adopt(record);
+  if (wasAlive) input.onEnd?.(record, killedEnd);
   if (record.remove) {
     await removeContainer(input, claim, { anonymousVolumes: true });
+    input.onRemoved?.(record);
     return;
   }
-  if (wasAlive) claim.markExited({ exitCode: killedExitCode, error: "gocker was killed" });
+  if (wasAlive) claim.markExited(killedEnd);
   claim[Symbol.dispose]();
 }
 

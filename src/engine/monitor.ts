@@ -22,7 +22,7 @@ import { oomKills } from "../runtime/cgroup/oom-kills.ts";
 import { openCgroup } from "../runtime/cgroup/open.ts";
 import { ExecutionError } from "../runtime/errors.ts";
 import { errorMessage } from "../util/errors.ts";
-import { recordEvent } from "./record-event.ts";
+import { recordEnd, recordEvent, recordMounts, recordUnmounts } from "./record-event.ts";
 import type { ContainerStores } from "./reconcile.ts";
 import { leaveNetworks, openSurroundings } from "./surroundings.ts";
 
@@ -97,8 +97,7 @@ class Duties implements MonitorDuties {
     cgroup.kill();
     cgroup.remove();
     await this.#leaveNetworks();
-    if (this.#oomKilled) recordEvent(this.#context, containerEvent(claim.record, "oom"));
-    recordEvent(this.#context, containerEvent(claim.record, "die", { exitCode: String(this.#exitCode) }));
+    recordEnd(this.#context, claim.record, { exitCode: this.#exitCode, oomKilled: this.#oomKilled });
     // As it is now: others change it while the container runs.
     const record = this.#stores.containers.read(claim.id);
     claim.adopt(record);
@@ -118,6 +117,7 @@ class Duties implements MonitorDuties {
       using container = openStored(this.#directories.root, claim);
       using cgroup = openCgroup(this.#cgroupPath());
       await this.#stores.volumes.mount(volumesOf(claim.record.mounts), claim.id);
+      recordMounts(this.#context, claim.record);
       using surroundings = await openSurroundings({
         context: this.#directories,
         containers: this.#stores.containers,
@@ -131,6 +131,7 @@ class Duties implements MonitorDuties {
       recordEvent(this.#context, containerEvent(claim.record, "start"));
       return descriptors;
     } catch (error) {
+      recordUnmounts(this.#context, claim.record);
       this.#exitCode = error instanceof ExecutionError ? error.exitCode : 125;
       this.#oomKilled = false;
       this.#error = errorMessage(error);

@@ -1,8 +1,9 @@
+import { containerEvent } from "../container/events.ts";
 import { reconcileContainers } from "../container/reconcile.ts";
 import { ContainerStore } from "../container/records.ts";
 import { VolumeStore } from "../container/volumes.ts";
 import type { EngineContext } from "./context.ts";
-import { recordEvent } from "./record-event.ts";
+import { recordEnd, recordEvent } from "./record-event.ts";
 import { leaveNetworks } from "./surroundings.ts";
 
 /** The containers and volumes of a root directory. */
@@ -26,7 +27,14 @@ export async function openContainers(
   });
   const stores = { containers: ContainerStore.open(root), volumes };
   const kill = (id: string) => killLeftovers(context, id, stores.containers.directory(id));
-  await reconcileContainers({ ...stores, kill, onError });
+  const told = { state, debug };
+  await reconcileContainers({
+    ...stores,
+    kill,
+    onEnd: (record, end) => recordEnd(told, record, end),
+    onRemoved: (record) => recordEvent(told, containerEvent(record, "destroy")),
+    onError,
+  });
   return stores;
 }
 

@@ -1,4 +1,5 @@
-import { appendEvent, type NewEvent } from "../container/events.ts";
+import { appendEvent, containerEvent, type NewEvent, volumeEvents } from "../container/events.ts";
+import type { ContainerRecord } from "../container/record.ts";
 import { errorMessage } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 
@@ -14,6 +15,27 @@ export function recordEvent({ state, debug }: EventContext, event: NewEvent): vo
   } catch (error) {
     debug?.(`the event ${event.type} ${event.action} is lost: ${errorMessage(error)}`);
   }
+}
+
+/** Tells of a container that is about to run: its volumes are in use. */
+export function recordMounts(context: EventContext, record: ContainerRecord): void {
+  for (const event of volumeEvents(record, "mount")) recordEvent(context, event);
+}
+
+/** The reverse of {@link recordMounts}: of a container that did not get to run, too. */
+export function recordUnmounts(context: EventContext, record: ContainerRecord): void {
+  for (const event of volumeEvents(record, "unmount")) recordEvent(context, event);
+}
+
+/** Tells of the end of a container: as Docker does, of its volumes first. */
+export function recordEnd(
+  context: EventContext,
+  record: ContainerRecord,
+  { exitCode, oomKilled }: { readonly exitCode: number; readonly oomKilled?: boolean | undefined },
+): void {
+  if (oomKilled === true) recordEvent(context, containerEvent(record, "oom"));
+  recordUnmounts(context, record);
+  recordEvent(context, containerEvent(record, "die", { exitCode: String(exitCode) }));
 }
 
 /**

@@ -19,7 +19,7 @@ import { errorMessage } from "../util/errors.ts";
 import { needsMonitor } from "./conflicts.ts";
 import type { EngineContext } from "./context.ts";
 import { createFromOptions } from "./create.ts";
-import { recordEvent } from "./record-event.ts";
+import { recordEnd, recordEvent, recordMounts, recordUnmounts } from "./record-event.ts";
 import type { RunOptions } from "./options.ts";
 import type { ExplainedPlan, RunUi } from "./run-ui.ts";
 import { leaveNetworks, openSurroundings, type Surroundings } from "./surroundings.ts";
@@ -49,6 +49,7 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
   }
   try {
     await using _volumes = await stores.volumes.use(volumesOf(claim.record.mounts), claim.id);
+    if (options.explain !== "only") recordMounts(context, claim.record);
     await using _networks = networksOf(context, created);
     using surroundings = await openSurroundings({
       context,
@@ -59,14 +60,14 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
     });
     const end = await runCreated(context, created, options, { ui, surroundings });
     if (options.explain === "only") return end.exitCode;
-    if (end.oomKilled === true) recordEvent(context, containerEvent(claim.record, "oom"));
     // Before the record tells it, or is gone: who waits for the end asks then how it was.
-    recordEvent(context, containerEvent(claim.record, "die", { exitCode: String(end.exitCode) }));
+    recordEnd(context, claim.record, end);
     claim.markExited(end);
     return end.exitCode;
   } catch (error) {
     const exitCode = error instanceof ExecutionError ? error.exitCode : 125;
     cleanup.defer(() => claim.markExited({ exitCode, error: errorMessage(error) }));
+    recordUnmounts(context, claim.record);
     throw error;
   }
 }

@@ -15,7 +15,7 @@ import { ConflictError, errorMessage } from "../util/errors.ts";
 import type { AttachOptions } from "./attach.ts";
 import type { EngineContext } from "./context.ts";
 import { killLeftovers, openContainers } from "./reconcile.ts";
-import { recordEvent } from "./record-event.ts";
+import { recordEvent, recordMounts, recordUnmounts } from "./record-event.ts";
 import type { StopOptions } from "./stop.ts";
 import { leaveNetworks, openSurroundings } from "./surroundings.ts";
 
@@ -50,6 +50,7 @@ export async function startClaimed(
   const names = volumesOf(claim.record.mounts);
   try {
     await volumes.mount(names, claim.id);
+    recordMounts(context, claim.record);
     using surroundings = await openSurroundings({
       context,
       containers,
@@ -76,6 +77,7 @@ export async function startClaimed(
     cleanup.defer(() => claim.markExited({ exitCode, error: errorMessage(error) }));
     cleanup.defer(() => volumes.unmount(names, claim.id));
     cleanup.defer(() => leaveNetworks(context, claim.id));
+    recordUnmounts(context, claim.record);
     throw error;
   }
 }

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { canRunCorpus } from "../helpers/corpus-images.ts";
 import { createRunner, outcomeOf, type Runner, success } from "../helpers/runner.ts";
+import { until } from "../helpers/until.ts";
 
-// Images only: what happens to containers is told where the verbs are tested.
+// Images and volumes: what else happens to containers is told where the verbs are tested.
 describe.skipIf(!canRunCorpus)("gocker events", () => {
   let runner: Runner;
   let image: string;
@@ -56,6 +58,57 @@ describe.skipIf(!canRunCorpus)("gocker events", () => {
     expect(await all.stderr.text()).toBe("");
     expect(await outcomeOf(following)).toEqual(success("untag\n"));
   });
+
+  test("volumes are mounted before each start and unmounted at each end", async () => {
+    const program = ["-v", "data:/a", "-v", "data:/b:ro", image];
+    const run = await runner.gocker(["run", "--rm", "--cidfile", idFile("foreground"), ...program, "true"]);
+    expect(run).toEqual(success(""));
+    const place = (destination: string, writable: boolean) =>
+      `(container=ID, destination=${destination}, driver=local, propagation=, read/write=${writable})`;
+    const mounts = [`volume mount data ${place("/a", true)}`, `volume mount data ${place("/b", false)}`];
+    const unmounts = Array(2).fill("volume unmount data (container=ID, driver=local)");
+    const ran = [...mounts, "start", ...unmounts, "die 0"];
+    const foreground = readFileSync(idFile("foreground"), "utf8");
+    expect(await lifeOf(foreground)).toEqual(["create", ...ran, "destroy"]);
+
+    const again = await runner.gocker(["run", "-d", "--restart", "on-failure:1", ...program, "false"]);
+    const id = again.stdout.trim();
+    await runner.gocker(["wait", id]);
+    const failed = [...ran.slice(0, -1), "die 1"];
+    await until("it has ended twice", async () => (await lifeOf(id)).filter((event) => event === "die 1").length === 2);
+    expect(await lifeOf(id)).toEqual(["create", ...failed, ...failed]);
+
+    const refused = await runner.gocker(["run", "--cidfile", idFile("refused"), ...program, "/none"]);
+    expect(refused.exitCode).toBe(127);
+    const broken = await lifeOf(readFileSync(idFile("refused"), "utf8"));
+    expect(broken).toEqual(["create", ...mounts, ...unmounts]);
+    expect((await runner.gocker(["container", "prune", "-f"])).exitCode).toBe(0);
+  });
+
+  test("the end of a container whose gocker was killed is told by the next one", async () => {
+    const child = runner.start(["run", "--rm", "-v", "data:/a", image, "sleep", "1000"]);
+    const { id } = await runner.untilRunning();
+    await until("it is told", async () => (await lifeOf(id)).at(-1) === "start");
+    child.kill("SIGKILL");
+    await child.exited;
+    expect(await runner.gocker(["ps", "-aq"])).toEqual(success(""));
+    const unmount = "volume unmount data (container=ID, driver=local)";
+    expect((await lifeOf(id)).slice(-4)).toEqual(["start", unmount, "die 137", "destroy"]);
+  });
+
+  const idFile = (title: string) => `${runner.sandbox.directory}/id-${title}`;
+
+  /** The events of a container and of its volumes. */
+  async function lifeOf(id: string): Promise<string[]> {
+    const { stdout } = await runner.gocker(["events", "--since", "1h", "--until", "0s"]);
+    const lines = stdout.split("\n").map((line) => line.slice(line.indexOf(" ") + 1));
+    return lines.flatMap((line) => {
+      if (line.startsWith("volume") && line.includes(id)) return [line.replace(id, "ID")];
+      const [, action, , exitCode] =
+        /^container (\w+) ([0-9a-f]{64}) (?:.*exitCode=(\d+))?/.exec(line.includes(id) ? line : "") ?? [];
+      return action === undefined ? [] : [exitCode === undefined ? action : `${action} ${exitCode}`];
+    });
+  }
 
   test.each([
     [["--since", "tomorrow"], "invalid --since"],

@@ -229,8 +229,10 @@ describe("resolve", () => {
 describe("reconcile", () => {
   const killed: string[] = [];
   const errors: unknown[] = [];
+  const told: string[] = [];
   const reconcile = (fail = false) => {
     killed.length = 0;
+    told.length = 0;
     errors.length = 0;
     return reconcileContainers({
       containers,
@@ -239,6 +241,8 @@ describe("reconcile", () => {
         killed.push(id);
         if (fail) throw new Error("still there");
       },
+      onEnd: ({ id }, { exitCode }) => told.push(`end ${id} ${exitCode}`),
+      onRemoved: ({ id }) => told.push(`removed ${id}`),
       onError: (_, error) => errors.push(error),
     });
   };
@@ -262,7 +266,9 @@ describe("reconcile", () => {
       exitCode: 137,
       error: "gocker was killed",
     });
+    expect(told).toEqual([`end ${claim.id} 137`]);
     expect(await reconcile()).toEqual([]);
+    expect(told).toEqual([]);
   });
 
   test("one with --rm is removed, at whatever moment its gocker died", async () => {
@@ -273,6 +279,8 @@ describe("reconcile", () => {
     exited.markExited({ exitCode: 0 });
     for (const claim of [running, created, exited]) kill(claim);
     expect((await reconcile()).toSorted()).toEqual([running.id, created.id, exited.id].toSorted());
+    const removed = [running, created, exited].map(({ id }) => `removed ${id}`);
+    expect(told.toSorted()).toEqual([`end ${running.id} 137`, ...removed].toSorted());
     nothingLeft();
   });
 
