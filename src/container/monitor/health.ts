@@ -38,6 +38,8 @@ interface Attempt {
   readonly chunks: Uint8Array[];
   bytes: number;
   hasEnded: boolean;
+  /** It took too long, and was killed. */
+  isLate: boolean;
   isOutputOpen: boolean;
 }
 
@@ -84,6 +86,7 @@ export class HealthCheck implements Disposable {
   /** Milliseconds until {@link act} has something to do, if nothing else happens. */
   timeLeft(now: number): number {
     const attempt = this.#attempt;
+    if (attempt?.isLate === true) return Number.POSITIVE_INFINITY;
     const at = attempt === undefined ? this.#nextAt : attempt.begun + milliseconds(this.#probe.timeout);
     return Math.max(0, at - now);
   }
@@ -115,12 +118,13 @@ export class HealthCheck implements Disposable {
       if (now >= this.#nextAt) await this.#begin(now);
     } else if (attempt.hasEnded) {
       const exitCode = exitCodeOf(reap(attempt.probe.pid));
-      this.#finish(attempt, now, exitCode, Buffer.concat(attempt.chunks).toString());
-    } else if (this.timeLeft(now) === 0) {
-      sendSignal(attempt.probe.pidfd, SIGKILL);
-      reap(attempt.probe.pid);
       const seconds = milliseconds(this.#probe.timeout) / 1000;
-      this.#finish(attempt, now, noExitCode, `Health check exceeded timeout (${seconds}s)`);
+      if (attempt.isLate) this.#finish(attempt, now, noExitCode, `Health check exceeded timeout (${seconds}s)`);
+      else this.#finish(attempt, now, exitCode, Buffer.concat(attempt.chunks).toString());
+    } else if (this.timeLeft(now) === 0) {
+      // Its end is waited for with everything else: in a container that is paused it comes only when that goes on.
+      sendSignal(attempt.probe.pidfd, SIGKILL);
+      attempt.isLate = true;
     }
   }
 
@@ -128,7 +132,8 @@ export class HealthCheck implements Disposable {
     try {
       const probe = await this.#duties.startProbe(this.#probe.args);
       if (probe === undefined) this.#nextAt = now + this.#interval(now);
-      else this.#attempt = { probe, begun: now, chunks: [], bytes: 0, hasEnded: false, isOutputOpen: true };
+      else
+        this.#attempt = { probe, begun: now, chunks: [], bytes: 0, hasEnded: false, isLate: false, isOutputOpen: true };
     } catch (error) {
       this.#note(now, now, noExitCode, errorMessage(error));
     }

@@ -1,10 +1,11 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import { HealthCheck, type RunningProbe } from "../../../../src/container/monitor/health.ts";
+import type { Waiting } from "../../../../src/container/monitor/waiting.ts";
 import type { ContainerHealth } from "../../../../src/container/record.ts";
 import { createPipe, openNull } from "../../../../src/linux/fd.ts";
 import { launch } from "../../../../src/linux/launch/launch.ts";
 import { words } from "../../../../src/linux/launch/plan.ts";
-import { pollAll } from "../../../../src/linux/poll.ts";
+import { pollAll, pollEvent } from "../../../../src/linux/poll.ts";
 
 const millisecond = 1e6;
 const start = Date.parse("2026-01-01T00:00:00Z");
@@ -136,6 +137,16 @@ describe("a health check", () => {
     await check.act(start + 1000);
     expect(check.timeLeft(start + 1010)).toBe(40);
     await check.act(start + 1050);
+    // Nothing waits for its end alone, which is long in coming where the container is paused.
+    expect({ isBusy: check.isBusy, timeLeft: check.timeLeft(start + 1050) }).toEqual({
+      isBusy: true,
+      timeLeft: Infinity,
+    });
+    const [end, ...others] = [...check.waiting()];
+    expect(pollAll([end as Waiting], 10_000)).toEqual([pollEvent.readable]);
+    end?.serve(pollEvent.readable);
+    expect(others.length).toBeLessThan(2);
+    await check.act(start + 1060);
     expect(check.isBusy).toBe(false);
     expect(health().log).toMatchObject([{ exitCode: -1, output: "Health check exceeded timeout (0.05s)" }]);
   });
