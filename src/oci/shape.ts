@@ -123,16 +123,16 @@ export function mapOf(shape: Shape): Shape {
  */
 export function object(shapes: Readonly<Record<string, Shape>>, required: readonly string[] = []): Shape {
   return (value, path) => {
-    const entries = Object.entries(asRecord(value, path)).filter(([, entry]) => entry !== null);
+    const entries: [string, unknown][] = [];
+    for (const [key, entry] of Object.entries(asRecord(value, path))) {
+      if (entry === null) continue;
+      const shape = Object.hasOwn(shapes, key) ? shapes[key] : undefined;
+      const where = join(path, key);
+      const checked = shape === undefined ? withoutExactNumbers(entry, where) : shape(entry, where);
+      if (checked !== undefined) entries.push([key, checked]);
+    }
     // Never by assignment: that takes an entry named __proto__ for the prototype, whose properties nothing has checked.
-    const result: Record<string, unknown> = Object.fromEntries(
-      entries.flatMap(([key, entry]) => {
-        const shape = Object.hasOwn(shapes, key) ? shapes[key] : undefined;
-        const where = join(path, key);
-        const checked = shape === undefined ? withoutExactNumbers(entry, where) : shape(entry, where);
-        return checked === undefined ? [] : [[key, checked]];
-      }),
-    );
+    const result: Record<string, unknown> = Object.fromEntries(entries);
     for (const key of required) {
       if (result[key] === undefined) throw new InvalidDocumentError(`${join(path, key)} is missing`);
     }

@@ -1,5 +1,7 @@
 /** `JSON.parse` that gives integers which a number cannot hold exactly as bigint. Throws SyntaxError. */
 export function parseExactJson(text: string): unknown {
+  // So many digits an integer has to have that a number cannot hold; without them there is nothing to look at twice.
+  if (!/\d{16}/.test(text)) return JSON.parse(text) as unknown;
   return JSON.parse(text, (_key, value: unknown, context?: { readonly source?: string }) => {
     if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
     const source = context?.source ?? "";

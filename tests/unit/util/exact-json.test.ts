@@ -13,6 +13,15 @@ test("integers beyond 2^53 stay exact", () => {
   });
 });
 
+test("the shortest integers that a number cannot hold stay exact", () => {
+  expect(parseExactJson("9007199254740993")).toBe(9007199254740993n);
+  expect(parseExactJson('{"a":{"b":[-9007199254740993]}}')).toEqual({ a: { b: [-9007199254740993n] } });
+  expect(parseExactJson('{"a":999999999999999,"b":-999999999999999}')).toEqual({
+    a: 999999999999999,
+    b: -999999999999999,
+  });
+});
+
 test("what is not JSON is a SyntaxError", () => {
   expect(() => parseExactJson("{")).toThrow(SyntaxError);
 });
