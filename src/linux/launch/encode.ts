@@ -107,6 +107,8 @@ class PlanMemory {
   readonly slots = new Map<Slot, number>();
   /** Addresses of arguments that several steps share, such as the environment of every attempt to execute. */
   readonly placed = new Map<Uint8Array | Words, number>();
+  /** Addresses of texts: a plan has the same path many times. */
+  readonly texts = new Map<string, number>();
 
   constructor(base: number, statusFd: number, count: number) {
     this.base = base;
@@ -237,6 +239,8 @@ function placeBytes(memory: PlanMemory, bytes: Uint8Array): number {
 const utf8 = new TextEncoder();
 
 function placeText(memory: PlanMemory, text: string): number {
+  const known = memory.texts.get(text);
+  if (known !== undefined) return known;
   if (text.includes("\0")) {
     throw new RangeError(`text with a NUL cannot be given to the kernel: ${JSON.stringify(text)}`);
   }
@@ -245,6 +249,7 @@ function placeText(memory: PlanMemory, text: string): number {
   const offset = memory.reserve(most);
   const { written } = utf8.encodeInto(text, memory.bytes.subarray(offset, offset + most));
   memory.end = roundUp(offset + written + 1, 16);
+  memory.texts.set(text, memory.base + offset);
   return memory.base + offset;
 }
 

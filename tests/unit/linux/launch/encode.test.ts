@@ -139,6 +139,18 @@ describe("arguments", () => {
     }
   });
 
+  test("equal texts lie in memory once, whatever names them", () => {
+    const memory = new Memory([
+      step({ args: ["/bin/true", words("/bin/true", 0)] }),
+      step({ args: ["/bin/true", "/b"] }),
+    ]);
+    const first = memory.pointer(memory.step(0).argument(0));
+    expect(memory.text(first)).toBe("/bin/true");
+    expect(memory.pointer(memory.pointer(memory.step(0).argument(1)))).toBe(first);
+    expect(memory.pointer(memory.step(1).argument(0))).toBe(first);
+    expect(memory.text(memory.pointer(memory.step(1).argument(1)))).toBe("/b");
+  });
+
   test("memory grows with what is in it", () => {
     const long = "x".repeat(300_000);
     const memory = new Memory([step({ args: [long, "after"] })]);
