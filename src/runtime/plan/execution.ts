@@ -1,4 +1,3 @@
-import { errnoReason, errnos } from "../../linux/errno.ts";
 import { type OnError, words, type Words } from "../../linux/launch/plan.ts";
 import type { Process } from "../../oci/runtime-spec.ts";
 import type { PlanBuilder } from "./builder.ts";
@@ -35,14 +34,14 @@ export function addExecution(
   if (isAlone) addExecutionFailure(builder, candidates.slice(0, mostExplained), [argv, envp]);
 }
 
-/** The errors that an execution ends with for reasons of its own, and how a shell's exit code tells of them. */
+/** Of an execution's own: exit codes as a shell's, and the words of `errnoReason`, whose table takes time to be made. */
 const executionErrors = [
-  ["ENOEXEC", 126],
-  ["EACCES", 126],
-  ["E2BIG", 126],
-  ["ETXTBSY", 126],
-  ["EPERM", 126],
-  ["ENOENT", 127],
+  ["ENOEXEC", 126, "exec format error"],
+  ["EACCES", 126, "permission denied"],
+  ["E2BIG", 126, "argument list too long"],
+  ["ETXTBSY", 126, "text file busy"],
+  ["EPERM", 126, "operation not permitted"],
+  ["ENOENT", 127, "no such file or directory"],
 ] as const;
 
 /** As many as are left out by one step, with what comes after them. */
@@ -63,13 +62,13 @@ function addExecutionFailure(builder: PlanBuilder, candidates: readonly string[]
       args: [path, argv, envp],
       onError,
     });
-  for (const [error, exitCode] of executionErrors) {
+  for (const [error, exitCode, reason] of executionErrors) {
     candidates.forEach((path, index) => {
       attempt(path, { tolerate: "any", skipOn: [error], skip: candidates.length - index });
     });
     // No file has no name: what a filter permits here is the execution, and hardly anything else.
     attempt("", { tolerate: "any", skip: 2 });
-    addLastWords(builder, `exec ${program}: ${errnoReason(errnos[error])}`, exitCode);
+    addLastWords(builder, `exec ${program}: ${reason}`, exitCode);
   }
   addLastWords(builder, `exec ${program}: cannot be executed`, 126);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import { HealthCheck, type RunningProbe } from "../../../../src/container/monitor/health.ts";
-import type { Waiting } from "../../../../src/container/monitor/waiting.ts";
+import type { Waiting } from "../../../../src/linux/waiting.ts";
 import type { ContainerHealth } from "../../../../src/container/record.ts";
 import { createPipe, openNull } from "../../../../src/linux/fd.ts";
 import { launch } from "../../../../src/linux/launch/launch.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { defaultReadonlyPaths, defaultMaskedPaths, defaultMounts } from "../../../../src/container/linux-defaults.ts";
 import { defaultCapabilities } from "../../../../src/linux/capabilities.ts";
-import { errnos } from "../../../../src/linux/errno.ts";
+import { type ErrnoName, errnoReason, errnos } from "../../../../src/linux/errno.ts";
 import { encodePlan } from "../../../../src/linux/launch/encode.ts";
 import type { Step } from "../../../../src/linux/launch/plan.ts";
 import type { Mount, Namespace, Process, RuntimeSpec } from "../../../../src/oci/runtime-spec.ts";
@@ -371,4 +371,20 @@ test("of each step that a property asks for the plan knows which one", () => {
   // Whoever has no specification before him is told what was being done alone.
   const step = plan.steps.find(({ label }) => label.startsWith("Limit core")) as Step;
   expect(launchError({ reported: [], fatal: { step, errno: errnos.EPERM } }, "x")?.message).toStartWith("limit core");
+});
+
+test("a program that cannot be executed is explained in the words of each error", () => {
+  const { steps } = planOf(ordinarySpec({ args: ["/bin/program"] }), { startFifo: 9 });
+  const tried = steps.flatMap((step, index) => {
+    const errors = step.onError?.skipOn ?? [];
+    // The attempt at a file without a name, then the sentence.
+    return errors.map((error) => [error, steps[index + 2]?.label]);
+  });
+  expect(tried.length).toBeGreaterThan(3);
+  expect(tried).toEqual(
+    tried.map(([error]) => [
+      error,
+      `Say on standard error: exec /bin/program: ${errnoReason(errnos[error as ErrnoName])}`,
+    ]),
+  );
 });
