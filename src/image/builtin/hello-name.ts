@@ -10,8 +10,8 @@ export const helloReference: Reference = { domain: "docker.io", repository: "goc
  * They change with the program, and with the interpreter that runs it; a test compares.
  */
 export const helloManifests: Record<Architecture, Digest> = {
-  x86_64: "sha256:8b08368f178cdb7bf8dc512809f1071ddef56bc6fc8d6f7bd92d25f10ff5663a",
-  aarch64: "sha256:c13caa2e1446d5279b041be062ccef31f33552711ae5443646c8838ecc746525",
+  x86_64: "sha256:df71a69aabc62293912a5b66fa960907b67bc74a1c70bf8d732e824d3c184dec",
+  aarch64: "sha256:e9ab3dda266034785212d6d375579eea13389394d12ff3b25b0cb1363c063f1b",
 };
 
 /**
