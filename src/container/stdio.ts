@@ -189,6 +189,7 @@ export class TerminalStdio implements ContainerStdio {
 
   async drain(patience?: number): Promise<void> {
     const relay = this.#relay;
+    relay?.programEnded();
     if (relay !== undefined) await orIdle(relay.finished, patience, () => relay.isWriting);
   }
 

@@ -1,7 +1,7 @@
 import { ReadStream } from "node:tty";
 import { duplicate, makeNonBlocking, type OwnedFd, writePatiently } from "../linux/fd.ts";
-import { setWindowSize, TerminalMode, windowSize } from "../linux/terminal.ts";
-import { asError } from "../util/errors.ts";
+import { openPeer, setWindowSize, TerminalMode, windowSize } from "../linux/terminal.ts";
+import { asError, SystemCallError } from "../util/errors.ts";
 import { KeySequence } from "./detach-keys.ts";
 
 /** How {@link TerminalRelay} shows a terminal. */
@@ -13,7 +13,7 @@ export interface TerminalRelayOptions {
 }
 
 /**
- * Shows a container's terminal on gocker's own, until the container's side is closed. Loads node:tty, whose streams
+ * Shows a container's terminal on gocker's own, until the program of the terminal has ended and nobody has its side open. Loads node:tty, whose streams
  * alone read a terminal that others may not find in non-blocking mode: to be imported only for a container that has one.
  *
  * Neither direction ever waits in a write: a program that does not read what is typed must still be able to show what
@@ -32,6 +32,9 @@ export class TerminalRelay implements Disposable {
   #open = true;
   #isDetached = false;
   #isWriting = false;
+  #hasProgramEnded = false;
+  /** The terminal's other side, once nobody else had it open. */
+  #peer: OwnedFd | undefined;
   #stopReading = () => {};
   /** What ended the passing on of input, unless it was an end. */
   #failure: Error | undefined;
@@ -61,6 +64,12 @@ export class TerminalRelay implements Disposable {
     return this.#isWriting;
   }
 
+  /** What is still to be shown comes to its end: the terminal is not kept any more for who may open it. */
+  programEnded(): void {
+    this.#hasProgramEnded = true;
+    this.#closePeer();
+  }
+
   #followSize(): void {
     const size = windowSize(1) ?? windowSize(0);
     if (size !== undefined && this.#open) setWindowSize(this.#master.number, size);
@@ -68,14 +77,8 @@ export class TerminalRelay implements Disposable {
 
   async #showOutput(): Promise<void> {
     try {
-      // The event loop waits for descriptors that do not block. The stream closes what it reads from.
-      const reader = Bun.file(duplicate(this.#master.number).release()).stream().getReader();
-      this.#stopReading = () => void reader.cancel().catch(() => {});
-      for (let next = await reader.read(); !next.done; next = await reader.read()) {
-        this.#isWriting = true;
-        await writePatiently(() => 1, next.value);
-        this.#isWriting = false;
-      }
+      do await this.#showUntilClosed();
+      while (this.#holdOpen());
     } catch (error) {
       // A reader of gocker's output who has gone, or gocker's own terminal: nobody looks any more.
       if (!this.#isEnd(error) && !hasCode(error, "EPIPE")) throw error;
@@ -83,6 +86,47 @@ export class TerminalRelay implements Disposable {
       this.#hangUp();
     }
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  async #showUntilClosed(): Promise<void> {
+    // The event loop waits for descriptors that do not block. The stream closes what it reads from.
+    const reader = Bun.file(duplicate(this.#master.number).release()).stream().getReader();
+    this.#stopReading = () => void reader.cancel().catch(() => {});
+    const next = async () => {
+      try {
+        return await reader.read();
+      } catch (error) {
+        if (hasCode(error, "EIO")) return { done: true } as const;
+        throw error;
+      }
+    };
+    for (let chunk = await next(); !chunk.done; chunk = await next()) {
+      this.#isWriting = true;
+      await writePatiently(() => 1, chunk.value);
+      this.#isWriting = false;
+    }
+  }
+
+  /**
+   * Programs such as init close their terminal and open it anew: until the program's end it is there, which it is without
+   * being asked for again and again when somebody has its other side open.
+   * @returns false when nobody will open it any more
+   */
+  #holdOpen(): boolean {
+    this.#closePeer();
+    if (this.#hasProgramEnded || !this.#open) return false;
+    try {
+      this.#peer = openPeer(this.#master.number);
+      return true;
+    } catch (error) {
+      if (error instanceof SystemCallError) return false;
+      throw error;
+    }
+  }
+
+  #closePeer(): void {
+    this.#peer?.close();
+    this.#peer = undefined;
   }
 
   async #passInput(): Promise<void> {
@@ -116,6 +160,7 @@ export class TerminalRelay implements Disposable {
   #hangUp(): void {
     if (this.#isDetached) return;
     this.#open = false;
+    this.#closePeer();
     this.#master.close();
   }
 
@@ -126,6 +171,7 @@ export class TerminalRelay implements Disposable {
 
   [Symbol.dispose](): void {
     process.off("SIGWINCH", this.#resize);
+    this.#closePeer();
     this.#mode?.restore();
   }
 }

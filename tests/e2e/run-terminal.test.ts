@@ -102,6 +102,18 @@ describe.skipIf(!canRunCorpus)("a terminal", () => {
     expect(await terminal.process.exited).toBe(0);
   });
 
+  test("a terminal that nobody in the container had open for a while is opened anew", async () => {
+    const reopens =
+      "exec 0<&- 1>&- 2>&-; sleep 0.2; exec 0<> /dev/console >&0 2>&0; echo two; read word; echo three $word";
+    await using terminal = session("-it", image, "sh", "-c", `echo one; ${reopens}; ${reopens}; exit 5`);
+    await terminal.expect("one\ntwo\n");
+    terminal.type("word\r");
+    await terminal.expect("word\nthree word\ntwo\n");
+    terminal.type("again\r");
+    await terminal.expect("again\nthree again\n");
+    expect(await terminal.process.exited).toBe(5);
+  });
+
   test("every key reaches the container as it is", async () => {
     const keys = "\x01\x02\x11\x13\x0f\x16\x1b[A\x7f\t\u00e9\u{1f4e6}";
     await using terminal = session("-it", image, "sh", "-c", "stty raw -echo; echo ready; head -c 17 | od -An -tx1 -v");
