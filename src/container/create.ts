@@ -233,10 +233,10 @@ async function limitsOf({ resources }: ContainerOptions): Promise<Resources | un
   return newResources(resources, resourceHost);
 }
 
-/** `-v` makes a missing source directory, as Docker does; `--mount` takes it for a mistake. */
+/** `-v` makes a missing source directory, as Docker does; `--mount` takes it for a mistake unless it is told to. */
 function createBindSources({ mounts }: ContainerOptions): void {
   for (const mount of mounts) {
-    if (mount.type !== "bind" || !mount.createSource) continue;
+    if (mount.type !== "bind" || !(mount.createSource || mount.createMountpoint === true)) continue;
     try {
       mkdirSync(mount.source, { recursive: true, mode: 0o755 });
     } catch (error) {

@@ -5,7 +5,8 @@ import type { ContainerStore } from "./records.ts";
 
 /**
  * The mounts that a container gets: the user's, and those of the containers that `--volumes-from` names where it has no
- * other. Of several containers with a mount at one place the last one counts. File systems in memory are not shared.
+ * other. Of several containers with a mount at one place the last one counts. File systems in memory are not shared, and
+ * volumes without a name give way to what is inherited.
  * @throws NotFoundError there is no such container; UsageError its ID fits several
  */
 export function withInherited(
@@ -21,8 +22,13 @@ export function withInherited(
       if (option !== undefined) inherited.set(mountTarget(option.target), option);
     }
   }
-  for (const { target } of own) inherited.delete(mountTarget(target));
-  return [...inherited.values(), ...own];
+  const kept = own.filter((mount) => !(isAnonymous(mount) && inherited.has(mountTarget(mount.target))));
+  for (const { target } of kept) inherited.delete(mountTarget(target));
+  return [...inherited.values(), ...kept];
+}
+
+function isAnonymous(mount: MountOption): boolean {
+  return mount.type === "volume" && mount.name === undefined;
 }
 
 function optionOf(mount: RecordedMount, readOnly: boolean): MountOption | undefined {

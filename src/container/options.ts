@@ -130,6 +130,8 @@ export interface BindMountOption {
   readOnly: boolean;
   /** `-v` makes a missing source directory; `--mount` does not. */
   createSource: boolean;
+  /** `--mount` does, too, when it is told so. */
+  createMountpoint?: true;
   propagation?: "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave";
   recursive: boolean;
   /** What is mounted below the source can be written to although the mount itself cannot. */

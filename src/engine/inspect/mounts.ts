@@ -51,7 +51,7 @@ export function bindTexts(mounts: readonly MountOption[]): string[] {
 export function mountRequests(mounts: readonly MountOption[]) {
   return mounts
     .filter((mount): mount is BindMountOption => mount.type === "bind" && !mount.createSource)
-    .map(({ source, target, readOnly, propagation = "", recursive }) =>
+    .map(({ source, target, readOnly, propagation = "", recursive, createMountpoint = false }) =>
       omitEmpty(
         {
           Type: "bind",
@@ -59,9 +59,14 @@ export function mountRequests(mounts: readonly MountOption[]) {
           Target: target,
           ReadOnly: readOnly,
           BindOptions:
-            propagation === "" && recursive
+            propagation === "" && recursive && !createMountpoint
               ? null
-              : omitEmpty({ Propagation: propagation, NonRecursive: !recursive }, "Propagation", "NonRecursive"),
+              : omitEmpty(
+                  { Propagation: propagation, NonRecursive: !recursive, CreateMountpoint: createMountpoint },
+                  "Propagation",
+                  "NonRecursive",
+                  "CreateMountpoint",
+                ),
         },
         "ReadOnly",
         "BindOptions",

@@ -70,6 +70,19 @@ describe("withInherited", () => {
     ]);
   });
 
+  test("volumes without a name do not hide what is inherited", () => {
+    using stores = storeWith({ web: [{ ...volume, name: "data", target: "/data" }] });
+    const own = [
+      { ...volume, target: "/data/" },
+      { ...volume, target: "/other" },
+    ];
+    const mounts = withInherited(own, [{ container: "web", readOnly: false }], stores.store);
+    expect(mounts).toEqual([
+      { ...inherited, name: "data", target: "/data" },
+      { ...volume, target: "/other" },
+    ]);
+  });
+
   test("a container that is not there is an error", () => {
     using stores = storeWith({});
     expect(() => withInherited([], [{ container: "none", readOnly: false }], stores.store)).toThrow(NotFoundError);

@@ -10,7 +10,7 @@ const otherNames: Readonly<Record<string, string>> = {
 };
 
 /** Keys that mean true when they stand alone. */
-const switches = new Set(["readonly", "bind-nonrecursive", "volume-nocopy"]);
+const switches = new Set(["readonly", "bind-nonrecursive", "bind-create-src", "volume-nocopy"]);
 
 /** Docker's keys that gocker refuses: it would not do what they say. */
 const absent = new Set(["image-subpath"]);

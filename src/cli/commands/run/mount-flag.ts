@@ -19,6 +19,7 @@ const keys: Readonly<Record<string, MountType | "any">> = {
   "bind-propagation": "bind",
   "bind-recursive": "bind",
   "bind-nonrecursive": "bind",
+  "bind-create-src": "bind",
   "volume-nocopy": "volume",
   "volume-driver": "volume",
   "volume-label": "volume",
@@ -72,6 +73,7 @@ function bindMount(fields: MountFields, target: string, currentDirectory: string
     target,
     readOnly: fields.isSet("readonly"),
     createSource: false,
+    ...(fields.isSet("bind-create-src") && { createMountpoint: true }),
     ...recursion(fields),
     ...(propagation !== undefined && { propagation: fields.oneOf("bind-propagation", propagation, propagations) }),
   };

@@ -90,6 +90,8 @@ const mounts: [text: string, expected: MountOption][] = [
   ],
   ["type=bind,src=/a,dst=/b,ro,bind-recursive=readonly", { ...spelled, source: "/a", target: "/b", readOnly: true }],
   ["type=bind,src=/a,dst=/b,bind-nonrecursive", { ...spelled, source: "/a", target: "/b", recursive: false }],
+  ["type=bind,src=/a,dst=/b,bind-create-src", { ...spelled, source: "/a", target: "/b", createMountpoint: true }],
+  ["type=bind,src=/a,dst=/b,bind-create-src=0", { ...spelled, source: "/a", target: "/b" }],
   ["type=bind,src=/a,dst=/b,consistency=cached", { ...spelled, source: "/a", target: "/b" }],
   ['type=bind,"src=/a,b",dst=/b', { ...spelled, source: "/a,b", target: "/b" }],
   ['type=bind,"src=/a""b",dst=/b', { ...spelled, source: '/a"b', target: "/b" }],
