@@ -19,6 +19,10 @@ export interface AskedOptions extends Partial<
     | "privileged"
   >
 > {
+  /** It was run without anybody to show it to (`-d`). */
+  readonly detach?: boolean;
+  /** The streams that were to be shown (`-a`); absent: its outputs, and its input if it has any. */
+  readonly attach?: readonly string[];
   readonly addHosts?: readonly { readonly name: string; readonly address: string }[];
   readonly dns?: readonly string[];
   readonly dnsSearch?: readonly string[];
@@ -49,6 +53,8 @@ const names: ReadonlySet<string> = new Set([
   "capAdd",
   "capDrop",
   "privileged",
+  "detach",
+  "attach",
   "addHosts",
   "dns",
   "dnsSearch",

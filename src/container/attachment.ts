@@ -19,6 +19,8 @@ export interface AttachmentOptions {
   readonly terminal: boolean;
   /** gocker's input goes to the container. */
   readonly input: boolean;
+  /** The outputs that are shown, of a terminal "stdout"; all of them when absent. */
+  readonly outputs?: ReadonlySet<string> | undefined;
   /** Typed into a terminal, they leave the container to itself. */
   readonly detachKeys: Uint8Array;
 }
@@ -98,6 +100,8 @@ export class Attachment implements Disposable {
 
   /** In the order in which it came. Who reads slowly lets the container wait. */
   #show(descriptor: 1 | 2, bytes: Uint8Array): void {
+    const { outputs } = this.#options;
+    if (outputs?.has(descriptor === 1 ? "stdout" : "stderr") === false) return;
     const own = bytes.slice();
     this.#bytesWaiting += own.length;
     if (this.#bytesWaiting > mostWaiting) this.#socket?.pause();

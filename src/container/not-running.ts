@@ -8,6 +8,11 @@ export class NotRunningError extends GockerError {
   }
 }
 
+/** A container whose processes stand still. @param name the container's, as the user said it */
+export function standsStill(name: string): NotRunningError {
+  return new NotRunningError(`container ${name} is paused`, `let it go on first: gocker unpause ${name}`);
+}
+
 /** @param name the container's, as the user said it */
 export function notRunning(name: string): NotRunningError {
   return new NotRunningError(`container ${name} is not running`, "`gocker ps` lists the containers that do");

@@ -2,6 +2,7 @@ import { Attachment, type AttachmentEnd } from "../container/attachment.ts";
 import { openFirstProcess } from "../container/first-process.ts";
 import type { Greeting } from "../container/monitor/protocol.ts";
 import { connectToMonitor } from "../container/monitor/socket.ts";
+import { standsStill } from "../container/not-running.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import type { ContainerStore } from "../container/records.ts";
 import { ProxiedSignals } from "../container/signal-proxy.ts";
@@ -17,6 +18,8 @@ export interface AttachOptions {
   readonly detachKeys: Uint8Array;
   /** gocker's signals go to the container. */
   readonly signals: boolean;
+  /** See `AttachmentOptions`. */
+  readonly outputs?: ReadonlySet<string>;
 }
 
 /** What somebody who attaches tells the monitor. */
@@ -35,7 +38,8 @@ export async function attachToContainer(
   reference: string,
   options: AttachOptions,
 ): Promise<number> {
-  const { stores, record } = await findRunningContainer(context, reference);
+  const { stores, record, container } = await findRunningContainer(context, reference);
+  if (container.status() === "paused") throw standsStill(reference);
   const connect = async () => connectToMonitor(context.state, record.id, greetingOf(record, options));
   const exitCode = await showContainer(stores.containers, record, connect, options);
   if (exitCode !== undefined) return exitCode;
@@ -56,14 +60,14 @@ export async function showContainer(
   connect: () => Promise<OwnedFd | undefined>,
   options: AttachOptions,
 ): Promise<number | undefined> {
-  const { detachKeys } = options;
+  const { detachKeys, outputs } = options;
   const { input } = greetingOf(record, options);
   using signals = options.signals ? new ProxiedSignals() : undefined;
   const connection = await connect();
   if (connection === undefined) return undefined;
   using process = openFirstProcess(containers.read(record.id).state);
   if (process !== undefined) signals?.passTo(process);
-  using attachment = await Attachment.open(connection, { terminal: record.terminal, input, detachKeys });
+  using attachment = await Attachment.open(connection, { terminal: record.terminal, input, detachKeys, outputs });
   return exitCodeOf(await attachment.finished());
 }
 

@@ -11,7 +11,6 @@ import { findBuiltIn, isBuiltIn } from "./built-in.ts";
 import { refuseConflicts } from "./conflicts.ts";
 import type { EngineContext } from "./context.ts";
 import { findImage } from "./find-image.ts";
-import { checkInputDevice } from "./input-device.ts";
 import type { RunOptions } from "./options.ts";
 import { type ContainerStores, openContainers } from "./reconcile.ts";
 import { recordEvent } from "./record-event.ts";
@@ -67,7 +66,6 @@ async function settleNetworks(context: EngineContext, options: RunOptions, ui: R
 /** What can be refused before an image is pulled. */
 function checkBeforehand(options: RunOptions): void {
   refuseConflicts(options);
-  if (!options.detach) checkInputDevice(options);
   if (options.cidFile !== undefined && existsSync(options.cidFile)) {
     throw new UsageError(`the container ID file ${options.cidFile} exists`, {
       hint: "another container may run under it: remove the file or name another one",

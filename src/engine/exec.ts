@@ -3,7 +3,7 @@ import { resolveUserEnvironment } from "../container/environment.ts";
 import { containerEvent } from "../container/events.ts";
 import { newContainerId } from "../util/ids.ts";
 import type { ContainerRecord } from "../container/record.ts";
-import { NotRunningError, notRunning } from "../container/not-running.ts";
+import { NotRunningError, notRunning, standsStill } from "../container/not-running.ts";
 import { RecordedContainer } from "../container/recorded-container.ts";
 import { ProxiedSignals } from "../container/signal-proxy.ts";
 import { type ContainerStdio, DirectStdio, TerminalStdio } from "../container/stdio.ts";
@@ -92,9 +92,7 @@ async function checkRunning(container: RecordedContainer, name: string): Promise
     status = container.status();
   }
   if (status === "running") return;
-  if (status === "paused") {
-    throw new NotRunningError(`container ${name} is paused`, `let it go on first: gocker unpause ${name}`);
-  }
+  if (status === "paused") throw standsStill(name);
   throw notRunning(name);
 }
 

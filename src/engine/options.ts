@@ -14,6 +14,8 @@ export interface RunOptions extends ContainerOptions {
   init: boolean;
   /** It goes on by itself, and gocker does not wait for it. */
   detach: boolean;
+  /** Of its streams, those that gocker shows; absent: its outputs, and its input if it has any. */
+  attach?: Stream[];
   /** What happens when it has ended. */
   restart?: RestartPolicy;
   /** Where what it writes is kept. */
@@ -51,5 +53,7 @@ export interface RunOptions extends ContainerOptions {
   /** Print the launch plan: before running, or instead of it. */
   explain?: "only" | "run";
 }
+
+export type Stream = "stdin" | "stdout" | "stderr";
 
 export type PullPolicy = "always" | "missing" | "never";

@@ -16,6 +16,8 @@ export interface RunUi {
   readonly onPullProgress?: ProgressListener;
   /** What is being done now: `Running [echo hello] on image ubuntu:22.10`. */
   onLog(message: string): void;
+  /** A container begins whose outputs nobody is shown. @param id its ID */
+  onUnseen?(id: string): void;
   /** The launch plan, when the options asked for it. */
   onExplain?(plan: ExplainedPlan): void;
   /** Something that the user should know and that does not stop the verb. */

@@ -19,6 +19,7 @@ import { errorMessage } from "../util/errors.ts";
 import { needsMonitor } from "./conflicts.ts";
 import type { EngineContext } from "./context.ts";
 import { createFromOptions } from "./create.ts";
+import { checkInputDevice } from "./input-device.ts";
 import { recordEnd, recordEvent, recordMounts, recordUnmounts } from "./record-event.ts";
 import type { RunOptions } from "./options.ts";
 import type { ExplainedPlan, RunUi } from "./run-ui.ts";
@@ -31,8 +32,11 @@ import { leaveNetworks, openSurroundings, type Surroundings } from "./surroundin
  * @throws ExecutionError when the program cannot be executed; any GockerError when the container could not be started
  */
 export async function run(context: EngineContext, options: RunOptions, ui: RunUi): Promise<number> {
+  checkInputDevice(options);
   // What belongs to the command alone cannot be left.
-  const isLeft = !options.remove || options.detachKeys !== undefined || needsMonitor(options);
+  // The outputs that are not wanted are somebody's who reads them.
+  const isLeft =
+    !options.remove || options.detachKeys !== undefined || options.attach !== undefined || needsMonitor(options);
   if (isLeft && options.explain === undefined) return await runAttached(context, options, ui);
   using made = await createFromOptions(context, options, ui);
   const { stores, created } = made;
@@ -80,11 +84,17 @@ function networksOf(context: EngineContext, { claim }: CreatedContainer): AsyncD
 /** A container with a monitor: what it writes is kept, and it can be left to itself and attached to. */
 async function runAttached(context: EngineContext, options: RunOptions, ui: RunUi): Promise<number> {
   const { detachKeys = parseDetachKeys(defaultDetachKeys) } = options;
-  const attach = { input: options.interactive, detachKeys, signals: true };
+  const attach = {
+    input: options.interactive,
+    detachKeys,
+    signals: true,
+    ...(options.attach !== undefined && { outputs: new Set<string>(options.attach) }),
+  };
   const { greetingOf, showContainer } = await import("./attach.ts");
   return await withMonitor(context, options, ui, async (created, containers, start) => {
     const { record } = created.claim;
     tellStart(created, options, ui);
+    if (options.attach?.every((stream) => stream === "stdin") === true) ui.onUnseen?.(record.id);
     const exitCode = await showContainer(containers, record, () => start(greetingOf(record, attach)), attach);
     if (exitCode === undefined) throw new Error("a monitor was greeted, and there is no connection to it");
     return exitCode;

@@ -23,7 +23,7 @@ export const createCommand = command({
   flags,
   async run({ flags: given, operands, asDocker, everywhere }) {
     const [image = "", ...words] = operands;
-    const flagsOfRun = { ...given, detach: true, "detach-keys": undefined, explain: undefined };
+    const flagsOfRun = { ...given, detach: false, "detach-keys": undefined, explain: undefined };
     const options = runOptions(flagsOfRun, [image, ...words], runSurroundings(asDocker));
     const context = openEngine(everywhere);
     using ui = await TerminalUi.create({

@@ -65,6 +65,10 @@ export class TerminalUi implements RunUi, Disposable {
     this.#log.info(message);
   }
 
+  onUnseen(id: string): void {
+    writeOutput(`${id}\n`);
+  }
+
   warn(message: string): void {
     this.#progress?.[Symbol.dispose]();
     this.#log.warn(message);

@@ -1,5 +1,6 @@
 import { splitCommand } from "../../container/command.ts";
 import type { Healthcheck } from "../../container/healthcheck.ts";
+import type { ContainerRecord } from "../../container/record.ts";
 import type { ImageConfigExecution } from "../../oci/image-config.ts";
 import { Dictionary, listOrNil, NilDictionary, omitEmpty } from "../../util/document.ts";
 import type { ContainerFacts } from "./facts.ts";
@@ -12,6 +13,8 @@ interface ConfigParts {
   readonly user: string;
   readonly terminal: boolean;
   readonly interactive: boolean;
+  /** What is shown to who made it. */
+  readonly attached: ReadonlySet<string>;
   readonly environment: readonly string[];
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
@@ -28,20 +31,19 @@ interface ConfigParts {
   readonly stopTimeout: number | null;
 }
 
-/** What a container is attached to is not remembered: nothing follows from it later. */
 function configDocument(parts: ConfigParts) {
   return omitEmpty(
     {
       Hostname: parts.hostname,
       Domainname: parts.domainname,
       User: parts.user,
-      AttachStdin: false,
-      AttachStdout: false,
-      AttachStderr: false,
+      AttachStdin: parts.attached.has("stdin"),
+      AttachStdout: parts.attached.has("stdout"),
+      AttachStderr: parts.attached.has("stderr"),
       ExposedPorts: setOf(parts.exposedPorts),
       Tty: parts.terminal,
       OpenStdin: parts.interactive,
-      StdinOnce: false,
+      StdinOnce: parts.attached.has("stdin") && parts.interactive,
       Env: parts.environment,
       Cmd: listOrNil(parts.command),
       Healthcheck: healthcheckDocument(parts.healthcheck),
@@ -78,6 +80,7 @@ export function containerConfig({ record, spec, image }: ContainerFacts) {
     user: record.user ?? "",
     terminal: record.terminal,
     interactive: record.interactive === true,
+    attached: attachedStreams(record),
     environment: record.environment === undefined ? (spec.process?.env ?? []) : variables(record.environment),
     entrypoint,
     command,
@@ -92,6 +95,13 @@ export function containerConfig({ record, spec, image }: ContainerFacts) {
     stopSignal: record.stopSignal ?? "",
     stopTimeout: record.stopTimeout ?? null,
   });
+}
+
+/** `-i` brings the input with it. */
+function attachedStreams({ options: asked, interactive }: ContainerRecord): ReadonlySet<string> {
+  if (asked === undefined || asked.detach === true) return new Set();
+  const { attach = ["stdout", "stderr"] } = asked;
+  return new Set(interactive === true ? ["stdin", ...attach] : attach);
 }
 
 /** What the record says, in the image's terms. */

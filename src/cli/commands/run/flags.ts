@@ -25,6 +25,14 @@ export const runFlags = {
     group: groups.container,
     description: "Print the container's ID and leave it running",
   },
+  attach: {
+    type: "string",
+    alias: "a",
+    repeated: true,
+    valueHint: "STREAM",
+    group: groups.container,
+    description: "Of stdin, stdout and stderr, show only these (all)",
+  },
   "detach-keys": {
     type: "string",
     valueHint: "KEYS",
@@ -324,7 +332,7 @@ export const runFlags = {
 
 /** Flags of `docker run` that gocker has not: named to tell "not yet" from "mistyped". */
 export const absentRunFlags: ReadonlySet<string> = new Set(
-  `a attach disable-content-trust link-local-ip sig-proxy use-api-socket`.trim().split(/\s+/),
+  `disable-content-trust link-local-ip sig-proxy use-api-socket`.trim().split(/\s+/),
 );
 
 /** Flags of `docker run` that gocker refuses, and why. */

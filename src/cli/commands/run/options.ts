@@ -5,12 +5,12 @@ import { hostGateway } from "../../../container/etc-files.ts";
 import { buildRlimits } from "../../../container/rlimits.ts";
 import type { MountOption, Ulimit } from "../../../container/options.ts";
 import { refuseConflicts } from "../../../engine/conflicts.ts";
-import type { RunOptions } from "../../../engine/options.ts";
+import type { RunOptions, Stream } from "../../../engine/options.ts";
 import { defaultNetworkName } from "../../../network/record.ts";
 import { capabilityNumber } from "../../../linux/capabilities.ts";
 import { signalNumber } from "../../../linux/signals.ts";
 import { UsageError } from "../../../util/errors.ts";
-import type { FlagValues } from "../../flags.ts";
+import { alternatives, type FlagValues } from "../../flags.ts";
 import { parseKeyValues } from "../../key-values.ts";
 import { isAddress } from "./addresses.ts";
 import { targetFault } from "./bind-path.ts";
@@ -121,6 +121,10 @@ function applyLife(options: RunOptions, flags: RunFlagValues): void {
   if (restart !== undefined) options.restart = restart;
   const log = parseLog(flags["log-driver"] ?? "", flags["log-opt"]);
   if (log !== undefined) options.log = log;
+  if (flags.attach.length > 0) {
+    if (flags.detach) throw new UsageError("-a conflicts with -d, which shows nothing");
+    options.attach = flags.attach.map(parseStream);
+  }
   if (given(flags["detach-keys"])) options.detachKeys = parseDetachKeys(flags["detach-keys"]);
 }
 
@@ -142,13 +146,23 @@ function addFurtherOptions(options: RunOptions, flags: RunFlagValues): void {
   if (healthcheck !== undefined) options.healthcheck = healthcheck;
 }
 
+const streams: readonly Stream[] = ["stdin", "stdout", "stderr"];
+
+function parseStream(text: string): Stream {
+  const stream = streams.find((one) => one === text.toLowerCase());
+  if (stream === undefined)
+    throw new UsageError(`invalid --attach ${JSON.stringify(text)}: it is ${alternatives(streams)}`);
+  return stream;
+}
+
 function given(value: string | undefined): value is string {
   return value !== undefined && value !== "";
 }
 
 function parseMounts(flags: RunFlagValues, currentDirectory: string): MountOption[] {
   return [
-    ...flags.volume.map((text) => parseVolumeFlag(text, currentDirectory)),
+    // As with docker, what is said twice is said once.
+    ...[...new Set(flags.volume)].map((text) => parseVolumeFlag(text, currentDirectory)),
     ...flags.mount.map((text) => parseMountFlag(text, currentDirectory)),
     ...flags.tmpfs.map(parseTmpfs),
   ];

@@ -15,6 +15,21 @@ function options(...words: string[]): RunOptions {
 
 const defaults = plainOptions({ network: "connected", networks: [{ network: "bridge" }] });
 
+test("what is said twice with -v is said once", () => {
+  const { mounts } = options("-v", "/a:/b", "-v", "/a:/b", "-v", "/a:/b:ro", "alpine");
+  const bind = { type: "bind", source: "/a", target: "/b", createSource: true, recursive: true };
+  expect(mounts as unknown[]).toEqual([
+    { ...bind, readOnly: false },
+    { ...bind, readOnly: true },
+  ]);
+});
+
+test("the streams that are shown", () => {
+  expect(options("-a", "STDIN", "--attach=stderr", "alpine").attach).toEqual(["stdin", "stderr"]);
+  expect(() => options("-a", "x", "alpine")).toThrow('invalid --attach "x": it is stdin, stdout or stderr');
+  expect(() => options("-d", "-a", "stdout", "alpine")).toThrow("-a conflicts with -d");
+});
+
 test("the flags that few containers have", () => {
   const words =
     "--network none --ipc shareable --pid container:web --uts host --cgroupns private --userns host " +

@@ -228,8 +228,8 @@ describe("the configuration", () => {
       Domainname: "",
       User: "www",
       AttachStdin: false,
-      AttachStdout: false,
-      AttachStderr: false,
+      AttachStdout: true,
+      AttachStderr: true,
       ExposedPorts: { "80/tcp": {} },
       Tty: false,
       OpenStdin: false,
@@ -276,6 +276,18 @@ describe("the configuration", () => {
       Tty: true,
       OpenStdin: true,
     });
+  });
+
+  test.each([
+    ["-i", {}, { interactive: true }, [true, true, true, true]],
+    ["", {}, {}, [false, true, true, false]],
+    ["-a stderr", { attach: ["stderr"] }, {}, [false, false, true, false]],
+    ["-i -a stdout", { attach: ["stdout"] }, { interactive: true }, [true, true, false, true]],
+    ["-d -i", { detach: true }, { interactive: true }, [false, false, false, false]],
+  ])("tells what was attached to it: %s", (_words, options, record, expected) => {
+    const config = json({ record: { options, ...record } }).Config as unknown as Record<string, unknown>;
+    const { AttachStdin, AttachStdout, AttachStderr, StdinOnce } = config;
+    expect([AttachStdin, AttachStdout, AttachStderr, StdinOnce]).toEqual(expected);
   });
 
   test("has the health check that the record has, before the image's", () => {
