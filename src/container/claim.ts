@@ -8,6 +8,7 @@ export interface ContainerKeeper {
   directory(id: string): string;
   writeState(id: string, state: ContainerState): void;
   removeFiles(id: string): void;
+  isKept(id: string): boolean;
 }
 
 /** How a container ended. */
@@ -99,9 +100,14 @@ export class ClaimedContainer implements Disposable {
     });
   }
 
+  /** Nothing of it will be there to be read. */
+  #isRemoved(status: ContainerState["status"]): boolean {
+    return status === "exited" && this.record.remove && !this.#store.isKept(this.id);
+  }
+
   #setState(state: ContainerState): void {
     const record = { ...this.record, state };
-    if (!(record.remove && state.status === "exited")) this.#store.writeState(this.id, state);
+    if (!this.#isRemoved(state.status)) this.#store.writeState(this.id, state);
     this.#record = record;
   }
 

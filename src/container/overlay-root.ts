@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { isAtLeast, type KernelVersion } from "../linux/kernel.ts";
 import type { OverlayRoot } from "../runtime/root.ts";
@@ -31,4 +32,13 @@ export function overlayRoot({ root, directory, layers, volatile, kernel }: Overl
     volatile,
     layersOneByOne: isAtLeast(kernel, 6, 7),
   };
+}
+
+/**
+ * Lets a container's overlay be mounted once more although it was volatile, which the kernel marks: only after an end in the
+ * same boot, when nothing that it wrote can be lost. overlayfs.rst, "Volatile mount"
+ * @param directory the container's
+ */
+export function makeMountable(directory: string): void {
+  rmSync(`${directory}/work/work/incompat/volatile`, { recursive: true, force: true });
 }

@@ -343,17 +343,31 @@ export class ContainerStore {
 
   /** Notes that before the container is told; for anybody. @throws NotFoundError the container is gone */
   markStopped(id: string): void {
+    this.#mark(id, stopMark);
+  }
+
+  /** Whether a container stays after its end although it was run with `--rm`, because somebody is about to start it again. */
+  isKept(id: string): boolean {
+    return existsSync(`${this.directory(id)}/${keepMark}`);
+  }
+
+  /** Notes that before the container is told; for anybody. @throws NotFoundError the container is gone */
+  markKept(id: string): void {
+    this.#mark(id, keepMark);
+  }
+
+  #mark(id: string, name: string): void {
     try {
-      writeFileSync(`${this.directory(id)}/${stopMark}`, "");
+      writeFileSync(`${this.directory(id)}/${name}`, "");
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") throw noSuchContainer(id);
       throw error;
     }
   }
 
-  /** Only for the holder of its lock, who starts it. */
-  clearStopMark(id: string): void {
-    rmSync(`${this.directory(id)}/${stopMark}`, { force: true });
+  /** What was noted for its end. Only for the holder of its lock, who starts it. */
+  clearMarks(id: string): void {
+    for (const name of [stopMark, keepMark]) rmSync(`${this.directory(id)}/${name}`, { force: true });
   }
 
   /** Writes a container's record apart from its state; for a new one, and for {@link update}. */
@@ -376,6 +390,7 @@ export class ContainerStore {
 
 const recordLock = "record.lock";
 const stopMark = "stopped";
+const keepMark = "kept";
 const runningFile = "running.json";
 const exitedFile = "exited.json";
 

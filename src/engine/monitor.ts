@@ -6,7 +6,7 @@ import type { LogWriter } from "../container/logs/log-writer.ts";
 import { usualLog } from "../container/logs/usual-log.ts";
 import { probeOf } from "../container/healthcheck.ts";
 import { HealthCheck, type HealthDuties } from "../container/monitor/health.ts";
-import { Monitor, type MonitorDuties } from "../container/monitor/monitor.ts";
+import { Monitor, type MonitorDuties, type Restart } from "../container/monitor/monitor.ts";
 import type { Ending } from "../container/monitor/protocol.ts";
 import { isRestarted, pauseBeforeRestart } from "../container/monitor/restart.ts";
 import type { Service } from "../container/monitor/service.ts";
@@ -88,7 +88,7 @@ class Duties implements MonitorDuties {
     return openServices(this.#directories, this.#claim.record, descriptors);
   }
 
-  async processEnded(state: MonitorState): Promise<{ readonly startAt: number; readonly pause: number } | undefined> {
+  async processEnded(state: MonitorState): Promise<Restart | undefined> {
     const claim = this.#claim;
     const { pid, startedAt } = claim.record.state;
     this.#exitCode = exitCodeOf(reap(pid as number));
@@ -106,7 +106,7 @@ class Duties implements MonitorDuties {
     if (!isRestarted(end)) return undefined;
     const pause = pauseBeforeRestart(state.pause, Date.now() - Date.parse(startedAt ?? ""));
     claim.markRestarting(this.#end, state.restarts + 1);
-    return { startAt: Date.now() + pause, pause };
+    return { startAt: Date.now() + pause, pause, ending: { exitCode: this.#exitCode } };
   }
 
   async startAgain(): Promise<Partial<MonitorDescriptors> | undefined> {
@@ -147,7 +147,7 @@ class Duties implements MonitorDuties {
     const error = this.#error ?? this.#monitor?.logFailure;
     claim.markExited({ ...this.#end, ...(error !== undefined && { error }) });
     removeMonitorSocket(this.#directories.state, claim.id);
-    if (record.remove) {
+    if (record.remove && !this.#stores.containers.isKept(claim.id)) {
       const { removeContainer } = await import("../container/remove.ts");
       await removeContainer(this.#stores, claim, { anonymousVolumes: true });
       recordEvent(this.#context, containerEvent(record, "destroy"));

@@ -3,6 +3,10 @@ import { containerEvent } from "../container/events.ts";
 import type { ClaimedContainer } from "../container/claim.ts";
 import type { Greeting } from "../container/monitor/protocol.ts";
 import { startMonitored } from "../container/monitor/start.ts";
+import { connectToMonitor } from "../container/monitor/socket.ts";
+import { standsStill } from "../container/not-running.ts";
+import { makeMountable } from "../container/overlay-root.ts";
+import { isPaused } from "../container/paused.ts";
 import { volumesOf } from "../container/recorded-mounts.ts";
 import type { ContainerStore } from "../container/records.ts";
 import { VolumeStore } from "../container/volumes.ts";
@@ -44,7 +48,7 @@ export async function startClaimed(
   greeting?: Greeting,
 ): Promise<OwnedFd | undefined> {
   const { claim, spec, rootFileSystem } = container;
-  containers.clearStopMark(claim.id);
+  containers.clearMarks(claim.id);
   using cgroup = openCgroup(cgroupPathIn(claim.id, spec));
   const volumes = VolumeStore.open(context.root);
   const names = volumesOf(claim.record.mounts);
@@ -85,7 +89,7 @@ export async function startClaimed(
 /**
  * `gocker start`: starts a container that was made before. One that runs is left as it is.
  * @param reference its name, ID, or the beginning of its ID
- * @throws NotFoundError, UsageError as `ContainerStore.resolve`; ConflictError another gocker works on it;
+ * @throws NotRunningError it is paused; NotFoundError, UsageError as `ContainerStore.resolve`; ConflictError another gocker works on it;
  *   as {@link startClaimed}
  */
 export async function startContainer(context: EngineContext, reference: string): Promise<void> {
@@ -111,14 +115,28 @@ export async function startAttached(
   return exitCode ?? (await attachToContainer(context, reference, options));
 }
 
-/** `gocker restart`: as `stop` and {@link startContainer}. @throws as those */
+/** `gocker restart`: as `stop` and {@link startContainer}, also with `--rm`. @throws as those */
 export async function restartContainer(context: EngineContext, reference: string, options: StopOptions): Promise<void> {
   const { containers } = await openContainers(context);
   const id = containers.resolve(reference);
+  const { remove, state } = containers.read(id);
+  if (remove && state.status === "running") keep(context, containers, id, reference);
   const { stop } = await import("./stop.ts");
   await stop(context, containers, id, options);
+  if (remove) makeMountable(containers.directory(id));
   await startStored(context, containers, id);
   recordEvent(context, containerEvent(containers.read(id), "restart"));
+}
+
+/** That it was run with `--rm` must not remove it between its end and its next start. @throws ConflictError it has no monitor */
+function keep({ state }: EngineContext, containers: ContainerStore, id: string, reference: string): void {
+  using monitor = connectToMonitor(state, id, { output: false, input: false });
+  if (monitor === undefined) {
+    throw new ConflictError(`cannot restart container ${reference}: it belongs to the command that runs it`, {
+      hint: "containers that are started with -d, or without --rm, can be restarted",
+    });
+  }
+  containers.markKept(id);
 }
 
 /** @returns the connection of `greeting`; undefined without one, and when the container ran before */
@@ -140,17 +158,17 @@ export async function startStored(
 /** Milliseconds that another gocker has to be done with a container that does not run. */
 const patience = 10_000;
 
-/** @returns undefined when the container runs */
+/** @returns undefined when the container runs. @throws NotRunningError it is paused; ConflictError */
 async function claimAtRest(containers: ContainerStore, id: string): Promise<ClaimedContainer | undefined> {
   const deadline = Date.now() + patience;
   for (;;) {
     const claim = containers.claim(id);
     if (claim !== undefined) return claim;
-    const { status } = containers.read(id).state;
+    const record = containers.read(id);
+    const { status } = record.state;
+    if (status === "running" && isPaused(id, containers.directory(id))) throw standsStill(record.name);
     if (status === "running" || status === "restarting") return undefined;
-    if (Date.now() > deadline) {
-      throw new ConflictError(`container ${containers.read(id).name} is being worked on by another gocker`);
-    }
+    if (Date.now() > deadline) throw new ConflictError(`container ${record.name} is being worked on by another gocker`);
     await Bun.sleep(5);
   }
 }

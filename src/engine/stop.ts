@@ -52,6 +52,18 @@ export async function stop(
   const record = containers.read(id);
   const { status } = record.state;
   if (status !== "running" && status !== "restarting") return;
+  await halt(context, containers, record, options);
+  recordEvent(context, containerEvent(record, "stop"));
+}
+
+/** The work of {@link stop}, on a container that runs or is being started again. @throws as that */
+export async function halt(
+  context: Pick<EngineContext, "state">,
+  containers: ContainerStore,
+  record: ContainerRecord,
+  options: StopOptions,
+): Promise<void> {
+  const { id } = record;
   if (options.forShutdown !== true) containers.markStopped(id);
   using monitor = tellMonitor(context.state, id);
   using process = openFirstProcess(containers.read(id).state);
@@ -61,7 +73,6 @@ export async function stop(
   }
   if (monitor !== undefined) await untilClosed(monitor);
   await untilAtRest(containers, id);
-  recordEvent(context, containerEvent(record, "stop"));
 }
 
 /** The signal that asks a container to stop. */

@@ -97,6 +97,18 @@ describe.skipIf(!canRunCorpus)("a container that runs", () => {
       expect(await runner.gocker(["stop", "-t", "1", "halted"])).toEqual(success("halted\n"));
     });
 
+    test("a paused one is neither shown nor started", async () => {
+      await using _container = await background("still", "exec sleep 1000", []);
+      await runner.gocker(["pause", "still"]);
+      for (const verb of ["attach", "start"]) {
+        expect(await runner.gocker([verb, "still"], { timeout: 5_000 })).toEqual({
+          stdout: "",
+          stderr: expect.stringContaining("container still is paused"),
+          exitCode: 1,
+        });
+      }
+    });
+
     test("a paused one can be removed by force", async () => {
       await using container = await background("stuck", "exec sleep 1000");
       await runner.gocker(["pause", "stuck"]);

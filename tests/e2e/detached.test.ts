@@ -121,6 +121,47 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     expect(await runner.gocker(["start", "-a", "later"])).toEqual({ stdout: "again\nhere\n", stderr: "", exitCode: 4 });
   });
 
+  test("one that goes when it has ended is there again after a restart, with what it has written", async () => {
+    const id = await runDetached([
+      "--rm",
+      image,
+      "sh",
+      "-c",
+      "echo $(cat /runs) >>/runs; wc -l </runs; exec sleep 1000",
+    ]);
+    const { pid } = stateOf(id);
+    await until("it has written", () => loggedBy(id).length === 1);
+    expect(await runner.gocker(["restart", "-t", "0", id])).toEqual(success(`${id}\n`));
+    expect(stateOf(id).pid).not.toBe(pid);
+    await until("it has written again", () => loggedBy(id).at(-1) === "stdout: 2\n");
+    expect(await runner.gocker(["stop", "-t", "0", id])).toEqual(success(`${id}\n`));
+    expect(runner.leftovers()).toEqual([]);
+  });
+
+  test.each([
+    ["stdout", "out\n", ""],
+    ["stderr", "", "err\n"],
+  ])("of its streams only %s is shown when that is asked for", async (stream, stdout, stderr) => {
+    const script = "echo out; echo err >&2; exit 3";
+    const outcome = await runner.gocker(["run", "--rm", "-a", stream, image, "sh", "-c", script]);
+    expect(outcome).toEqual({ stdout, stderr, exitCode: 3 });
+  });
+
+  test("its ID is shown when none of its outputs is", async () => {
+    const stdin = new TextEncoder().encode("word\n");
+    const outcome = await runner.gocker(["run", "-i", "-a", "stdin", image, "cat"], { stdin });
+    expect(outcome).toEqual(success(expect.stringMatching(/^[0-9a-f]{64}\n$/)));
+    expect(loggedBy(outcome.stdout.trim())).toEqual(["stdout: word\n"]);
+  });
+
+  test("who looks at one is told its first end, though its policy starts it again", async () => {
+    const words = ["run", "--name", "again", "--restart", "always", image, "sh", "-c", "echo here; exit 7"];
+    expect(await runner.gocker(words, { timeout: 8_000 })).toEqual({ stdout: "here\n", stderr: "", exitCode: 7 });
+    const id = (await runner.gocker(["ps", "-aq", "--no-trunc"])).stdout.trim();
+    await until("it runs again", () => loggedBy(id).length > 1);
+    await runner.gocker(["rm", "-f", "again"]);
+  });
+
   test("input reaches a container that is started with it, and its end", async () => {
     const { stdout } = await runner.gocker(["create", "-i", image, "sh", "-c", "wc -c; echo end"]);
     const stdin = new Uint8Array(1_000_000).fill(120);

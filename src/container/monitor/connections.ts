@@ -67,6 +67,12 @@ export class Connections implements Disposable {
     for (const client of this.#clients) this.#tell(client, this.#ending);
   }
 
+  /** Tells those who look at it how the container has ended, though it is started again: as with docker, that ends it for them. */
+  endViews(ending: Ending): void {
+    const message = encodeDocument(messageType.ending, ending);
+    for (const client of this.#clients) if (client.greeting?.output === true) this.#tell(client, message);
+  }
+
   #tell(client: Client, ending: Uint8Array): void {
     client.send(ending);
     client.finish();

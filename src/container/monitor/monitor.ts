@@ -14,15 +14,24 @@ import { descriptorsOf, type MonitorDescriptors, type MonitorState, monitorWords
 import type { Waiting } from "../../linux/waiting.ts";
 import { wakesOf } from "./wakes.ts";
 
+/** A container has ended, and is to be started again. */
+export interface Restart {
+  /** Milliseconds since the epoch. */
+  readonly startAt: number;
+  /** Milliseconds until then. */
+  readonly pause: number;
+  readonly ending: Ending;
+}
+
 /** What a monitor does with what happens. */
 export interface MonitorDuties {
   /** Where the container's outputs are kept. @param onError told of what fails beside the writing */
   openLog(onError: (error: unknown) => void): Promise<LogWriter>;
   /**
    * The container's process has ended: its status is taken, and nothing of it is left.
-   * @returns when it is to be started again; undefined when not
+   * @returns when it is to be started again, and how it has ended; undefined when it is not
    */
-  processEnded(state: MonitorState): Promise<{ readonly startAt: number; readonly pause: number } | undefined>;
+  processEnded(state: MonitorState): Promise<Restart | undefined>;
   /** Starts the container again. @returns its descriptors; undefined when it could not be started, and that is on record */
   startAgain(state: MonitorState): Promise<Partial<MonitorDescriptors> | undefined>;
   /** The health check of a container that runs, if it has one. @param nextAt when the next probe is due, if that is known */
@@ -114,7 +123,9 @@ export class Monitor {
       this.#drain();
       this.#closeRun();
       if (again === undefined || this.#isStopped) return false;
-      this.#state = { ...this.#state, ...again, restarts: this.#state.restarts + 1 };
+      const { startAt, pause, ending } = again;
+      this.#connections.endViews(ending);
+      this.#state = { ...this.#state, startAt, pause, restarts: this.#state.restarts + 1 };
     }
     if (!this.#waitForStart()) return false;
     const { startAt: _startAt, ...state } = this.#state;
