@@ -1,6 +1,7 @@
 import type { FileLock } from "../linux/lock.ts";
 import { processState } from "../linux/process-state.ts";
 import { GockerError } from "../util/errors.ts";
+import { probeOf, unknownHealth } from "./healthcheck.ts";
 import type { ContainerHealth, ContainerRecord, ContainerState } from "./record.ts";
 
 /** Where a claim's container is kept: the `ContainerStore` that made the claim. */
@@ -68,6 +69,8 @@ export class ClaimedContainer implements Disposable {
       ...(status === "restarting" && restartCount !== undefined && { restartCount }),
       ...(pidStartTime === undefined ? {} : { pidStartTime }),
       startedAt: new Date().toISOString(),
+      // Its monitor takes it from there.
+      ...(probeOf(this.record.healthcheck) !== undefined && { health: unknownHealth }),
     });
   }
 

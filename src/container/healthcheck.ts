@@ -1,5 +1,6 @@
 import type { ImageConfigExecution } from "../oci/image-config.ts";
 import { UsageError } from "../util/errors.ts";
+import type { ContainerHealth } from "./record.ts";
 
 /**
  * How it is found out whether a container works, in Docker's terms; times in nanoseconds. What is absent, empty or zero is
@@ -105,3 +106,6 @@ export function checkHealthcheck(healthcheck: Healthcheck): void {
     throw new UsageError(`${flag} cannot be less than 1ms`);
   }
 }
+
+/** Of a container that has just been started, and has not been probed yet. */
+export const unknownHealth: ContainerHealth = { status: "starting", failingStreak: 0, log: [] };

@@ -1,9 +1,10 @@
 import type { Decompressor } from "../image/layer/decompress/decompressor.ts";
 import { createDecompressor, magicSize } from "../image/layer/decompress/detect.ts";
 import { TarReader } from "../image/layer/tar/reader.ts";
-import { InvalidDocumentError } from "../util/errors.ts";
+import { ConflictError, InvalidDocumentError, SystemCallError } from "../util/errors.ts";
 import { containerEvent } from "../container/events.ts";
 import { openDirectory } from "../linux/at.ts";
+import { errnos } from "../linux/errno.ts";
 import { TreeMerger } from "../linux/merge-tree.ts";
 import type { EngineContext } from "./context.ts";
 import { type ContainerFiles, openContainerFiles } from "./copy/container-files.ts";
@@ -59,9 +60,24 @@ export async function copyToContainer(
 ): Promise<bigint> {
   await using files = await openContainerFiles(context, to.container);
   using root = openDirectory("/");
-  const bytes = copyTree({ root, path: from, name: from }, placeIn(files, to), { uid: 0, gid: 0 }, options);
+  const bytes = await writing(to, async () =>
+    copyTree({ root, path: from, name: from }, placeIn(files, to), rootUser, options),
+  );
   recordEvent(context, containerEvent(files.record, "extract-to-dir"));
   return bytes;
+}
+
+const rootUser = { uid: 0, gid: 0 };
+
+/** @throws ConflictError what `write` works on cannot be written to */
+async function writing<Result>({ container, path }: ContainerPath, write: () => Promise<Result>): Promise<Result> {
+  try {
+    return await write();
+  } catch (cause) {
+    if (!(cause instanceof SystemCallError) || cause.errno !== errnos.EROFS) throw cause;
+    const message = `cannot write to ${container}:${path}: what the container has there is read-only`;
+    throw new ConflictError(message, { cause });
+  }
 }
 
 function copyTree(
@@ -112,7 +128,7 @@ export async function unpackToContainer(
   openDirectoryAt(place).close();
   using unpacker = new Unpacker(files.root, place.path);
   try {
-    await readArchive(archive, new TarReader(unpacker));
+    await writing(to, () => readArchive(archive, new TarReader(unpacker)));
   } catch (error) {
     if (!(error instanceof InvalidDocumentError)) throw error;
     const hint = "what stands before that in the archive has been unpacked";

@@ -4,7 +4,7 @@ import { SIGKILL } from "../../linux/constants.ts";
 import { pollEvent } from "../../linux/poll.ts";
 import { exitCodeOf, reap, sendSignal } from "../../linux/process.ts";
 import { errorMessage } from "../../util/errors.ts";
-import type { HealthProbe } from "../healthcheck.ts";
+import { type HealthProbe, unknownHealth } from "../healthcheck.ts";
 import type { ContainerHealth } from "../record.ts";
 import type { Waiting } from "../../linux/waiting.ts";
 
@@ -68,7 +68,7 @@ export class HealthCheck implements Disposable {
     this.#probe = probe;
     this.#duties = duties;
     this.#started = since;
-    this.#health = known.health ?? { status: "starting", failingStreak: 0, log: [] };
+    this.#health = known.health ?? unknownHealth;
     this.#nextAt = known.nextAt ?? since + this.#interval(since);
     if (known.health === undefined) duties.onHealth(this.#health, { changed: false });
   }

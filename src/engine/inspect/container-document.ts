@@ -35,12 +35,14 @@ export function containerDocument(facts: ContainerFacts) {
     ExecIDs: nilList,
     HostConfig: hostConfig(facts),
     GraphDriver: { Data: overlayDirectories(facts), Name: "overlay" },
-    ...(sizes !== undefined && { SizeRw: sizes.written, SizeRootFs: sizes.whole }),
+    // Nil pointers are no mistake in a template.
+    SizeRw: sizes?.written ?? null,
+    SizeRootFs: sizes?.whole ?? null,
     Mounts: mountPoints(facts),
     Config: containerConfig(facts),
     NetworkSettings: networkSettings(facts),
   };
-  return document;
+  return sizes === undefined ? omitEmpty(document, "SizeRw", "SizeRootFs") : document;
 }
 
 function stateDocument({ record, paused }: ContainerFacts) {

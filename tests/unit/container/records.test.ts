@@ -154,6 +154,16 @@ describe("create", () => {
 });
 
 describe("the life of a container", () => {
+  test("the health of one that has just been started is not known yet", () => {
+    const healthcheck = { test: ["CMD", "true"] };
+    using claim = containers.create(newContainer({ healthcheck }));
+    claim.markRunning(process.pid);
+    expect(containers.read(claim.id).state.health).toEqual({ status: "starting", failingStreak: 0, log: [] });
+    using plain = containers.create(newContainer({ healthcheck: { test: ["NONE"] } }));
+    plain.markRunning(process.pid);
+    expect(containers.read(plain.id).state).not.toHaveProperty("health");
+  });
+
   test("running, exited, removed", () => {
     using claim = containers.create(newContainer());
     claim.markRunning(process.pid);
@@ -186,6 +196,16 @@ describe("the life of a container", () => {
     claim.markExited({ exitCode: 1 });
     expect(claim.record.state.status).toBe("exited");
     expect(containers.read(claim.id).state.status).toBe("created");
+  });
+
+  test("but of one that is about to be started again it is", () => {
+    using claim = containers.create(newContainer({ remove: true }));
+    containers.markStopped(claim.id);
+    containers.markKept(claim.id);
+    claim.markExited({ exitCode: 1 });
+    expect(containers.read(claim.id).state.status).toBe("exited");
+    containers.clearMarks(claim.id);
+    expect([containers.isKept(claim.id), containers.wasStopped(claim.id)]).toEqual([false, false]);
   });
 
   test("list: the newest first, broken ones are told of", () => {

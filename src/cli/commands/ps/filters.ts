@@ -29,7 +29,8 @@ export function containerFilter(
     ancestor: { prepare: (value) => descendsFrom(context, value) },
     before: { prepare: (value) => placed(all, value, (index, given) => index > given) },
     since: { prepare: (value) => placed(all, value, (index, given) => index < given) },
-    volume: ({ mounts }, value) => mounts.some(({ name, destination }) => name === value || destination === value),
+    volume: ({ mounts }, value) =>
+      mounts.some(({ name, source, destination }) => (name ?? source) === value || destination === value),
     network: ({ networks }, value) => networks.includes(value),
     publish: {
       // No port of a container is published: what is asked for is still to be a port.

@@ -26,7 +26,10 @@ const all: ContainerSummary[] = [
     state: { status: "exited", exitCode: 3 },
     labels: { tier: "front" },
     networks: ["none"],
-    mounts: [{ type: "volume", name: "data", destination: "/var/data", readOnly: false }],
+    mounts: [
+      { type: "volume", name: "data", source: "/volumes/data/_data", destination: "/var/data", readOnly: false },
+      { type: "bind", source: "/srv", destination: "/mnt", readOnly: false },
+    ],
   }),
   containerSummary({
     id: `cc${"0".repeat(62)}`,
@@ -88,6 +91,9 @@ const cases: [filters: string[], names: string[]][] = [
   ],
   [["volume=data"], ["web-old"]],
   [["volume=/var/data"], ["web-old"]],
+  [["volume=/srv"], ["web-old"]],
+  [["volume=/mnt"], ["web-old"]],
+  [["volume=/volumes/data/_data"], []],
   [["network=host"], ["web"]],
   [["publish=80"], []],
   [["expose=80"], ["web"]],
