@@ -45,7 +45,7 @@ export function recordEnd(
  */
 export function recordImageEvent(
   context: EventContext,
-  action: "delete" | "load" | "pull" | "untag",
+  action: "delete" | "load" | "pull" | "save" | "tag" | "untag",
   { id, name, labels }: { readonly id: string; readonly name: string; readonly labels: Labels },
 ): void {
   recordEvent(context, { type: "image", action, id, attributes: { ...labels, name } });

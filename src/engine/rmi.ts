@@ -1,11 +1,11 @@
-import { ContainerStore } from "../container/records.ts";
 import { collectGarbage, sweepTemporary } from "../image/garbage.ts";
 import { settle } from "../image/settle.ts";
 import type { StoredImage } from "../image/stored-image.ts";
-import { type Digest, isDigest } from "../oci/digest.ts";
 import { familiarReference, formatReference, parseReference } from "../oci/reference.ts";
-import { ConflictError, NotFoundError } from "../util/errors.ts";
+import { ConflictError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
+import { layersInUse, usersOfImages } from "./image-users.ts";
+import { noSuchImage } from "./named-image.ts";
 import { recordImageEvent } from "./record-event.ts";
 
 /** What {@link removeImage} took away. */
@@ -29,9 +29,7 @@ export async function removeImage(
 ): Promise<RemovedImage> {
   const { images } = context;
   const manifest = images.findManifest(nameOrId);
-  if (manifest === undefined) {
-    throw new NotFoundError(`no such image: ${nameOrId}`, { hint: "gocker images lists those that are here" });
-  }
+  if (manifest === undefined) throw noSuchImage(nameOrId);
   const image = images.list().find(({ manifestDigest }) => manifestDigest === manifest);
   const name = image === undefined ? undefined : referenceOf(image, nameOrId);
   if (image !== undefined && name !== undefined && image.references.length > 1) {
@@ -53,25 +51,13 @@ export async function removeImage(
 }
 
 /** As soon as nobody finds the image any more: what is left of it may take a while. */
-function recordRemoval(context: EngineContext, image: StoredImage | undefined, removed: RemovedImage): void {
+export function recordRemoval(context: EngineContext, image: StoredImage | undefined, removed: RemovedImage): void {
   const labels = image?.config.config?.Labels;
   if (image !== undefined) {
     const { id } = image;
     for (const _name of removed.untagged) recordImageEvent(context, "untag", { id, name: id, labels });
   }
   for (const gone of removed.deleted) recordImageEvent(context, "delete", { id: gone, name: gone, labels });
-}
-
-/** The layers that containers are made of. Throws InvalidDocumentError for a container whose record is broken. */
-function layersInUse(context: EngineContext): Digest[] {
-  return records(context).flatMap(({ layers }) => layers.filter((layer) => isDigest(layer)));
-}
-
-function records(context: EngineContext) {
-  return ContainerStore.open(context.root).list((_id, error) => {
-    // What it uses is not known, so nothing may be removed.
-    throw error;
-  });
 }
 
 /** The canonical reference of the image that the user meant; undefined when it was an ID. */
@@ -91,7 +77,7 @@ function refuseSeveralNames({ references }: StoredImage, nameOrId: string, force
 }
 
 function refuseUse(context: EngineContext, { id }: StoredImage, nameOrId: string, force: boolean): void {
-  const users = records(context).filter(({ image }) => image.id === id);
+  const users = usersOfImages(context).filter(({ image }) => image.id === id);
   const running = users.find(({ state }) => state.status === "running");
   if (running !== undefined) {
     throw new ConflictError(`the image ${nameOrId} is used by the running container ${running.name}`, {

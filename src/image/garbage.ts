@@ -6,6 +6,7 @@ import { type ContentSet, newTrash, recordedContent } from "./content.ts";
 import { honourLease, isLease } from "./lease.ts";
 import type { StorePaths } from "./paths.ts";
 import type { ImageStore } from "./store.ts";
+import { readLayerRecord } from "./stored-image.ts";
 
 /** How long the arrived part of a broken download is kept for being resumed; in milliseconds. */
 const partialBlobLife = 24 * 60 * 60 * 1000;
@@ -22,6 +23,8 @@ export interface GarbageOptions {
 export interface Collected {
   readonly blobs: number;
   readonly layers: number;
+  /** What they took: blobs as they are, layers as the tar archives that they came from. */
+  readonly bytes: number;
 }
 
 /**
@@ -32,6 +35,7 @@ export async function collectGarbage(store: ImageStore, options: GarbageOptions 
   const { paths } = store;
   const trash: string[] = [];
   let blobs = 0;
+  let bytes = 0;
   {
     using _lock = await store.lock();
     const kept = recordedContent(paths);
@@ -39,12 +43,14 @@ export async function collectGarbage(store: ImageStore, options: GarbageOptions 
     for (const diffId of options.inUse?.() ?? []) kept.layers.add(diffId);
     for (const [digest, path] of digestsIn(paths.blobs)) {
       if (kept.blobs.has(digest) || options.only?.blobs.has(digest) === false) continue;
+      bytes += statSync(path).size;
       unlinkSync(path);
       blobs++;
     }
     for (const [diffId, path] of digestsIn(paths.layers)) {
       if (kept.layers.has(diffId) || options.only?.layers.has(diffId) === false) continue;
       // Moved while locked, deleted afterwards: a large layer takes seconds.
+      bytes += readLayerRecord(paths, diffId)?.size ?? 0;
       const aside = newTrash(paths);
       renameSync(path, aside);
       rmSync(paths.layerRecord(diffId), { force: true });
@@ -58,7 +64,7 @@ export async function collectGarbage(store: ImageStore, options: GarbageOptions 
     }
   }
   for (const directory of trash) await rm(directory, { recursive: true, force: true });
-  return { blobs, layers: trash.length };
+  return { blobs, layers: trash.length, bytes };
 }
 
 /**

@@ -18,6 +18,8 @@ export interface StoredImage {
   readonly repositoryDigests: readonly string[];
   readonly manifestDigest: Digest;
   readonly manifest: Manifest;
+  /** Length of the manifest, in bytes. */
+  readonly manifestSize: number;
   readonly config: ImageConfig;
   /** The unpacked layers, lowest first, each once: see {@link distinctLayers}. */
   readonly layerDirectories: readonly string[];
@@ -52,6 +54,7 @@ export function readImage(paths: StorePaths, manifestDigest: Digest, entries: re
     repositoryDigests: distinct(entries.map((entry) => annotation(entry, "source"))),
     manifestDigest,
     manifest,
+    manifestSize: entries[0]?.size ?? 0,
     config,
     layerDirectories: layers.map((diffId) => paths.layer(diffId)),
     get certain() {

@@ -16,7 +16,7 @@ import { canonicalName } from "./docker-archive.ts";
 import type { ArchiveMembers, Member } from "./members.ts";
 
 /** containerd's and Docker's annotation for the whole name; `ref.name` is often the tag alone. */
-const containerdName = "io.containerd.image.name";
+export const containerdName = "io.containerd.image.name";
 
 const deepestNesting = 4;
 

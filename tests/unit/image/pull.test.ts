@@ -123,7 +123,7 @@ describe("pullImage", () => {
       expect((await pull(temporary.store, registry)).id).toBe(made.id);
       await temporary.store.remove([made.manifestDigest]);
       const { collectGarbage } = await import("../../../src/image/garbage.ts");
-      expect(await collectGarbage(temporary.store)).toEqual({ blobs: 3, layers: 1 });
+      expect(await collectGarbage(temporary.store)).toMatchObject({ blobs: 3, layers: 1 });
     }
   });
 

@@ -181,15 +181,15 @@ describe("collectGarbage", () => {
     const registry = new MemoryRegistry();
     const kept = await pulled(store, registry, "registry.test/kept:1", "shared", "own");
     const gone = await pulled(store, registry, "registry.test/gone:1", "shared", "gone", "in use");
-    expect(await collectGarbage(store)).toEqual({ blobs: 0, layers: 0 });
+    expect(await collectGarbage(store)).toMatchObject({ blobs: 0, layers: 0 });
     await store.remove([gone.manifestDigest]);
     const collected = await collectGarbage(store, { inUse: () => [digestOf("in use")] });
-    expect(collected).toEqual({ blobs: 4, layers: 1 });
+    expect(collected).toMatchObject({ blobs: 4, layers: 1 });
     expect(existsSync(store.layerDirectory(digestOf("gone")))).toBe(false);
     expect(existsSync(store.layerDirectory(digestOf("in use")))).toBe(true);
     for (const directory of kept.layerDirectories) expect(existsSync(directory)).toBe(true);
     expect(store.resolve("registry.test/kept:1")?.id).toBe(kept.id);
-    expect(await collectGarbage(store)).toEqual({ blobs: 0, layers: 1 });
+    expect(await collectGarbage(store)).toMatchObject({ blobs: 0, layers: 1 });
     expect(temporary.files().filter((file) => file.startsWith("tmp/"))).toEqual([]);
   });
 
@@ -205,7 +205,7 @@ describe("collectGarbage", () => {
     {
       using _lease = await Lease.take(store, content);
       await store.remove([image.manifestDigest]);
-      expect(await collectGarbage(store)).toEqual({ blobs: 0, layers: 0 });
+      expect(await collectGarbage(store)).toMatchObject({ blobs: 0, layers: 0 });
     }
     writeFileSync(
       `${store.paths.temporary}/lease-of-the-dead`,
@@ -213,7 +213,7 @@ describe("collectGarbage", () => {
     );
     // Locked, but empty: somebody just looks whether it is alive.
     using _look = FileLock.tryAcquire(`${store.paths.temporary}/lease-looked-at`, "exclusive");
-    expect(await collectGarbage(store)).toEqual({ blobs: 3, layers: 1 });
+    expect(await collectGarbage(store)).toMatchObject({ blobs: 3, layers: 1 });
     _look?.removeAndRelease();
     expect(temporary.files().filter((file) => file.startsWith("tmp/"))).toEqual([]);
   });

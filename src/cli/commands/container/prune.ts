@@ -1,11 +1,12 @@
 import type { ContainerRecord } from "../../../container/record.ts";
 import { pruneContainers } from "../../../engine/prune-containers.ts";
-import { parseDate, parseInstant } from "../../../util/instant.ts";
+import { parseDate } from "../../../util/instant.ts";
 import { command } from "../../command.ts";
 import { openEngine } from "../../open-engine.ts";
 import { confirm } from "../../output/confirm.ts";
 import { hasLabel, parseFilters } from "../../output/filter.ts";
 import { formatSize } from "../../output/units.ts";
+import { untilFilter } from "../../output/until-filter.ts";
 import { writeOutput } from "../../output/write.ts";
 
 export const containerPruneCommand = command({
@@ -29,17 +30,7 @@ export const containerPruneCommand = command({
     force: { type: "boolean", alias: "f", description: "Do not ask" },
   },
   async run({ flags, everywhere }) {
-    const now = Date.now();
-    const times = new Map<string, bigint>();
-    for (const text of flags.filter) {
-      const [, value] = /^until=(.*)$/s.exec(text) ?? [];
-      if (value !== undefined) times.set(value, parseInstant(value, "--filter until", now));
-    }
-    const isWanted = parseFilters<ContainerRecord>(flags.filter, {
-      until: ({ created }, value) => (parseDate(created) ?? 0n) < (times.get(value) ?? 0n),
-      label: ({ labels }, value) => hasLabel(labels, value),
-      "label!": ({ labels }, value) => !hasLabel(labels, value),
-    });
+    const isWanted = containerFilter(flags.filter);
     if (!flags.force && !(await confirm("WARNING! This will remove all stopped containers."))) return 0;
     const { ids, reclaimed } = await pruneContainers(openEngine(everywhere), isWanted);
     if (ids.length > 0) writeOutput(`Deleted Containers:\n${ids.map((id) => `${id}\n`).join("")}\n`);
@@ -47,3 +38,12 @@ export const containerPruneCommand = command({
     return 0;
   },
 });
+
+/** @throws UsageError a filter is none */
+export function containerFilter(texts: readonly string[]): (record: ContainerRecord) => boolean {
+  return parseFilters<ContainerRecord>(texts, {
+    until: untilFilter(({ created }: ContainerRecord) => parseDate(created)),
+    label: ({ labels }, value) => hasLabel(labels, value),
+    "label!": ({ labels }, value) => !hasLabel(labels, value),
+  });
+}
