@@ -27,6 +27,22 @@ export function parseTemplate(text: string): Template {
   });
 }
 
+/** Docker's templates see its structures, whose fields are not all called as in JSON. moby, api/types/container */
+const goFields: ReadonlyMap<string, string> = new Map([
+  ["ID", "Id"],
+  ["CPUShares", "CpuShares"],
+  ["NanoCPUs", "NanoCpus"],
+  ["CPUPeriod", "CpuPeriod"],
+  ["CPUQuota", "CpuQuota"],
+  ["CPURealtimePeriod", "CpuRealtimePeriod"],
+  ["CPURealtimeRuntime", "CpuRealtimeRuntime"],
+  ["CPUCount", "CpuCount"],
+  ["CPUPercent", "CpuPercent"],
+  ["DNS", "Dns"],
+  ["DNSOptions", "DnsOptions"],
+  ["DNSSearch", "DnsSearch"],
+]);
+
 /**
  * Reads a template for whole documents, as `docker inspect` does: what their structures do not have is looked for in
  * their JSON, where everything is a map, and to look up what a map does not have is a mistake.
@@ -36,7 +52,7 @@ export function parseDocumentTemplate(text: string): (document: unknown) => stri
   const template = parse(text, (name) => functions.has(name));
   return (document) => {
     try {
-      return evaluate(template, document, { functions, isStrict: false });
+      return evaluate(template, document, { functions, isStrict: false, fieldNames: goFields });
     } catch (error) {
       if (!(error instanceof TemplateError)) throw error;
       return evaluate(template, throughJson(document), { functions, isStrict: true });

@@ -7,6 +7,8 @@ export interface EvaluationOptions {
   readonly functions: ReadonlyMap<string, TemplateFunction>;
   /** To look up what a map does not have is a mistake. */
   readonly isStrict: boolean;
+  /** Further names of structures' fields, and what they stand for. */
+  readonly fieldNames?: ReadonlyMap<string, string>;
 }
 
 /**
@@ -219,6 +221,8 @@ class Evaluator {
     }
     if (isStructure(value)) {
       if (Object.hasOwn(value, name)) return value[name];
+      const known = this.#options.fieldNames?.get(name);
+      if (known !== undefined && Object.hasOwn(value, known)) return value[known];
       throw this.#wrong(place, `can't evaluate field ${name} in type structure`, hintOf(Object.keys(value)));
     }
     if (value === null) throw this.#wrong(place, `nil pointer evaluating structure.${name}`);

@@ -16,6 +16,13 @@ describe("of documents", () => {
     expect(use).toThrow(`template parsing error: template: :${reason}`);
   });
 
+  test("fields by their names in Docker's structures, and in its JSON", () => {
+    const document = { Id: "1", HostConfig: { CpuShares: 5, NanoCpus: 2, Dns: ["9.9.9.9"] } };
+    const names = "{{.ID}}{{.Id}} {{.HostConfig.CPUShares}} {{.HostConfig.NanoCPUs}} {{.HostConfig.DNS}}";
+    expect(parseDocumentTemplate(names)(document)).toBe("11 5 2 [9.9.9.9]");
+    expect(() => parseDocumentTemplate("{{.id}}")(document)).toThrow(TemplateError);
+  });
+
   test("a template calls itself only so often", () => {
     const template = parseDocumentTemplate('{{define "r"}}{{template "r"}}{{end}}{{template "r"}}');
     expect(() => template({})).toThrow("exceeded maximum template depth");
