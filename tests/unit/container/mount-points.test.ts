@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readlinkSync } from "node:fs";
 
 import { mountPointLayer } from "../../../src/container/mount-points.ts";
 import { TemporaryDirectory } from "../../helpers/temporary.ts";
@@ -18,6 +18,7 @@ test("the layer of mount points can be entered by all, whatever the umask was wh
       '"etc" directory 0755',
       '"etc/hostname" file 0644 empty',
       '"etc/hosts" file 0644 empty',
+      '"etc/mtab" symlink 0777 -> "/proc/mounts"',
       '"etc/resolv.conf" file 0644 empty',
       '"proc" directory 0755',
       '"sys" directory 0755',
@@ -29,10 +30,11 @@ test("the layer of mount points can be entered by all, whatever the umask was wh
   }
 });
 
-test("what a gocker that died has left of it is completed", () => {
+test.each([0o700, 0o755])("what a gocker that died or was older has left of it is completed (mode %i)", (mode) => {
   using containers = new TemporaryDirectory("mount-points");
-  mkdirSync(`${containers.path}/.mount-points/etc`, { recursive: true, mode: 0o700 });
+  mkdirSync(`${containers.path}/.mount-points/etc`, { recursive: true, mode });
   const layer = mountPointLayer(containers.path);
   for (const name of ["proc", "etc/resolv.conf"]) expect(existsSync(`${layer}/${name}`)).toBe(true);
+  expect(readlinkSync(`${layer}/etc/mtab`)).toBe("/proc/mounts");
   expect(readdirSync(containers.path)).toEqual([".mount-points"]);
 });
