@@ -46,7 +46,7 @@ export async function copyFromContainer(
   await using files = await openContainerFiles(context, from.container);
   using root = openDirectory("/");
   const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-  const bytes = copyTree(placeIn(files, from), { root, path: to, name: to }, owner, options);
+  const bytes = copyTree(placeIn(files, from), { root, path: to, name: to, isHost: true }, owner, options);
   recordEvent(context, containerEvent(files.record, "archive-path"));
   return bytes;
 }
@@ -61,7 +61,7 @@ export async function copyToContainer(
   await using files = await openContainerFiles(context, to.container);
   using root = openDirectory("/");
   const bytes = await writing(to, async () =>
-    copyTree({ root, path: from, name: from }, placeIn(files, to), rootUser, options),
+    copyTree({ root, path: from, name: from, isHost: true }, placeIn(files, to), rootUser, options),
   );
   recordEvent(context, containerEvent(files.record, "extract-to-dir"));
   return bytes;

@@ -267,6 +267,8 @@ describe.skipIf(!canRunCorpus)("gocker cp", () => {
       ["there", `${web.id}:/file`, "is no directory"],
       ["there/file", `${web.id}:/file/`, "is no directory"],
       ["there/file/", `${web.id}:/dir`, "there is nothing at"],
+      [`${web.id}:/file`, "/dev/stdout", "/dev/stdout is neither a directory nor a regular file"],
+      [`${web.id}:/dir`, "/dev/null", "/dev/null is neither a directory nor a regular file"],
       ["a", "b", "neither"],
       [`${web.id}:/a`, `${web.id}:/b`, "not from one to another"],
       ["there/file", "none:/x", "no such container: none"],

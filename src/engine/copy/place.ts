@@ -1,4 +1,4 @@
-import { fstatSync } from "node:fs";
+import { fstatSync, statSync } from "node:fs";
 import { type ByteString, fromByteString, openInDirectory, readLink, toByteString } from "../../linux/at.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY, S_IFDIR, S_IFLNK } from "../../linux/constants.ts";
 import type { TreeEntry } from "../../linux/copy-tree.ts";
@@ -14,6 +14,8 @@ export interface Place {
   readonly path: string;
   /** For messages: `web:/etc/passwd`. */
   readonly name: string;
+  /** Of the host: the root is its own. */
+  readonly isHost?: boolean;
 }
 
 /** As many as the kernel follows on one path. path_resolution(7) */
@@ -59,13 +61,15 @@ export interface Target extends Disposable {
 /**
  * Finds where a copy goes, by docker's rules: into a directory that is there under the source's own name, else to the path
  * itself, whose parent must be there. A link at its end is followed, also one to nothing.
- * @throws NotFoundError a directory is missing; ConflictError a directory is to take the place of a file; SystemCallError
+ * @throws NotFoundError a directory is missing; ConflictError a directory is to take the place of a file, or a copy that of
+ *   a device, a pipe or a socket of the host; SystemCallError
  */
 export function openTarget(place: Place, source: Pick<Source, "entry" | "name">): Target {
   const existing = openDirectoryIn(place, place.path);
   if (existing !== undefined) return target(existing, source.name);
   const isDirectory = source.entry.kind === "directory";
   const { path, exists } = followLinks(place);
+  if (place.isHost === true) checkHostFile(place);
   if (exists && (isDirectory || endsAsDirectory(place.path))) throw new ConflictError(`${place.name} is no directory`);
   if (!exists && !isDirectory && endsAsDirectory(place.path)) {
     throw new NotFoundError(`there is no directory ${place.name}`);
@@ -77,6 +81,16 @@ export function openTarget(place: Place, source: Pick<Source, "entry" | "name">)
     throw new NotFoundError(`there is no directory in which ${place.name} could be made`);
   }
   return target(parent, name);
+}
+
+/** What is no file is there for others. As with docker, whose copies do not take its place. */
+function checkHostFile({ path, name }: Place): void {
+  // In the plain way: /dev/stdout is what it leads to.
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined || found.isFile() || found.isDirectory()) return;
+  throw new ConflictError(`${name} is neither a directory nor a regular file`, {
+    hint: "- in its place writes a tar archive to standard output",
+  });
 }
 
 /** The directory at a place. @throws NotFoundError there is nothing, or no directory; SystemCallError */

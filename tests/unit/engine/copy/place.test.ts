@@ -30,6 +30,17 @@ afterEach(() => {
 
 const at = (path: string) => `${temporary.path}/to/${path}`;
 
+test("a copy does not take the place of a pipe of the host, named by itself or by a link", () => {
+  Bun.spawnSync(["mkfifo", at("pipe")]);
+  symlinkSync("pipe", at("link"));
+  using root = openDirectory("/");
+  using found = openSource({ root: from, path: "/file", name: "file" }, false);
+  for (const path of [at("pipe"), at("link")]) {
+    expect(() => openTarget({ root, path, name: path, isHost: true }, found)).toThrow(ConflictError);
+  }
+  expect(lstatSync(at("pipe")).isFIFO()).toBe(true);
+});
+
 function copy(source: string, target: string, followLink = false): void {
   const place = (root: OwnedFd, path: string): Place => ({ root, path, name: path });
   using found = openSource(place(from, source), followLink);
