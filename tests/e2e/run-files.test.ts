@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { gockerBinary } from "../helpers/binary.ts";
 import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
 import { createRunner, type Runner, success } from "../helpers/runner.ts";
+import { listTar } from "../helpers/tar-listing.ts";
 import { makeTar } from "../helpers/tar.ts";
 
 /** What an image with a volume may have at its place. */
@@ -33,6 +34,7 @@ describe.skipIf(!canRunCorpus)("the container's files", () => {
   beforeAll(async () => {
     runner = await createRunner([], {
       "plain:1": { layers: [alpineLayer] },
+      "bare:1": { layers: [new Uint8Array(makeTar([{ name: "program" }]))] },
       "volume:1": { layers: [alpineLayer, dataLayer], config: { Volumes: { "/data": {} } } },
     });
     image = runner.image("plain:1");
@@ -241,6 +243,17 @@ describe.skipIf(!canRunCorpus)("the container's files", () => {
     test("they can be written to, and the container's changes stay its own", async () => {
       expect(await shell([], "echo 10.9.9.9 mine >>/etc/hosts; grep -c mine /etc/hosts")).toEqual(success("1\n"));
       expect(await shell([], "grep -c mine /etc/hosts")).toMatchObject({ stdout: "0\n", exitCode: 1 });
+    });
+
+    test("mtab leads to the mounts in an image that has none, and is no change of the container's", async () => {
+      await runner.gocker(["create", "--name", "bare", runner.image("bare:1"), "/program"]);
+      const { stdout, exitCode } = await runner.gocker(["cp", "bare:/etc/mtab", "-"]);
+      expect(exitCode).toBe(0);
+      expect(listTar(Buffer.from(stdout, "latin1")).map(({ entry }) => entry)).toEqual([
+        expect.objectContaining({ path: "mtab", type: "symlink", linkPath: "/proc/mounts" }),
+      ]);
+      expect(await runner.gocker(["diff", "bare"])).toEqual(success(""));
+      expect(await runner.gocker(["rm", "bare"])).toEqual(success("bare\n"));
     });
 
     test("the host's name is not touched", async () => {
