@@ -16,6 +16,8 @@ export interface RunOptions extends ContainerOptions {
   detach: boolean;
   /** Of its streams, those that gocker shows; absent: its outputs, and its input if it has any. */
   attach?: Stream[];
+  /** gocker's signals end gocker instead of going to the container, which goes on. */
+  keepSignals?: boolean;
   /** What happens when it has ended. */
   restart?: RestartPolicy;
   /** Where what it writes is kept. */

@@ -36,7 +36,11 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
   // What belongs to the command alone cannot be left.
   // The outputs that are not wanted are somebody's who reads them.
   const isLeft =
-    !options.remove || options.detachKeys !== undefined || options.attach !== undefined || needsMonitor(options);
+    !options.remove ||
+    options.detachKeys !== undefined ||
+    options.attach !== undefined ||
+    options.keepSignals === true ||
+    needsMonitor(options);
   if (isLeft && options.explain === undefined) return await runAttached(context, options, ui);
   using made = await createFromOptions(context, options, ui);
   const { stores, created } = made;
@@ -87,7 +91,7 @@ async function runAttached(context: EngineContext, options: RunOptions, ui: RunU
   const attach = {
     input: options.interactive,
     detachKeys,
-    signals: true,
+    signals: options.keepSignals !== true,
     ...(options.attach !== undefined && { outputs: new Set<string>(options.attach) }),
   };
   const { greetingOf, showContainer } = await import("./attach.ts");

@@ -173,6 +173,18 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     expect(loggedBy(id)).toHaveLength(250_000);
   });
 
+  test("--sig-proxy=false: a signal ends the command alone", async () => {
+    const words = [image, "sh", "-c", "trap 'exit 1' TERM; echo ready; while :; do sleep 0.01; done"];
+    const shown = runner.start(["run", "--rm", "--name", "alone", "--sig-proxy=false", ...words]);
+    await until("it runs", async () => (await runner.gocker(["logs", "alone"])).stdout === "ready\n");
+    shown.kill("SIGTERM");
+    await shown.exited;
+    expect(shown.signalCode).toBe("SIGTERM");
+    expect(await runner.gocker(["ps", "--format", "{{.Names}} {{.State}}"])).toEqual(success("alone running\n"));
+    expect(await runner.gocker(["stop", "alone"])).toEqual(success("alone\n"));
+    await until("nothing is left of it", () => runner.leftovers().length === 0);
+  });
+
   test("several look at one container; who goes away does not disturb it", async () => {
     const id = await runDetached(["-i", image, "sh", "-c", "read a; echo got $a; read b; echo got $b"]);
     const one = runner.start(["attach", id]);

@@ -6,7 +6,7 @@ import { writeOutput } from "../output/write.ts";
 import { absentRunFlags, runFlags } from "./run/flags.ts";
 import { runOptions, runSurroundings } from "./run/options.ts";
 
-const { detach: _detach, "detach-keys": _keys, explain: _explain, ...flags } = runFlags;
+const { detach: _detach, "detach-keys": _keys, "sig-proxy": _signals, explain: _explain, ...flags } = runFlags;
 
 export const createCommand = command({
   meta: {
@@ -23,7 +23,13 @@ export const createCommand = command({
   flags,
   async run({ flags: given, operands, asDocker, everywhere }) {
     const [image = "", ...words] = operands;
-    const flagsOfRun = { ...given, detach: false, "detach-keys": undefined, explain: undefined };
+    const flagsOfRun = {
+      ...given,
+      detach: false,
+      "detach-keys": undefined,
+      "sig-proxy": undefined,
+      explain: undefined,
+    };
     const options = runOptions(flagsOfRun, [image, ...words], runSurroundings(asDocker));
     const context = openEngine(everywhere);
     using ui = await TerminalUi.create({

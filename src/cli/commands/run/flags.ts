@@ -33,6 +33,13 @@ export const runFlags = {
     group: groups.container,
     description: "Of stdin, stdout and stderr, show only these (all)",
   },
+  "sig-proxy": {
+    type: "enum",
+    options: ["true", "false"],
+    bare: "true",
+    group: groups.container,
+    description: "Pass signals on (true); otherwise they end gocker alone",
+  },
   "detach-keys": {
     type: "string",
     valueHint: "KEYS",
@@ -332,7 +339,7 @@ export const runFlags = {
 
 /** Flags of `docker run` that gocker has not: named to tell "not yet" from "mistyped". */
 export const absentRunFlags: ReadonlySet<string> = new Set(
-  `disable-content-trust link-local-ip sig-proxy use-api-socket`.trim().split(/\s+/),
+  `disable-content-trust link-local-ip use-api-socket`.trim().split(/\s+/),
 );
 
 /** Flags of `docker run` that gocker refuses, and why. */

@@ -106,6 +106,9 @@ export function runOptions(
     // What it shows is there before and while gocker starts the container itself.
     if (flags.detach)
       throw new UsageError("--explain shows how a container is started in the foreground: leave out -d");
+    if (flags.attach.length > 0 || flags["sig-proxy"] === "false") {
+      throw new UsageError("--explain starts a container without a monitor: leave out --attach and --sig-proxy");
+    }
     options.explain = flags.explain;
   }
   applyLife(options, flags);
@@ -121,6 +124,7 @@ function applyLife(options: RunOptions, flags: RunFlagValues): void {
   if (restart !== undefined) options.restart = restart;
   const log = parseLog(flags["log-driver"] ?? "", flags["log-opt"]);
   if (log !== undefined) options.log = log;
+  if (flags["sig-proxy"] === "false") options.keepSignals = true;
   if (flags.attach.length > 0) {
     if (flags.detach) throw new UsageError("-a conflicts with -d, which shows nothing");
     options.attach = flags.attach.map(parseStream);

@@ -214,6 +214,9 @@ test("what goes on by itself cannot be shown step by step, and keys must be keys
   expect(options("-d", "alpine").detach).toBe(true);
   expect(() => options("-d", "--explain=only", "alpine")).toThrow("leave out -d");
   expect(() => options("--detach-keys", "ctrl-", "alpine")).toThrow("is no key");
+  expect(options("--sig-proxy=false", "alpine").keepSignals).toBe(true);
+  expect(options("--sig-proxy", "alpine")).not.toHaveProperty("keepSignals");
+  expect(() => options("--explain", "-a", "stdout", "alpine")).toThrow("leave out --attach and --sig-proxy");
 });
 
 test("words after the image are handed on as they are", () => {
