@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
 import { createRunner, outcomeOf, type Runner, success } from "../helpers/runner.ts";
@@ -185,11 +185,25 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     await until("nothing is left of it", () => runner.leftovers().length === 0);
   });
 
+  /** How many sockets a process has open. */
+  function socketsOf(pid: number): number {
+    const links = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+      try {
+        return readlinkSync(`/proc/${pid}/fd/${fd}`);
+      } catch {
+        // Closed meanwhile.
+        return "";
+      }
+    });
+    return links.filter((link) => link.startsWith("socket:")).length;
+  }
+
   test("several look at one container; who goes away does not disturb it", async () => {
     const id = await runDetached(["-i", image, "sh", "-c", "read a; echo got $a; read b; echo got $b"]);
     const one = runner.start(["attach", id]);
     const other = runner.start(["attach", "--no-stdin", id]);
-    await until("both are there", () => readdirSync(`/proc/${monitorOf(id)}/fd`).length > 11);
+    const listenerAndBoth = 3;
+    await until("both are there", () => socketsOf(monitorOf(id)) >= listenerAndBoth);
     void one.stdin.write("first\n");
     await one.stdin.flush();
     await until("it is answered", () => loggedBy(id).length === 1);
