@@ -1,7 +1,9 @@
 import { containerEvent } from "../container/events.ts";
+import { shortId } from "../container/ids.ts";
 import { reconcileContainers } from "../container/reconcile.ts";
 import { ContainerStore } from "../container/records.ts";
 import { VolumeStore } from "../container/volumes.ts";
+import { errorMessage } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 import { recordEnd, recordEvent } from "./record-event.ts";
 import { leaveNetworks } from "./surroundings.ts";
@@ -15,11 +17,12 @@ export interface ContainerStores {
 /**
  * Opens the containers of a context, after putting in order what gockers that died left there: see
  * `reconcileContainers`, which costs nearly nothing when there is nothing to do.
- * @param onError told of containers that could not be put in order
+ * @param onError told of containers that could not be put in order; without it the debug log is
  */
 export async function openContainers(
   context: Pick<EngineContext, "root" | "state"> & Partial<Pick<EngineContext, "debug">>,
-  onError: (id: string, error: unknown) => void = () => {},
+  onError: (id: string, error: unknown) => void = (id, error) =>
+    context.debug?.(`container ${shortId(id)} could not be put in order: ${errorMessage(error)}`),
 ): Promise<ContainerStores> {
   const { root, state, debug } = context;
   const volumes = VolumeStore.open(root, (id, action) => {

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { LayeredRoot } from "../../../src/container/layered-root.ts";
 import { ContainerStore } from "../../../src/container/records.ts";
 import { VolumeStore } from "../../../src/container/volumes.ts";
 import { listContainers } from "../../../src/engine/ps.ts";
+import { openContainers } from "../../../src/engine/reconcile.ts";
 import { removeContainer } from "../../../src/engine/rm.ts";
 import { ConflictError, NotFoundError } from "../../../src/util/errors.ts";
 import { newContainer } from "../../helpers/container.ts";
@@ -48,6 +49,16 @@ describe("listContainers", () => {
     ]);
     expect((await listContainers(context, { all: true })).map(({ name }) => name)).toEqual(["running", "resting"]);
   });
+});
+
+test("what cannot be put in order is in the debug log of a command that tells nothing else of it", async () => {
+  const claim = containers.create(newContainer());
+  claim.markRunning(process.pid);
+  writeFileSync(`${claim.directory}/container.json`, "{}");
+  claim[Symbol.dispose]();
+  const lines: string[] = [];
+  await openContainers({ ...context, debug: (line) => lines.push(line) });
+  expect(lines).toEqual([expect.stringContaining(`container ${claim.id.slice(0, 12)} could not be put in order: `)]);
 });
 
 describe("removeContainer", () => {
