@@ -1,5 +1,5 @@
 import { containerEvent } from "../container/events.ts";
-import { shortId } from "../container/ids.ts";
+import { shortId } from "../util/ids.ts";
 import { reconcileContainers } from "../container/reconcile.ts";
 import { ContainerStore } from "../container/records.ts";
 import { VolumeStore } from "../container/volumes.ts";

@@ -1,6 +1,7 @@
 import { shownLabels, type VolumeRecord } from "../../../container/volume-record.ts";
 import { pruneContainers } from "../../../engine/prune-containers.ts";
 import { pruneImages } from "../../../engine/prune-images.ts";
+import { pruneNetworks } from "../../../engine/networks.ts";
 import { pruneVolumes } from "../../../engine/volumes.ts";
 import { UsageError } from "../../../util/errors.ts";
 import { command } from "../../command.ts";
@@ -10,6 +11,7 @@ import { hasLabel, parseFilters } from "../../output/filter.ts";
 import { formatSize } from "../../output/units.ts";
 import { writeOutput } from "../../output/write.ts";
 import { containerFilter } from "../container/prune.ts";
+import { deletedNetworks, networkFilter } from "../network/prune.ts";
 import { deletedImages, imageFilter, isPrunable } from "../image/prune.ts";
 
 export const systemPruneCommand = command({
@@ -47,12 +49,13 @@ export const systemPruneCommand = command({
         "--filter until cannot be kept to with --volumes: nobody knows how long a volume was in use",
       );
     }
-    const [isContainer, isImage] = [containerFilter(filter), imageFilter(filter)];
+    const [isContainer, isImage, isNetwork] = [containerFilter(filter), imageFilter(filter), networkFilter(filter)];
     const isVolume = volumes ? volumeFilter(filter) : () => false;
     if (!flags.force && !(await confirm(warning(all, volumes)))) return 0;
     const context = openEngine(everywhere);
     const { ids, reclaimed } = await pruneContainers(context, isContainer);
     if (ids.length > 0) writeOutput(`Deleted Containers:\n${ids.map((id) => `${id}\n`).join("")}\n`);
+    writeOutput(deletedNetworks(await pruneNetworks(context, isNetwork)));
     const gone = volumes ? await pruneVolumes(context, (volume) => volume.anonymous && isVolume(volume)) : undefined;
     if (gone !== undefined && gone.names.length > 0) {
       writeOutput(`Deleted Volumes:\n${gone.names.map((name) => `${name}\n`).join("")}\n`);
@@ -74,6 +77,7 @@ function volumeFilter(texts: readonly string[]): (volume: VolumeRecord) => boole
 function warning(all: boolean, volumes: boolean): string {
   const what = [
     "all stopped containers",
+    "all networks not used by at least one container",
     ...(volumes ? ["all anonymous volumes not used by at least one container"] : []),
     all ? "all images without at least one container associated to them" : "all dangling images",
   ];
