@@ -127,6 +127,7 @@ describe.skipIf(!isRoot || !hasCorpus)("images", () => {
     await gocker(["tag", two, "other:name"]);
     await gocker(["create", "-v", "/data", two]);
     await gocker(["volume", "create", "kept"]);
+    await gocker(["network", "create", "spare"]);
     const space = async () => {
       const { stdout } = await gocker([
         "system",
@@ -140,7 +141,9 @@ describe.skipIf(!isRoot || !hasCorpus)("images", () => {
     expect(await gocker(["system", "prune", "-f", "--volumes", "--filter", "until=1h"])).toEqual(failure("until"));
     const { stdout } = await gocker(["system", "prune", "--volumes"], { stdin: "y\n" });
     expect(stdout).toContain("  - all anonymous volumes not used by at least one container\n  - all dangling images\n");
-    expect(stdout).toMatch(/Deleted Containers:\n[0-9a-f]{64}\n\nDeleted Volumes:\n[0-9a-f]{64}\n\nTotal/);
+    expect(stdout).toMatch(
+      /Deleted Containers:\n[0-9a-f]{64}\n\nDeleted Networks:\nspare\n\nDeleted Volumes:\n[0-9a-f]{64}\n\nTotal/,
+    );
     expect(await names()).toEqual([two, "other:name", one].toSorted());
     expect(await gocker(["system", "prune", "-af"])).toEqual(success(expect.stringContaining(`untagged: ${one}\n`)));
     expect(await space()).toEqual(["Images: 0 0 0B", "Containers: 0 0 0B", "Local Volumes: 1 0 0B"]);
