@@ -1,7 +1,7 @@
 import { errnos } from "../linux/errno.ts";
 import { type OwnedFd, writePatiently } from "../linux/fd.ts";
 import { isTerminal, TerminalMode, windowSize } from "../linux/terminal.ts";
-import { InvalidDocumentError, SystemCallError } from "../util/errors.ts";
+import { asError, InvalidDocumentError, SystemCallError } from "../util/errors.ts";
 import { KeySequence } from "./detach-keys.ts";
 import {
   decodeDocument,
@@ -42,6 +42,8 @@ export class Attachment implements Disposable {
   #output: Promise<void> = Promise.resolve();
   #bytesWaiting = 0;
   #drained: PromiseWithResolvers<void> | undefined;
+  /** Why something could not be shown. */
+  #failure: Error | undefined;
 
   private constructor(options: AttachmentOptions) {
     this.#options = options;
@@ -73,6 +75,8 @@ export class Attachment implements Disposable {
   async finished(): Promise<AttachmentEnd> {
     const end = await this.#end.promise;
     await this.#output;
+    // The end may have come together with what could not be shown.
+    if (this.#failure !== undefined) throw this.#failure;
     return end;
   }
 
@@ -113,7 +117,10 @@ export class Attachment implements Disposable {
       } catch (error) {
         // Nobody reads any more: as with docker, the container goes on.
         if (error instanceof SystemCallError && error.errno === errnos.EPIPE) this.#finish("detached");
-        else this.#end.reject(error);
+        else {
+          this.#failure = asError(error);
+          this.#end.reject(error);
+        }
       }
       this.#bytesWaiting -= own.length;
       if (this.#bytesWaiting <= mostWaiting / 2) this.#socket?.resume();

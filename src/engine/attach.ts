@@ -38,8 +38,8 @@ export async function attachToContainer(
   reference: string,
   options: AttachOptions,
 ): Promise<number> {
-  const { stores, record, container } = await findRunningContainer(context, reference);
-  if (container.status() === "paused") throw standsStill(reference);
+  const { stores, record, isPaused } = await findRunningContainer(context, reference);
+  if (isPaused) throw standsStill(reference);
   const connect = async () => connectToMonitor(context.state, record.id, greetingOf(record, options));
   const exitCode = await showContainer(stores.containers, record, connect, options);
   if (exitCode !== undefined) return exitCode;

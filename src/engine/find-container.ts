@@ -31,8 +31,9 @@ export async function findContainer(
 export async function findRunningContainer(
   context: Pick<EngineContext, "root" | "state">,
   reference: string,
-): Promise<FoundContainer> {
+): Promise<FoundContainer & { readonly isPaused: boolean }> {
   const found = await findContainer(context, reference);
-  if (found.container.status() === "stopped") throw notRunning(reference);
-  return found;
+  const status = found.container.status();
+  if (status === "stopped") throw notRunning(reference);
+  return { ...found, isPaused: status === "paused" };
 }

@@ -139,6 +139,7 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     const script = "echo out; echo err >&2; exit 3";
     const outcome = await runner.gocker(["run", "--rm", "-a", stream, image, "sh", "-c", script]);
     expect(outcome).toEqual({ stdout, stderr, exitCode: 3 });
+    await until("its monitor is done", () => runner.leftovers().length === 0);
   });
 
   test("its ID is shown when none of its outputs is", async () => {
