@@ -113,12 +113,12 @@ function mountPointsOf(pid: number): string[] {
 /**
  * What a container's root and another tree of the same image differ in, as `- line` for gocker's and `+ line` for the
  * other's. What every runtime adds is left out: an empty directory or file, root's, for each mount to which the image
- * has no place, and then the time of the directory that got it.
+ * has no place, the link /etc/mtab where it has none, and then the time of the directory that got it.
  */
 export function compareWithContainer(container: ContainerRoot, other: string, options: TreeOptions = {}): string[] {
   const ours = linesByName(describeTree(container.path, options));
   const theirs = linesByName(describeTree(other, options));
-  for (const name of container.mountPoints.flatMap(withParents)) {
+  for (const name of ["etc/mtab", ...container.mountPoints.flatMap(withParents)]) {
     if (theirs.has(name)) continue;
     const line = ours.get(name);
     if (line === undefined || !made.test(line)) continue;
@@ -137,8 +137,9 @@ export function compareWithContainer(container: ContainerRoot, other: string, op
   });
 }
 
-/** A line of {@link describeTree} for what is made only to be mounted over. */
-const made = /^"[^"]*" (?:directory 0755 0:0(?: time=\S+)?|file 0644 0:0(?: time=\S+)? size=0 \w+)$/;
+/** A line of {@link describeTree} for what is made only to be mounted over, and for the link to the mounts. */
+const made =
+  /^"[^"]*" (?:directory 0755 0:0(?: time=\S+)?|file 0644 0:0(?: time=\S+)? size=0 \w+|symlink 0777 0:0(?: time=\S+)? -> "\/proc\/mounts")$/;
 
 function linesByName(lines: readonly string[]): Map<string, string> {
   return new Map(lines.map((line) => [JSON.parse(/^"(?:[^"\\]|\\.)*"/.exec(line)?.[0] ?? "") as string, line]));
