@@ -33,6 +33,7 @@ beforeAll(async () => {
   await Bun.write(join(copy, "src/cli/app.ts"), commandLine("hello"));
   await Bun.write(join(copy, "src/cli/oci/app.ts"), commandLine("runtime"));
   await Bun.write(join(copy, "src/engine/monitor.ts"), "export function runMonitor() {}\n");
+  await Bun.write(join(copy, "src/engine/network/sweeper.ts"), "export function runSweeper() {}\n");
 });
 
 afterAll(() => rm(copy, { recursive: true, force: true }));

@@ -41,7 +41,10 @@ describe("without an image", () => {
     [["run", ""], "gocker: the image's name is empty\n"],
     [["run", "--nmae", "x", "alpine"], "gocker: run: unknown flag --nmae\n  hint: did you mean --name?"],
     [["run", "-h"], "gocker: run: -h needs a value (-h HOSTNAME)\n"],
-    [["run", "-p", "80:80", "alpine"], "gocker: run: -p is a flag of Docker's that gocker does not have yet\n"],
+    [
+      ["run", "--use-api-socket", "alpine"],
+      "gocker: run: --use-api-socket is a flag of Docker's that gocker does not have yet\n",
+    ],
     [["rm"], "gocker: rm needs at least 1 argument, and got none\n"],
     [["pull", "a", "b"], "gocker: pull needs 1 argument, and got 2\n"],
     [["images", "a", "b"], "gocker: images needs at most 1 argument, and got 2\n"],
