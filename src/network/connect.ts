@@ -1,15 +1,25 @@
 import type { OwnedFd } from "../linux/fd.ts";
-import { type Link, setLinkUp } from "../linux/netlink/links.ts";
+import { type Link, linkUpOrder } from "../linux/netlink/links.ts";
 import { RouteSocket } from "../linux/netlink/socket.ts";
 import { makeNetworkNamespace } from "../linux/network-namespace.ts";
 import { writeSysctl } from "../linux/sysctl.ts";
 import { type IpAddress, parseIpAddress } from "../util/ip-address.ts";
+import { bridgeAtRest } from "./bridge-at-rest.ts";
 import type { Attachment, Endpoint } from "./endpoints.ts";
-import { HostNetwork, type HostWarning, translatedPublications } from "./host-network.ts";
+import type { HostWarning } from "./host-network.ts";
 import type { NetworkStore } from "./networks.ts";
-import { attach, emptyAttachment, hostDevice, networkOf, type NetworkRequest, type Place } from "./place.ts";
-import { addWayOut, plug } from "./plug.ts";
-import { holdPorts, type PortRequest } from "./ports.ts";
+import {
+  attach,
+  emptyAttachment,
+  type HostDevice,
+  networkOf,
+  type NetworkRequest,
+  parentDevice,
+  type Place,
+} from "./place.ts";
+import { plug, waysOut } from "./plug.ts";
+import type { HeldPorts, PortRequest } from "./ports.ts";
+import type { NetworkRecord } from "./record.ts";
 
 /** What {@link connectContainer} works on. */
 export interface ConnectInput {
@@ -37,10 +47,11 @@ export interface ConnectedContainer extends Disposable {
 export async function connectContainer(input: ConnectInput): Promise<ConnectedContainer> {
   const { store, requests, ports, warn } = input;
   const { id: container, name } = input.container;
-  using host = new HostNetwork(store, warn);
+  using cleanup = new DisposableStack();
+  const socket = cleanup.use(RouteSocket.open());
   const places: Place[] = [];
   for (const request of requests) {
-    const network = await networkOf(request, store, host);
+    const network = await networkOf(request, store, socket);
     places.push({ request, network, device: `eth${places.length}` });
   }
   // What it will have is on record before it has it.
@@ -49,14 +60,14 @@ export async function connectContainer(input: ConnectInput): Promise<ConnectedCo
   const attachments: Attachment[] = [];
   const links: Link[] = [];
   for (const place of places) {
-    const { link, network } = await hostDevice(place.network, host);
+    const { link, network } = await hostDevice(place.network, { store, socket, warn, cleanup });
     attachments.push(attach({ ...place, network }, store, container));
     links.push(link);
   }
-  using cleanup = new DisposableStack();
-  const held = cleanup.use(holdPorts(ports, publishedAddresses(attachments, places)));
-  const endpoint: Endpoint = { ...nothing, attachments, publications: held.publications };
-  await publish(endpoint, store, host);
+  const endpoint: Endpoint = { ...nothing, attachments };
+  const held = cleanup.use(
+    await publish(endpoint, ports, { store, addresses: publishedAddresses(attachments, places) }),
+  );
   const hasIpv6 = attachments.some(({ addresses }) => addresses.some((address) => address.includes(":")));
   const { file, opened } = makeNetworkNamespace(() => {
     // Devices without an address of IPv6 are not to give themselves one, as Docker has it.
@@ -65,18 +76,44 @@ export async function connectContainer(input: ConnectInput): Promise<ConnectedCo
   });
   cleanup.use(file);
   using inside = opened;
-  setLinkUp(inside, loopbackIndex, "lo", true);
-  for (const [index, attachment] of attachments.entries()) {
-    const place = places[index] as Place;
-    plug({ host: host.socket, inside, namespace: file.number }, attachment, links[index] as Link, place.network);
+  const sides = { host: socket, inside, namespace: file.number };
+  const orders = [linkUpOrder(loopbackIndex, "lo")];
+  const indexes = new Map<string, number>();
+  for (const [position, attachment] of attachments.entries()) {
+    const place = places[position] as Place;
+    const plugged = plug(sides, attachment, links[position] as Link, place.network);
+    orders.push(...plugged.orders);
+    indexes.set(attachment.device, plugged.index);
   }
-  addWayOut(
-    inside,
-    attachments,
-    places.map(({ network }) => network),
-  );
+  const networks = places.map(({ network }) => network);
+  inside.carryOut([...orders, ...waysOut(attachments, networks, (device) => indexes.get(device))]);
   const owned = cleanup.move();
-  return { namespace: file, endpoint, held: held.sockets, [Symbol.dispose]: () => owned.dispose() };
+  return {
+    namespace: file,
+    endpoint: { ...endpoint, publications: held.publications },
+    held: held.sockets,
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+/** The host's device through which a network is reached; made, where it is a bridge that is not there. */
+async function hostDevice(
+  network: NetworkRecord,
+  {
+    store,
+    socket,
+    warn,
+    cleanup,
+  }: Pick<ConnectInput, "store" | "warn"> & { readonly socket: RouteSocket; readonly cleanup: DisposableStack },
+): Promise<HostDevice> {
+  if (network.driver !== "bridge") return parentDevice(network, socket);
+  const link = bridgeAtRest(network, store, socket);
+  if (link !== undefined) return { link, network };
+  const { HostNetwork } = await import("./host-network.ts");
+  // Not closed before the container runs: after a change of the firewall that takes the kernel ten milliseconds and more.
+  const host = cleanup.use(new HostNetwork(store, warn));
+  using _lock = await store.lockHost();
+  return await host.prepare(network);
 }
 
 /** Ports lead to the first network that has a way to the host. */
@@ -88,14 +125,18 @@ function publishedAddresses(attachments: readonly Attachment[], places: readonly
   return (first?.addresses ?? []).flatMap((text) => parseIpAddress(text.split("/", 1)[0] ?? "") ?? []);
 }
 
-/** Puts the endpoint on record, and its ports into the firewall: whoever makes that anew meanwhile knows of both or none. */
-async function publish(endpoint: Endpoint, store: NetworkStore, host: HostNetwork): Promise<void> {
-  const publications = translatedPublications(endpoint);
-  if (publications.length === 0) return store.endpoints.write(endpoint);
-  using _lock = await store.lockHost();
+/** Puts the endpoint on record, with its ports: most containers have none, and need nothing of what publishes them. */
+async function publish(
+  endpoint: Endpoint,
+  ports: readonly PortRequest[],
+  { store, addresses }: { readonly store: NetworkStore; readonly addresses: readonly IpAddress[] },
+): Promise<HeldPorts> {
+  if (ports.length > 0) {
+    const { publishPorts } = await import("./publish.ts");
+    return await publishPorts(store, endpoint, ports, addresses);
+  }
   store.endpoints.write(endpoint);
-  host.firewall.publish(publications);
-  host.firewall.redirectConversations(publications, "published");
+  return { publications: [], sockets: [], [Symbol.dispose]() {} };
 }
 
 /** The first device of every network namespace. */
@@ -109,12 +150,9 @@ const loopbackIndex = 1;
 export async function releaseContainer(store: NetworkStore, container: string): Promise<void> {
   const endpoint = store.endpoints.read(container);
   if (endpoint === undefined) return;
-  const publications = translatedPublications(endpoint);
-  if (publications.length > 0) {
-    using host = new HostNetwork(store, () => {});
-    using _lock = await store.lockHost();
-    host.firewall.unpublish(publications);
-    host.firewall.redirectConversations(publications, "unpublished");
+  if (endpoint.publications.length > 0) {
+    const { unpublishPorts } = await import("./publish.ts");
+    await unpublishPorts(store, endpoint);
   }
   for (const { networkId } of endpoint.attachments) store.leases(networkId).release(container);
   store.endpoints.remove(container);

@@ -57,8 +57,14 @@ export class EndpointStore {
   }
 
   write(endpoint: Endpoint): void {
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-    writeFileAtomic(this.#path(endpoint.container), JSON.stringify(endpoint));
+    const write = () => writeFileAtomic(this.#path(endpoint.container), JSON.stringify(endpoint));
+    try {
+      write();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      write();
+    }
   }
 
   remove(container: string): void {

@@ -8,16 +8,14 @@ import {
   deleteElement,
   deleteTable,
   elementsOf,
-  getTable,
   listChains,
   listElements,
   listRules,
-  tableComment as commentOf,
 } from "../linux/netlink/nftables/messages.ts";
 import type { SetDefinition, SetElement } from "../linux/netlink/nftables/sets.ts";
 import { NftablesSocket } from "../linux/netlink/nftables/socket.ts";
 import type { RefusedRequest } from "../linux/netlink/socket.ts";
-import { ConflictError, NotFoundError, SystemCallError } from "../util/errors.ts";
+import { ConflictError, NotFoundError } from "../util/errors.ts";
 import {
   type Block,
   blocksOf,
@@ -31,15 +29,15 @@ import {
 } from "./firewall/elements.ts";
 import { endConversations } from "./firewall/conversations.ts";
 import type { FirewallNetwork, FirewallState } from "./firewall/state.ts";
-import { ruleCounts, tableComment, tableName, tableRequests } from "./firewall/table.ts";
+import { isMissing, isTableThere } from "./firewall/presence.ts";
+import { ruleCounts, tableRequests } from "./firewall/table.ts";
+import { tableComment, tableName, tablePath } from "./firewall/table-name.ts";
 import type { Publication } from "./publication.ts";
 
 export type { FirewallNetwork, FirewallState } from "./firewall/state.ts";
 
 /** The key of a map has another value, or an interval overlaps another: EBUSY and ENOTEMPTY by older kernels. */
 const clashes: ReadonlySet<number> = new Set([errnos.EEXIST, errnos.EBUSY, errnos.ENOTEMPTY]);
-
-const tablePath = `table inet ${tableName}`;
 
 /**
  * gocker's rules of nftables, in one network namespace. They are one table, which gocker alone changes; what else there is of
@@ -63,13 +61,7 @@ export class Firewall implements Disposable {
 
   /** Whether the table is there, and one of this gocker's rules. That its rules are still in it {@link read} looks. */
   isThere(): boolean {
-    try {
-      const answers = this.#socket.ask(getTable(tableName), { step: "look for the firewall", path: tablePath });
-      return answers.some((answer) => commentOf(answer) === tableComment);
-    } catch (error) {
-      if (isMissing(error)) return false;
-      throw error;
-    }
+    return isTableThere(this.#socket);
   }
 
   /**
@@ -234,10 +226,6 @@ function adding({ set, element }: Entry): Request {
 
 function removing({ set, element }: Entry): Request[] {
   return [addElement(tableName, set, element), deleteElement(tableName, set, element)];
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof SystemCallError && error.errno === errnos.ENOENT;
 }
 
 function refuseOverlap(network: FirewallNetwork, others: readonly Block[], step: string): void {

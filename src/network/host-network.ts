@@ -16,10 +16,10 @@ import {
   type Subnet,
 } from "../util/ip-address.ts";
 import { Firewall, type FirewallNetwork, type FirewallState } from "./firewall.ts";
-import type { Attachment, Endpoint } from "./endpoints.ts";
+import type { Attachment } from "./endpoints.ts";
 import { firewallDifferences } from "./firewall-differences.ts";
 import type { NetworkStore } from "./networks.ts";
-import type { Publication } from "./publication.ts";
+import { translatedPublications } from "./publication.ts";
 import type { NetworkRecord } from "./record.ts";
 import { defaultNetworkName } from "./record.ts";
 import { chooseSubnet, defaultPools, subnetsOfHost } from "./subnets.ts";
@@ -56,22 +56,20 @@ export class HostNetwork implements Disposable {
   }
 
   /**
-   * The bridge of a network, made when it is not there; and the firewall, when somebody has removed it. For a container
-   * whose endpoint is on record as one of that network: nobody takes the bridge away then.
+   * The bridge of a network, made when it is not there; and the firewall, when somebody has removed it. For the holder of
+   * the host's lock.
    * @throws ConflictError what the network needs belongs to others; SystemCallError
    */
-  async bridgeOf(network: NetworkRecord): Promise<{ readonly link: Link; readonly network: NetworkRecord }> {
-    const link = findLink(this.socket, network.device);
-    // Who holds the lock may have found it unused, before that endpoint was on record.
-    if (link?.isUp === true && this.#store.isHostAtRest() && this.firewall.isThere()) return { link, network };
-    using _lock = await this.#store.lockHost();
-    const prepared = this.prepare(network);
-    await this.tellFirewalld();
-    return prepared;
+  async prepare(network: NetworkRecord): Promise<{ readonly link: Link; readonly network: NetworkRecord }> {
+    const current = this.#fitToHost(network);
+    const made = this.#ensureBridge(current);
+    this.#ensureFirewall(current);
+    await this.#tellFirewalld();
+    return { link: made, network: current };
   }
 
-  /** firewalld, where it runs, is to let bridges through that were just made; whoever calls {@link prepare} calls this. */
-  async tellFirewalld(): Promise<void> {
+  /** firewalld, where it runs, is to let bridges through that were just made. */
+  async #tellFirewalld(): Promise<void> {
     const made = this.#made.splice(0);
     if (made.length === 0) return;
     const { trustInFirewalld } = await import("./firewalld.ts");
@@ -84,14 +82,6 @@ export class HostNetwork implements Disposable {
         this.#warn(error.hint === undefined ? error.message : `${error.message}; ${error.hint}`);
       }
     }
-  }
-
-  /** {@link bridgeOf} for the holder of the host's lock. */
-  prepare(network: NetworkRecord): { readonly link: Link; readonly network: NetworkRecord } {
-    const current = this.#fitToHost(network);
-    const made = this.#ensureBridge(current);
-    this.#ensureFirewall(current);
-    return { link: made, network: current };
   }
 
   /** The default network's addresses are gocker's choice, which is made again where the host has come to use them. */
@@ -281,13 +271,6 @@ export function firewallNetwork({ device, subnets, internal, options }: NetworkR
     isInternal: internal,
     masquerades: !internal && options["com.docker.network.bridge.enable_ip_masquerade"] !== "false",
   };
-}
-
-/** The published ports that the firewall leads to the container, by translating addresses: of one family. */
-export function translatedPublications({ publications }: Pick<Endpoint, "publications">): Publication[] {
-  return publications.filter(
-    ({ hostAddress, containerAddress }) => hostAddress.includes(":") === containerAddress.includes(":"),
-  );
 }
 
 /** Of a network's addresses, those of the host's side, with the prefix length of their block. */

@@ -6,8 +6,8 @@ import { ConflictError, NotFoundError } from "../util/errors.ts";
 import type { Endpoint } from "./endpoints.ts";
 import { HostNetwork, type HostWarning } from "./host-network.ts";
 import type { NetworkStore } from "./networks.ts";
-import { attach, emptyAttachment, hostDevice, networkOf, type NetworkRequest } from "./place.ts";
-import { addWayOut, plug } from "./plug.ts";
+import { attach, emptyAttachment, networkOf, parentDevice, type NetworkRequest } from "./place.ts";
+import { addWaysOut, plug } from "./plug.ts";
 import type { NetworkRecord } from "./record.ts";
 
 /** A container that runs. */
@@ -28,9 +28,9 @@ export async function plugIn(
   warn: HostWarning,
 ): Promise<void> {
   using host = new HostNetwork(store, warn);
-  const wanted = await networkOf(request, store, host);
+  const wanted = await networkOf(request, store, host.socket);
   using _lock = await store.lockHost();
-  const { link, network } = wanted.driver === "bridge" ? host.prepare(wanted) : await hostDevice(wanted, host);
+  const { link, network } = wanted.driver === "bridge" ? await host.prepare(wanted) : parentDevice(wanted, host.socket);
   const endpoint = endpointOf(store, id);
   if (endpoint.attachments.some(({ networkId }) => networkId === network.id)) {
     throw new ConflictError(`the container is in network ${network.name} already`);
@@ -43,11 +43,10 @@ export async function plugIn(
     const attachment = attach({ request, network, device }, store, id);
     store.endpoints.write({ ...endpoint, attachments: [...endpoint.attachments, attachment] });
     using inside = inNetworkNamespace(namespace, () => RouteSocket.open());
-    await host.tellFirewalld();
-    plug({ host: host.socket, inside, namespace }, attachment, link, network);
+    inside.carryOut(plug({ host: host.socket, inside, namespace }, attachment, link, network).orders);
     const networks = endpoint.attachments.map(({ network: name }) => store.read(name));
     const hasWayOut = networks.some((other) => other !== undefined && !other.internal);
-    if (!hasWayOut) addWayOut(inside, [attachment], [network]);
+    if (!hasWayOut) addWaysOut(inside, [attachment], [network]);
   } catch (error) {
     store.leases(network.id).release(id);
     store.endpoints.write(endpoint);
@@ -74,7 +73,7 @@ export async function unplug(
   const attachments = endpoint.attachments.filter((one) => one !== attachment);
   // Its way out may have been through that one.
   const networks = attachments.flatMap(({ network: name }) => store.read(name) ?? []);
-  if (networks.length === attachments.length) addWayOut(inside, attachments, networks);
+  if (networks.length === attachments.length) addWaysOut(inside, attachments, networks);
   store.leases(network.id).release(id);
   store.endpoints.write({ ...endpoint, attachments });
 }

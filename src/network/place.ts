@@ -1,5 +1,6 @@
 import { hardwareAddressFor, randomHardwareAddress } from "../linux/netlink/hardware-address.ts";
 import { findLink, type Link } from "../linux/netlink/links.ts";
+import type { RouteSocket } from "../linux/netlink/socket.ts";
 import { NotFoundError, UsageError } from "../util/errors.ts";
 import {
   formatIpAddress,
@@ -9,9 +10,7 @@ import {
   parseSubnet,
   type Subnet,
 } from "../util/ip-address.ts";
-import { defaultNetwork } from "./default-network.ts";
 import type { Attachment } from "./endpoints.ts";
-import type { HostNetwork } from "./host-network.ts";
 import { isAssignable } from "./leases.ts";
 import type { NetworkStore } from "./networks.ts";
 import { defaultNetworkName, type NetworkRecord, type NetworkSubnet } from "./record.ts";
@@ -39,19 +38,24 @@ export interface Place {
 export async function networkOf(
   { network }: NetworkRequest,
   store: NetworkStore,
-  host: HostNetwork,
+  socket: RouteSocket,
 ): Promise<NetworkRecord> {
-  if (network === defaultNetworkName || network === "default") return await defaultNetwork(store, host.socket);
-  return store.resolve(network);
+  if (network !== defaultNetworkName && network !== "default") return store.resolve(network);
+  const present = store.read(defaultNetworkName);
+  if (present !== undefined) return present;
+  const { defaultNetwork } = await import("./default-network.ts");
+  return await defaultNetwork(store, socket);
 }
 
-/** The host's device through which a network is reached. @throws as `HostNetwork.bridgeOf` */
-export async function hostDevice(
-  network: NetworkRecord,
-  host: HostNetwork,
-): Promise<{ readonly link: Link; readonly network: NetworkRecord }> {
-  if (network.driver === "bridge") return await host.bridgeOf(network);
-  const link = findLink(host.socket, network.device);
+/** The host's device through which a network is reached, and the network as it is by now. */
+export interface HostDevice {
+  readonly link: Link;
+  readonly network: NetworkRecord;
+}
+
+/** The host's device on whose network the containers of a network are. @throws NotFoundError, SystemCallError */
+export function parentDevice(network: NetworkRecord, socket: RouteSocket): HostDevice {
+  const link = findLink(socket, network.device);
   if (link !== undefined) return { link, network };
   throw new NotFoundError(`network ${network.name}: the host has no device ${network.device}`);
 }

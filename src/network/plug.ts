@@ -1,12 +1,12 @@
-import { addAddress, deviceAddress, findLink, type Link, setLinkUp } from "../linux/netlink/links.ts";
-import { addDefaultRoute } from "../linux/netlink/routes.ts";
-import type { RouteSocket } from "../linux/netlink/socket.ts";
+import { addressOrder, deviceAddress, findLink, type Link, linkUpOrder } from "../linux/netlink/links.ts";
+import { defaultRouteOrder } from "../linux/netlink/routes.ts";
+import type { Order, RouteSocket } from "../linux/netlink/socket.ts";
 import { makeLinkPair, makeMacvlan, type macvlanModes } from "../linux/netlink/virtual-links.ts";
 import { inNetworkNamespace } from "../linux/network-namespace.ts";
 import { writeSysctl } from "../linux/sysctl.ts";
 import { errnos } from "../linux/errno.ts";
 import { NotFoundError, SystemCallError } from "../util/errors.ts";
-import { type IpAddress, parseIpAddress } from "../util/ip-address.ts";
+import { parseIpAddress } from "../util/ip-address.ts";
 import type { Attachment } from "./endpoints.ts";
 import type { NetworkRecord } from "./record.ts";
 
@@ -17,8 +17,15 @@ export interface Sides {
   readonly namespace: number;
 }
 
-/** Makes a device in the container's namespace that is connected to a network, and gives it its addresses. */
-export function plug(sides: Sides, attachment: Attachment, link: Link, network: NetworkRecord): void {
+/** A device in the container, and what has to be done there before it is of use. */
+export interface PluggedDevice {
+  readonly index: number;
+  /** See `NetlinkSocket.carryOut`. */
+  readonly orders: readonly Order[];
+}
+
+/** Makes a device in the container's namespace that is connected to a network. @throws SystemCallError */
+export function plug(sides: Sides, attachment: Attachment, link: Link, network: NetworkRecord): PluggedDevice {
   const { device, port, hardwareAddress, addresses } = attachment;
   const peer = { name: device, namespace: sides.namespace, hardwareAddress, mtu: link.mtu };
   if (port === undefined) {
@@ -38,37 +45,49 @@ export function plug(sides: Sides, attachment: Attachment, link: Link, network: 
       writeSysctl(`net/ipv6/conf/${device}/accept_ra`, "0");
     });
   }
-  for (const text of addresses) {
+  const { index } = made;
+  const addressOrders = addresses.flatMap((text) => {
     const [address, length] = text.split("/");
     const parsed = parseIpAddress(address ?? "");
-    if (parsed !== undefined) addAddress(sides.inside, made.index, device, deviceAddress(parsed, Number(length)));
-  }
-  if (!made.isUp) setLinkUp(sides.inside, made.index, device, true);
+    return parsed === undefined ? [] : [addressOrder(index, device, deviceAddress(parsed, Number(length)))];
+  });
+  return { index, orders: [...addressOrders, linkUpOrder(index, device)] };
 }
 
-/** Of several networks the first that has a way out is the container's, for each family. */
-export function addWayOut(
+/**
+ * Of several networks the first that has a way out is the container's, for each family.
+ * @param indexOf the numbers of the container's devices
+ */
+export function waysOut(
+  attachments: readonly Attachment[],
+  networks: readonly NetworkRecord[],
+  indexOf: (device: string) => number | undefined,
+): Order[] {
+  const orders: Order[] = [];
+  for (const family of [4, 6] as const) {
+    for (const [position, { device, gateways }] of attachments.entries()) {
+      if (networks[position]?.internal === true) continue;
+      const gateway = gateways.map(parseIpAddress).find((address) => address?.family === family);
+      const index = gateway === undefined ? undefined : indexOf(device);
+      if (gateway === undefined || index === undefined) continue;
+      orders.push(defaultRouteOrder(index, gateway));
+      break;
+    }
+  }
+  return orders;
+}
+
+/** {@link waysOut} for a container that runs: there may be one already, which stays. @throws SystemCallError */
+export function addWaysOut(
   inside: RouteSocket,
   attachments: readonly Attachment[],
   networks: readonly NetworkRecord[],
 ): void {
-  for (const family of [4, 6] as const) {
-    for (const [index, { device, gateways }] of attachments.entries()) {
-      if (networks[index]?.internal === true) continue;
-      const gateway = gateways.map(parseIpAddress).find((address) => address?.family === family);
-      const link = gateway === undefined ? undefined : findLink(inside, device);
-      if (gateway === undefined || link === undefined) continue;
-      addRoute(inside, link.index, gateway);
-      break;
+  for (const order of waysOut(attachments, networks, (device) => findLink(inside, device)?.index)) {
+    try {
+      inside.carryOut([order]);
+    } catch (error) {
+      if (!(error instanceof SystemCallError) || error.errno !== errnos.EEXIST) throw error;
     }
-  }
-}
-
-/** There may be one already, which stays. */
-function addRoute(inside: RouteSocket, device: number, gateway: IpAddress): void {
-  try {
-    addDefaultRoute(inside, device, gateway);
-  } catch (error) {
-    if (!(error instanceof SystemCallError) || error.errno !== errnos.EEXIST) throw error;
   }
 }

@@ -11,3 +11,14 @@ export interface Publication {
   readonly containerAddress: string;
   readonly containerPort: number;
 }
+
+/** Those that the firewall leads to the container, by translating addresses: of one family. */
+export function translatedPublications({
+  publications,
+}: {
+  readonly publications: readonly Publication[];
+}): Publication[] {
+  return publications.filter(
+    ({ hostAddress, containerAddress }) => hostAddress.includes(":") === containerAddress.includes(":"),
+  );
+}

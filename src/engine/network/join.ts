@@ -4,11 +4,9 @@ import type { PortRequest } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/record.ts";
 import type { OwnedFd } from "../../linux/fd.ts";
 import { connectContainer, releaseContainer } from "../../network/connect.ts";
-import { openNameSockets } from "../../network/name-sockets.ts";
 import { NetworkStore } from "../../network/networks.ts";
 import type { EngineContext } from "../context.ts";
 import type { SurroundingsInput } from "../surroundings.ts";
-import { launchSweeper } from "./sweeper.ts";
 
 /** A container's network namespace, and the sockets that its monitor serves; the container has what is in there. */
 export interface JoinedNetworks extends Disposable {
@@ -38,10 +36,15 @@ export async function joinNetworks(input: SurroundingsInput): Promise<JoinedNetw
     gateway: connected.endpoint.attachments.flatMap(({ gateways }) => gateways)[0],
     hasNameServer: asksGocker,
   });
-  const names = asksGocker ? openNameSockets(connected.namespace.number) : [];
+  const names = asksGocker ? await openNames(connected.namespace) : [];
   const sockets = cleanup.use(new MonitorSockets(names, connected.held));
   const owned = cleanup.move();
   return { namespace: connected.namespace, sockets, [Symbol.dispose]: () => owned.dispose() };
+}
+
+async function openNames(namespace: OwnedFd): Promise<readonly OwnedFd[]> {
+  const { openNameSockets } = await import("../../network/name-sockets.ts");
+  return openNameSockets(namespace.number);
 }
 
 /** The ports that are to be reachable on the host: those that were asked for, and all that are known with `-P`. */
@@ -65,7 +68,12 @@ function exposedPort(text: string): PortRequest | undefined {
 export async function leave(context: Pick<EngineContext, "root" | "state">, container: string): Promise<void> {
   const store = new NetworkStore(context.root, context.state);
   await releaseContainer(store, container);
-  if (store.endpoints.isEmpty()) await launchSweeper(context);
+  if (!store.endpoints.isEmpty()) return;
+  using lock = store.trySweeping();
+  // Somebody will look already.
+  if (lock === undefined) return;
+  const { launchSweeper } = await import("./sweeper.ts");
+  await launchSweeper(context, lock);
 }
 
 function withoutLength(address: string): string {

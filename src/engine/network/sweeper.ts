@@ -2,6 +2,7 @@ import { SIGCHLD } from "../../linux/constants.ts";
 import { openNull } from "../../linux/fd.ts";
 import { launch } from "../../linux/launch/launch.ts";
 import type { Step } from "../../linux/launch/plan.ts";
+import type { FileLock } from "../../linux/lock.ts";
 import { sleepSteps } from "../../linux/launch/sleep.ts";
 import { processEnded, reap } from "../../linux/process.ts";
 import { openProgram } from "../../linux/program.ts";
@@ -22,11 +23,10 @@ const patience = 2_000;
  * Has a process look in a while whether the host's side of networks is still used. To take a bridge away takes the kernel
  * some tens of milliseconds, for which no command and no container has to wait. It sleeps as a monitor does, holding a lock
  * by which all others know that it is there.
+ * @param lock `NetworkStore.trySweeping`: that process has it from now on
  * @throws SystemCallError
  */
-export async function launchSweeper({ root, state }: Directories): Promise<void> {
-  using lock = new NetworkStore(root, state).trySweeping();
-  if (lock === undefined) return;
+export async function launchSweeper({ root, state }: Directories, lock: FileLock): Promise<void> {
   using program = openProgram();
   using nothing = openNull();
   const argv = [sweeperName, JSON.stringify({ root, state })];

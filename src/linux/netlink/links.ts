@@ -10,7 +10,7 @@ import {
   NLM_F_EXCL,
   textOf,
 } from "./message.ts";
-import type { RouteSocket } from "./socket.ts";
+import type { Order, RouteSocket } from "./socket.ts";
 
 /** rtnetlink(7), linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h */
 const RTM_NEWLINK = 16;
@@ -109,10 +109,14 @@ function linkOf({ body }: Message): Link {
 
 /** @throws SystemCallError */
 export function setLinkUp(socket: RouteSocket, index: number, name: string, isUp: boolean): void {
-  socket.request(
-    { type: RTM_NEWLINK, body: linkBody(index, isUp ? IFF_UP : 0, IFF_UP) },
-    { step: `bring ${isUp ? "up" : "down"} the network device`, path: name },
-  );
+  socket.carryOut([linkUpOrder(index, name, isUp)]);
+}
+
+export function linkUpOrder(index: number, name: string, isUp = true): Order {
+  return {
+    request: { type: RTM_NEWLINK, body: linkBody(index, isUp ? IFF_UP : 0, IFF_UP) },
+    deed: { step: `bring ${isUp ? "up" : "down"} the network device`, path: name },
+  };
 }
 
 /**
@@ -200,13 +204,17 @@ export function deviceAddress(address: IpAddress, prefixLength: number): DeviceA
 
 /** @throws SystemCallError */
 export function addAddress(socket: RouteSocket, index: number, name: string, address: DeviceAddress): void {
+  socket.carryOut([addressOrder(index, name, address)]);
+}
+
+export function addressOrder(index: number, name: string, address: DeviceAddress): Order {
   const body = Buffer.alloc(addressBodySize);
   body.writeUInt8(address.family, 0);
   body.writeUInt8(address.prefixLength, 1);
   body.writeUInt8(scopeUniverse, 3);
   body.writeUInt32LE(index, 4);
-  socket.request(
-    { type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_EXCL, body, attributes: address.attributes },
-    { step: "give the network device its address", path: name },
-  );
+  return {
+    request: { type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_EXCL, body, attributes: address.attributes },
+    deed: { step: "give the network device its address", path: name },
+  };
 }

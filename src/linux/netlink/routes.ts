@@ -8,7 +8,7 @@ import {
   subnetOf,
 } from "../../util/ip-address.ts";
 import { type Attribute, decodeAttributes, type Message, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL } from "./message.ts";
-import type { RouteSocket } from "./socket.ts";
+import type { Order, RouteSocket } from "./socket.ts";
 
 /** linux/rtnetlink.h */
 const RTM_NEWROUTE = 24;
@@ -63,8 +63,8 @@ export function uplinkOf(socket: RouteSocket, family: 4 | 6): number | undefined
   return first?.device;
 }
 
-/** Sends what has no other route to a gateway. @throws SystemCallError */
-export function addDefaultRoute(socket: RouteSocket, device: number, gateway: IpAddress, priority = 0): void {
+/** Sends what has no other route to a gateway. EEXIST when there is such a route already. */
+export function defaultRouteOrder(device: number, gateway: IpAddress): Order {
   const body = Buffer.alloc(bodySize);
   body.writeUInt8(families[gateway.family], 0);
   body.writeUInt8(RT_TABLE_MAIN, 4);
@@ -74,10 +74,9 @@ export function addDefaultRoute(socket: RouteSocket, device: number, gateway: Ip
     [RTA_GATEWAY, addressBytes(gateway)],
     [RTA_OIF, device],
     [RTA_TABLE, RT_TABLE_MAIN],
-    ...(priority === 0 ? [] : [[RTA_PRIORITY, priority] as const]),
   ];
-  socket.request(
-    { type: RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_EXCL, body, attributes },
-    { step: "send everything else to the gateway", path: formatIpAddress(gateway) },
-  );
+  return {
+    request: { type: RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_EXCL, body, attributes },
+    deed: { step: "send everything else to the gateway", path: formatIpAddress(gateway) },
+  };
 }

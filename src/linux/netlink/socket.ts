@@ -4,6 +4,7 @@ import { errnos, systemCallError } from "../errno.ts";
 import { OwnedFd } from "../fd.ts";
 import { errno, libc } from "../libc.ts";
 import { syscallNumber, type SyscallName } from "../syscalls.ts";
+import type { SystemCallError } from "../../util/errors.ts";
 import {
   decodeMessages,
   decodeRefusal,
@@ -35,6 +36,12 @@ export interface Deed {
   /** In words, such as "bring up the network device". */
   readonly step: string;
   readonly path: string;
+}
+
+/** A request that changes something, and what it is about. */
+export interface Order {
+  readonly request: Request;
+  readonly deed: Deed;
 }
 
 /** One of several requests that were sent at once, and was refused. */
@@ -104,6 +111,23 @@ export class NetlinkSocket implements Disposable {
     return refused.toSorted((one, other) => one.index - other.index);
   }
 
+  /**
+   * Carries out orders one after the other, all by one system call. What follows an order that is refused is carried out
+   * as well, if it does not depend on that.
+   * @throws SystemCallError the first that is refused, with the kernel's own words as a hint
+   */
+  carryOut(orders: readonly Order[]): void {
+    const [first] = orders;
+    if (first === undefined) return;
+    const [refused] = this.sendAll(
+      orders.map(({ request }) => request),
+      first.deed,
+    );
+    if (refused === undefined) return;
+    const { deed } = orders[refused.index] ?? first;
+    throw refusalError(refused, deed);
+  }
+
   #exchange(request: Request, deed: Deed): Message[] {
     const sequence = ++this.#sequence;
     const bytes = encodeRequest(request, sequence);
@@ -119,10 +143,9 @@ export class NetlinkSocket implements Disposable {
           answers.push({ ...message, body: Buffer.from(message.body) });
           continue;
         }
-        const { errno: number, text } = decodeRefusal(message);
-        if (number === 0) return answers;
-        const hint = text === undefined ? undefined : `the kernel says: ${text}`;
-        throw systemCallError("netlink", { ...deed, hint }, number);
+        const refusal = decodeRefusal(message);
+        if (refusal.errno === 0) return answers;
+        throw refusalError(refusal, deed);
       }
     }
   }
@@ -156,6 +179,11 @@ export class NetlinkSocket implements Disposable {
   [Symbol.dispose](): void {
     this.#socket.close();
   }
+}
+
+function refusalError({ errno: number, text }: Refusal, deed: Deed): SystemCallError {
+  const hint = text === undefined ? undefined : `the kernel says: ${text}`;
+  return systemCallError("netlink", { ...deed, hint }, number);
 }
 
 /**

@@ -24,15 +24,7 @@ import { native32 } from "../../linux/netlink/nftables/numbers.ts";
 import { encodeFields } from "../../linux/netlink/nftables/sets.ts";
 import { addressBytes } from "../../util/ip-address.ts";
 import { sets } from "./sets.ts";
-
-/** gocker's own table, of the family `inet`. Nothing outside it is touched. */
-export const tableName = "gocker";
-
-/**
- * What the table says of itself. The number is that of its rules: it grows with each change of them, so that a table of an
- * older gocker is not taken for one of this.
- */
-export const tableComment = "gocker 1";
+import { tableComment, tableName } from "./table-name.ts";
 
 type Rule = readonly Expression[];
 
