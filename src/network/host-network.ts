@@ -19,6 +19,7 @@ import { Firewall, type FirewallNetwork, type FirewallState } from "./firewall.t
 import type { Attachment } from "./endpoints.ts";
 import { firewallDifferences } from "./firewall-differences.ts";
 import type { NetworkStore } from "./networks.ts";
+import { letReachItself } from "./own-ports.ts";
 import { translatedPublications } from "./publication.ts";
 import type { NetworkRecord } from "./record.ts";
 import { defaultNetworkName } from "./record.ts";
@@ -62,8 +63,11 @@ export class HostNetwork implements Disposable {
    */
   async prepare(network: NetworkRecord): Promise<{ readonly link: Link; readonly network: NetworkRecord }> {
     const current = this.#fitToHost(network);
+    const wasThere = findLink(this.socket, current.device) !== undefined;
     const made = this.#ensureBridge(current);
     this.#ensureFirewall(current);
+    // Somebody may have removed the bridge while containers were connected to it.
+    if (!wasThere) this.#reconnect(this.#membersOf(current), made);
     await this.#tellFirewalld();
     return { link: made, network: current };
   }
@@ -223,9 +227,8 @@ export class HostNetwork implements Disposable {
    */
   repair(): string[] {
     const faults: string[] = [];
-    const endpoints = this.#store.endpoints.list();
     for (const network of this.#store.list()) {
-      const members = endpoints.flatMap(({ attachments }) => attachments).filter((one) => one.networkId === network.id);
+      const members = this.#membersOf(network);
       if (network.driver === "bridge" && members.length > 0) faults.push(...this.#repairBridge(network, members));
     }
     const expected = this.state();
@@ -240,14 +243,27 @@ export class HostNetwork implements Disposable {
     const { device, name } = network;
     if (findLink(this.socket, device)?.isUp !== true)
       faults.push(`the bridge ${device} of network ${name} was not there`);
-    const bridge = this.#ensureBridge(network);
-    for (const { port, addresses } of members) {
-      const link = port === undefined ? undefined : findLink(this.socket, port);
-      if (port === undefined || link === undefined || link.bridge === bridge.index) continue;
-      setBridge(this.socket, link.index, port, bridge.index);
+    const strays = this.#reconnect(members, this.#ensureBridge(network));
+    for (const { addresses } of strays) {
       faults.push(`the container at ${addresses.join(", ")} was not connected to network ${name}`);
     }
     return faults;
+  }
+
+  /** Connects containers to the bridge of their network again. @returns those that were not */
+  #reconnect(members: readonly Attachment[], bridge: Link): Attachment[] {
+    return members.filter(({ port }) => {
+      const link = port === undefined ? undefined : findLink(this.socket, port);
+      if (port === undefined || link === undefined || link.bridge === bridge.index) return false;
+      setBridge(this.socket, link.index, port, bridge.index);
+      letReachItself(this.socket, port);
+      return true;
+    });
+  }
+
+  #membersOf({ id }: NetworkRecord): Attachment[] {
+    const attachments = this.#store.endpoints.list().flatMap((endpoint) => endpoint.attachments);
+    return attachments.filter(({ networkId }) => networkId === id);
   }
 
   /** Takes a network's bridge away, and what the firewall knows of it. For the holder of the host's lock. */

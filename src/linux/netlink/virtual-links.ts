@@ -16,6 +16,9 @@ const IFLA_LINKINFO = 18;
 const IFLA_NET_NS_FD = 28;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
+const IFLA_INFO_SLAVE_KIND = 4;
+const IFLA_INFO_SLAVE_DATA = 5;
+const IFLA_BRPORT_MODE = 4;
 const VETH_INFO_PEER = 1;
 const IFLA_MACVLAN_MODE = 1;
 
@@ -97,6 +100,30 @@ export function makeMacvlan(
       ],
     ]),
     { step: "connect the container to the network of the host's device", path: device.name },
+  );
+}
+
+/**
+ * Lets the port of a bridge send out what has come in by it ("hairpin mode").
+ * @throws SystemCallError
+ */
+export function reflectAtPort(socket: RouteSocket, name: string): void {
+  socket.request(
+    {
+      type: RTM_NEWLINK,
+      body: linkBody(0),
+      attributes: [
+        [IFLA_IFNAME, name],
+        [
+          IFLA_LINKINFO,
+          [
+            [IFLA_INFO_SLAVE_KIND, "bridge"],
+            [IFLA_INFO_SLAVE_DATA, [[IFLA_BRPORT_MODE, Uint8Array.of(1)]]],
+          ],
+        ],
+      ],
+    },
+    { step: "let the container reach its own published ports", path: name },
   );
 }
 
