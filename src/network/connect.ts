@@ -19,7 +19,7 @@ import {
 } from "./place.ts";
 import { plug, waysOut } from "./plug.ts";
 import type { HeldPorts, PortRequest } from "./ports.ts";
-import type { NetworkRecord } from "./record.ts";
+import { defaultNetworkName, type NetworkRecord } from "./record.ts";
 
 /** What {@link connectContainer} works on. */
 export interface ConnectInput {
@@ -56,7 +56,7 @@ export async function connectContainer(input: ConnectInput): Promise<ConnectedCo
   }
   // What it will have is on record before it has it.
   const nothing = { version: 1, container, name, attachments: places.map(emptyAttachment), publications: [] } as const;
-  store.endpoints.write(nothing);
+  await putOnRecord(nothing, places, store);
   const attachments: Attachment[] = [];
   const links: Link[] = [];
   for (const place of places) {
@@ -94,6 +94,14 @@ export async function connectContainer(input: ConnectInput): Promise<ConnectedCo
     held: held.sockets,
     [Symbol.dispose]: () => owned.dispose(),
   };
+}
+
+async function putOnRecord(endpoint: Endpoint, places: readonly Place[], store: NetworkStore): Promise<void> {
+  // The default network is never removed.
+  const removable = places.map(({ network }) => network).filter(({ name }) => name !== defaultNetworkName);
+  using _records = removable.length > 0 ? await store.lockRecords("shared") : undefined;
+  store.confirm(removable);
+  store.endpoints.write(endpoint);
 }
 
 /** The host's device through which a network is reached; made, where it is a bridge that is not there. */

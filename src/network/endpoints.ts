@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { writeFileAtomic } from "../util/atomic-file.ts";
 import { InvalidDocumentError } from "../util/errors.ts";
 import { readIfThere } from "../util/read-if-there.ts";
@@ -74,6 +74,12 @@ export class EndpointStore {
   /** Whether no container has anything of a network. */
   isEmpty(): boolean {
     return this.#names().length === 0;
+  }
+
+  /** Milliseconds since one was last put on record or removed; undefined when there has never been one. */
+  restTime(): number | undefined {
+    const changedAt = statSync(this.#directory, { throwIfNoEntry: false })?.mtimeMs;
+    return changedAt === undefined ? undefined : Date.now() - changedAt;
   }
 
   /** @param onBroken told of documents that cannot be read; they are left out */

@@ -29,6 +29,8 @@ export async function plugIn(
 ): Promise<void> {
   using host = new HostNetwork(store, warn);
   const wanted = await networkOf(request, store, host.socket);
+  using _records = await store.lockRecords("shared");
+  store.confirm([wanted]);
   using _lock = await store.lockHost();
   const { link, network } = wanted.driver === "bridge" ? await host.prepare(wanted) : parentDevice(wanted, host.socket);
   const endpoint = endpointOf(store, id);

@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
-import { FileLock } from "../linux/lock.ts";
+import { FileLock, type LockMode } from "../linux/lock.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
 import { ConflictError, NotFoundError, UsageError } from "../util/errors.ts";
 import { newContainerId } from "../util/ids.ts";
@@ -74,13 +74,36 @@ export class NetworkStore {
   /** Held by who will look in a while whether the host's side is still used; undefined when somebody else has it. */
   trySweeping(): FileLock | undefined {
     mkdirSync(this.#state, { recursive: true, mode: 0o700 });
-    return FileLock.tryAcquire(`${this.#state}/sweeping`, "exclusive");
+    return FileLock.tryAcquire(this.#sweeping, "exclusive");
   }
 
-  /** Held by who makes or removes a network, so that no two of them choose the same addresses or name. */
-  async lockRecords(signal?: AbortSignal): Promise<FileLock> {
+  /** {@link trySweeping} of a process that has had it since it was another program. */
+  inheritSweeping(descriptor: number): FileLock {
+    return FileLock.inherit(this.#sweeping, descriptor);
+  }
+
+  get #sweeping(): string {
+    return `${this.#state}/sweeping`;
+  }
+
+  /**
+   * Held by who makes or removes a network, so that no two of them choose the same addresses or name; and shared by those who
+   * put on record that a container is in networks, so that none of them is removed meanwhile. Whoever needs {@link lockHost}
+   * too takes this one first.
+   */
+  async lockRecords(mode: LockMode = "exclusive"): Promise<FileLock> {
     mkdirSync(this.#records, { recursive: true, mode: 0o700 });
-    return await FileLock.acquire(`${this.#records}/.lock`, "exclusive", { signal });
+    return await FileLock.acquire(`${this.#records}/.lock`, mode);
+  }
+
+  /**
+   * That networks are still there, for a holder of {@link lockRecords}.
+   * @throws NotFoundError one has been removed since it was read
+   */
+  confirm(networks: readonly NetworkRecord[]): void {
+    for (const { name, id } of networks) {
+      if (this.read(name)?.id !== id) throw new NotFoundError(`network ${name} has been removed`);
+    }
   }
 
   /** Notes, until the next boot, that the host forwarded nothing of a family before gocker made it. */

@@ -9,9 +9,10 @@ const othersKinds: ReadonlySet<string> = new Set(["bridge", "tun", "wireguard", 
 /**
  * Takes away the bridges of networks that no container is in; and with the last one the firewall and, where gocker has
  * switched it on and nobody else may need it, the forwarding of packets. The networks stay on record.
+ * @returns whether there are containers in networks, whose end has to be looked after
  * @throws SystemCallError
  */
-export async function sweepHost(store: NetworkStore): Promise<void> {
+export async function sweepHost(store: NetworkStore): Promise<boolean> {
   using host = new HostNetwork(store, () => {});
   using _lock = await store.lockHost();
   const used = new Set(
@@ -22,13 +23,14 @@ export async function sweepHost(store: NetworkStore): Promise<void> {
     .list()
     .filter(({ driver, device }) => driver === "bridge" && links.some(({ name }) => name === device));
   for (const network of bridges) if (!used.has(network.id)) host.removeBridge(network);
-  if (bridges.some(({ id }) => used.has(id))) return;
+  if (used.size > 0) return true;
   const own = new Set(bridges.map(({ device }) => device));
   const isShared = links.some(({ name, kind }) => kind !== undefined && othersKinds.has(kind) && !own.has(name));
-  if (isShared && store.switchedForwarding().length > 0) return;
+  if (isShared && store.switchedForwarding().length > 0) return false;
   for (const family of store.switchedForwarding()) {
     writeSysctl(family === 4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding", "0");
     store.unmarkForwarding(family);
   }
   host.firewall.remove();
+  return false;
 }

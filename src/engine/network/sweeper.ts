@@ -3,7 +3,7 @@ import { openNull } from "../../linux/fd.ts";
 import { launch } from "../../linux/launch/launch.ts";
 import type { Step } from "../../linux/launch/plan.ts";
 import type { FileLock } from "../../linux/lock.ts";
-import { sleepSteps } from "../../linux/launch/sleep.ts";
+import { fallAsleep, sleepSteps } from "../../linux/launch/sleep.ts";
 import { processEnded, reap } from "../../linux/process.ts";
 import { openProgram } from "../../linux/program.ts";
 import { NetworkStore } from "../../network/networks.ts";
@@ -16,7 +16,13 @@ export const sweeperName = "gocker-sweeper";
 
 type Directories = Pick<EngineContext, "root" | "state">;
 
-/** Milliseconds that a bridge stays when its last container has ended: the next one comes soon, mostly. */
+/** What a sweeper knows: the descriptor of the lock that it has, besides. */
+type Duty = Directories & { readonly lock: number };
+
+/**
+ * Milliseconds that a bridge stays when its last container has ended: the next one comes soon, mostly, and would have to
+ * make it anew.
+ */
 const patience = 2_000;
 
 /**
@@ -29,7 +35,7 @@ const patience = 2_000;
 export async function launchSweeper({ root, state }: Directories, lock: FileLock): Promise<void> {
   using program = openProgram();
   using nothing = openNull();
-  const argv = [sweeperName, JSON.stringify({ root, state })];
+  const argv = argumentsOf({ root, state, lock: lock.descriptor });
   using first = launch({
     namespaces: 0,
     steps: [
@@ -52,17 +58,36 @@ function step(label: string, syscall: Step["syscall"], args: Step["args"]): Step
 
 /**
  * The role of that process when it wakes.
- * @param word the directories
+ * @param word what {@link argumentsOf} has made of its duty
  */
 export async function runSweeper(word: string | undefined): Promise<void> {
-  const { root, state } = parseDirectories(word);
-  await sweepHost(new NetworkStore(root, state));
+  const duty = parseDuty(word);
+  const store = new NetworkStore(duty.root, duty.state);
+  const left = patience - (store.endpoints.restTime() ?? patience);
+  // Not more than that, should the clock have been set back.
+  if (left > 0) sleepAgain(duty, Math.min(left, patience));
+  let lock: FileLock | undefined = store.inheritSweeping(duty.lock);
+  while (lock !== undefined) {
+    const isUsed = await sweepHost(store);
+    lock.release();
+    // Whoever has ended since then has found the lock held, and relies on this process.
+    lock = isUsed && store.endpoints.isEmpty() ? store.trySweeping() : undefined;
+  }
 }
 
-function parseDirectories(word: string | undefined): Directories {
+function sleepAgain(duty: Duty, timeout: number): never {
+  const program = openProgram().number;
+  fallAsleep({ wakes: [], timeout, program, argv: argumentsOf(duty) }, [duty.lock]);
+}
+
+function argumentsOf(duty: Duty): string[] {
+  return [sweeperName, JSON.stringify(duty)];
+}
+
+function parseDuty(word: string | undefined): Duty {
   try {
-    const { root, state } = JSON.parse(word ?? "") as Partial<Directories>;
-    if (typeof root === "string" && typeof state === "string") return { root, state };
+    const { root, state, lock } = JSON.parse(word ?? "") as Partial<Duty>;
+    if (typeof root === "string" && typeof state === "string" && typeof lock === "number") return { root, state, lock };
   } catch (error) {
     throw new InvalidDocumentError(`${sweeperName} is for gocker's own use`, { cause: error });
   }

@@ -1,0 +1,92 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync, readlinkSync, utimesSync } from "node:fs";
+
+import { gockerBinary } from "../helpers/binary.ts";
+import { ConnectedPlace, type PlaceWish } from "../helpers/connected-place.ts";
+import { bridgeCalls, canBridgesCall, canFilter, nft, setUp } from "../helpers/firewall-networks.ts";
+import { NetworkNamespace } from "../helpers/network-namespace.ts";
+import { NetworkPeer, NetworkPeers } from "../helpers/network-peer.ts";
+import { TemporaryDirectory } from "../helpers/temporary.ts";
+import { until } from "../helpers/until.ts";
+
+// What is connected here are namespaces instead of containers, by the same code: nothing of this needs a program in them.
+describe.skipIf(!canFilter)("networks that are changed from several sides at once", () => {
+  let all: AsyncDisposableStack;
+  let host: NetworkNamespace;
+  let peers: NetworkPeers;
+  let directory: string;
+  beforeEach(async () => {
+    all = new AsyncDisposableStack();
+    directory = all.use(new TemporaryDirectory("network-races")).path;
+    host = all.use(await NetworkNamespace.create("link set lo up"));
+    peers = all.use(new NetworkPeers());
+    await setUp(host, [], ["ipv4/ip_forward=1"]);
+  });
+  afterEach(() => all.disposeAsync());
+
+  const connect = async (wish: Partial<PlaceWish> & { readonly name: string }) => {
+    const directories = { root: `${directory}/root`, state: `${directory}/state` };
+    return all.use(await ConnectedPlace.create(host.by, { ...directories, network: "bridge", ...wish }));
+  };
+  const at = (place: ConnectedPlace) => new NetworkPeer(peers, place.namespace);
+  const bridges = async () =>
+    (await host.devices()).map(({ ifname }) => ifname).filter((name) => name.startsWith("go"));
+
+  test("a network that is removed while a container is connected to it comes back in no part", async () => {
+    const removed = {
+      name: "web",
+      driver: "bridge",
+      device: "gocker-web",
+      subnets: [{ subnet: "10.99.0.0/16", gateway: "10.99.0.1" }],
+      internal: false,
+      labels: {},
+      options: {},
+    } as const;
+    await expect(connect({ name: "late", network: "web", removed })).rejects.toThrow("network web has been removed");
+    expect(await bridges()).toEqual([]);
+    expect(existsSync(`${directory}/state`)).toBe(false);
+  });
+
+  test("containers whose bridge somebody has removed are connected again with the next one", async () => {
+    const first = await connect({ name: "first" });
+    await at(first).listen("tcp", 80, "first");
+    await host.ip("link del gocker0");
+    const second = await connect({ name: "second" });
+    expect(await at(second).ask("tcp", first.address, 80)).toBe(`first ${second.address}`);
+  });
+
+  test.skipIf(!canBridgesCall)(
+    "a container reaches its own published port where bridges call the firewall",
+    async () => {
+      await setUp(
+        host,
+        [],
+        bridgeCalls.map((name) => `${name}=1`),
+      );
+      const port = { protocol: "tcp", hostPorts: { first: 8080, last: 8080 }, containerPort: 80 } as const;
+      const place = await connect({ name: "alone", ports: [port] });
+      await at(place).listen("tcp", 80, "itself");
+      expect(await at(place).ask("tcp", "10.77.0.1", 8080)).toStartWith("itself ");
+    },
+  );
+
+  test("a bridge that was used a moment ago is not swept away, and one that is not used is", async () => {
+    await (await connect({ name: "gone" }))[Symbol.asyncDispose]();
+    expect(await bridges()).toEqual(["gocker0"]);
+    const networks = `${directory}/state/networks`;
+    const changedAt = (seconds: number) => utimesSync(`${networks}/endpoints`, seconds, seconds);
+    const now = Date.now() / 1000;
+    changedAt(now + 3600);
+    const duty = JSON.stringify({ root: `${directory}/root`, state: `${directory}/state`, lock: 3 });
+    const script = 'exec 3>"$1/sweeping"; flock -n 3 || exit 9; exec -a gocker-sweeper "$0" "$2"';
+    const words = [...host.by, "bash", "-c", script, gockerBinary(), networks, duty];
+    const sweeper = Bun.spawn(words, { stderr: "pipe" });
+    // The static program of a few system calls that gocker is while it sleeps.
+    await until("it sleeps", () => readlinkSync(`/proc/${sweeper.pid}/exe`).startsWith("/memfd:"));
+    expect(await bridges()).toEqual(["gocker0"]);
+    changedAt(now - 3600);
+    expect([await sweeper.exited, await sweeper.stderr.text()]).toEqual([0, ""]);
+    expect(await bridges()).toEqual([]);
+    expect(await nft(host, ["list", "tables"])).toBe("");
+  });
+});
