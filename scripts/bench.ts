@@ -6,11 +6,18 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
-import { alternate, type Contender, type Prepare, type Rounds } from "./bench/alternate.ts";
+import { alternate, type Contender, type Prepare, type Rounds, type Row } from "./bench/alternate.ts";
 import { coldContenders, onFreshFileSystem } from "./bench/cold.ts";
 import { provideImage, recipes } from "./bench/images.ts";
 import { describeMachine, loadAverage } from "./bench/machine.ts";
-import { type MemorySection, type Report, reportAsJson, reportAsText, type Section } from "./bench/report.ts";
+import {
+  type MemorySection,
+  type RateSection,
+  type Report,
+  reportAsJson,
+  reportAsText,
+  type Section,
+} from "./bench/report.ts";
 import { prepareSetting, type Setting } from "./bench/setting.ts";
 import { idleContainers, measureIdleMemory } from "./bench/idle-memory.ts";
 import {
@@ -25,16 +32,25 @@ import {
   removeContenders,
   stopContenders,
 } from "./bench/life.ts";
+import {
+  measureThroughput,
+  networkContenders,
+  networkCosts,
+  prepareIperfImage,
+  prepareNetworks,
+} from "./bench/network.ts";
 import { burstContenders, runtimeContenders } from "./bench/runtime.ts";
 import { startUpContenders } from "./bench/start-up.ts";
 import { type Network, prepareWarmImage, warmContenders, type WarmImage } from "./bench/warm.ts";
 
 const repository = resolve(import.meta.dir, "..");
 const lifeSections = ["run-d", "exec", "stop", "rm-f", "run-d-burst", "idle-memory", "logs", "ps"] as const;
+const networkSections = ["run-network", "network-throughput"] as const;
 const allSections = [
   "start-up",
   "run-none",
   "run-host",
+  ...networkSections,
   "oci-run",
   "oci-burst",
   ...lifeSections,
@@ -71,7 +87,7 @@ const pullRounds: Rounds = { warmUp: 1, measured: measuredPulls };
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
 
-const sections: (Section | MemorySection)[] = [];
+const sections: (Section | MemorySection | RateSection)[] = [];
 const machine = describeMachine();
 try {
   await using setting = await prepareSetting(resolve(values.gocker), values.scratch);
@@ -84,8 +100,12 @@ try {
 }
 const report: Report = { machine, loadAfter: loadAverage(), sections };
 console.log(values.json ? reportAsJson(report) : reportAsText(report));
-if (sections.some((section) => ("memory" in section ? section.memory : section.rows)[0]?.problem !== undefined))
-  process.exitCode = 1;
+if (sections.some((section) => ownRow(section)?.problem !== undefined)) process.exitCode = 1;
+
+function ownRow(section: (typeof sections)[number]): { readonly problem?: string } | undefined {
+  if ("memory" in section) return section.memory[0];
+  return "rates" in section ? section.rates[0] : section.rows[0];
+}
 
 async function measureAll(setting: Setting): Promise<void> {
   if (chosen("start-up")) {
@@ -94,12 +114,14 @@ async function measureAll(setting: Setting): Promise<void> {
   const networks = (["none", "host"] as const satisfies Network[]).filter((network) => chosen(`run-${network}`));
   const runtimes = (["oci-run", "oci-burst"] as const).filter(chosen);
   const lives = lifeSections.filter(chosen);
-  if (networks.length > 0 || runtimes.length > 0 || lives.length > 0) {
+  const bridges = networkSections.filter(chosen);
+  if ([networks, bridges, runtimes, lives].some(({ length }) => length > 0)) {
     const image = await prepareWarmImage(setting);
     for (const network of networks) {
       const contenders = await warmContenders(setting, image, network);
       await measure(`Warm start: run --rm --network ${network} IMAGE true`, contenders);
     }
+    if (bridges.length > 0) await measureNetworks(setting, image);
     if (chosen("oci-run")) await measure("OCI runtimes: run of one bundle", await runtimeContenders(setting, image));
     if (chosen("oci-burst")) {
       await measure("OCI runtimes: 20 containers at once", await burstContenders(setting, image));
@@ -107,6 +129,21 @@ async function measureAll(setting: Setting): Promise<void> {
     if (lives.length > 0) await measureLives(setting, image, lives);
   }
   for (const name of ["debian", "node"] as const) if (chosen(`pull-${name}`)) await measurePulls(setting, name);
+}
+
+async function measureNetworks(setting: Setting, image: WarmImage): Promise<void> {
+  await using networks = await prepareNetworks(setting, image);
+  if (chosen("run-network")) {
+    const title = "Network: run --rm --network bridge IMAGE true";
+    await measure(title, networkContenders(networks, image), { remarksOf: networkCosts });
+  }
+  if (!chosen("network-throughput")) return;
+  const reference = await prepareIperfImage(setting, image);
+  const onRound = (round: number) => tell(`network throughput: ${round}/${measuredPulls}`);
+  const options = { rounds: measuredPulls, onRound, signal: interruption.signal };
+  for (const [direction, rates] of await measureThroughput(setting, networks, reference, options)) {
+    sections.push({ title: `Network: ${direction}, one connection of TCP (${measuredPulls} runs)`, rates });
+  }
 }
 
 async function measureLives(
@@ -136,7 +173,7 @@ async function measureLives(
         await measure("rm -f of a running container", removeContenders(engines, image));
         break;
       case "run-d-burst":
-        await measure("Detached starts: 50 at once", detachedBurstContenders(engines, image), longRounds);
+        await measure("Detached starts: 50 at once", detachedBurstContenders(engines, image), { rounds: longRounds });
         break;
       case "idle-memory": {
         tell("memory of idle containers");
@@ -145,13 +182,10 @@ async function measureLives(
         break;
       }
       case "logs":
-        await measure(
-          `Logs: ${floodBytes / 1e6} MB of lines`,
-          floodContenders(engines, image),
-          longRounds,
-          undefined,
-          floodBytes,
-        );
+        await measure(`Logs: ${floodBytes / 1e6} MB of lines`, floodContenders(engines, image), {
+          rounds: longRounds,
+          bytes: floodBytes,
+        });
         break;
       case "ps":
         await measure("ps -a of 100 containers", await listContenders(engines, image));
@@ -171,15 +205,26 @@ async function measurePulls(setting: Setting, name: keyof typeof recipes): Promi
   const title =
     `Cold pull from this machine: ${name}, ${image.files} files, ` +
     `${size(image.compressed)} of gzip, ${size(image.uncompressed)} of tar`;
-  await measure(title, coldContenders(setting, image), pullRounds, onFreshFileSystem(setting, image));
+  await measure(title, coldContenders(setting, image), {
+    rounds: pullRounds,
+    prepare: onFreshFileSystem(setting, image),
+  });
 }
 
 async function measure(
   title: string,
   contenders: readonly Contender[],
-  rounds = shortRounds,
-  prepare?: Prepare,
-  bytes?: number,
+  {
+    rounds = shortRounds,
+    prepare,
+    bytes,
+    remarksOf,
+  }: {
+    readonly rounds?: Rounds;
+    readonly prepare?: Prepare;
+    readonly bytes?: number;
+    readonly remarksOf?: (rows: readonly Row[]) => string[];
+  } = {},
 ): Promise<void> {
   const wanted = values.only ?? [];
   const some = contenders.filter(
@@ -187,7 +232,7 @@ async function measure(
   );
   const onRound = (round: number, of: number) => tell(`${title}: ${round}/${of}`);
   const rows = await alternate(some, { rounds, prepare, onRound, signal: interruption.signal });
-  sections.push({ title, rows, ...(bytes !== undefined && { bytes }) });
+  sections.push({ title, rows, ...(bytes !== undefined && { bytes }), ...(remarksOf && { remarks: remarksOf(rows) }) });
 }
 
 function chosen(section: SectionName): boolean {

@@ -1,6 +1,7 @@
 import type { Row } from "./alternate.ts";
 import type { MemoryRow } from "./idle-memory.ts";
 import type { Machine } from "./machine.ts";
+import type { Summary } from "./statistics.ts";
 
 /** The rows of one question; the first one is gocker's, with which the others are compared. */
 export interface Section {
@@ -8,6 +9,8 @@ export interface Section {
   readonly rows: readonly Row[];
   /** How much each run has carried; rows tell their rate then. */
   readonly bytes?: number;
+  /** What the rows say together. */
+  readonly remarks?: readonly string[];
 }
 
 /** The memory that is kept; the first row is gocker's here too. */
@@ -16,11 +19,24 @@ export interface MemorySection {
   readonly memory: readonly MemoryRow[];
 }
 
+/** What goes through; {@link problem} instead when it does not work on this machine. */
+export interface RateRow {
+  readonly name: string;
+  readonly bytesPerSecond?: Summary;
+  readonly problem?: string;
+}
+
+/** How much goes through; the first row is gocker's here too. */
+export interface RateSection {
+  readonly title: string;
+  readonly rates: readonly RateRow[];
+}
+
 export interface Report {
   readonly machine: Machine;
   /** The load average when everything was done. */
   readonly loadAfter: number;
-  readonly sections: readonly (Section | MemorySection)[];
+  readonly sections: readonly (Section | MemorySection | RateSection)[];
 }
 
 /** How long a row takes for each unit of time that gocker takes: above 1, gocker is faster. */
@@ -34,6 +50,12 @@ function memoryRatioOf({ bytes }: MemoryRow, { memory }: MemorySection): number 
   return bytes === undefined || gocker === undefined ? undefined : bytes.median / gocker;
 }
 
+/** Above 1, more goes through gocker's. */
+function rateRatioOf({ bytesPerSecond }: RateRow, { rates }: RateSection): number | undefined {
+  const gocker = rates[0]?.bytesPerSecond?.median;
+  return bytesPerSecond === undefined || gocker === undefined ? undefined : gocker / bytesPerSecond.median;
+}
+
 /** Bytes per second. */
 function rateOf({ wall }: Row, { bytes }: Section): number | undefined {
   return wall === undefined || bytes === undefined ? undefined : (bytes / wall.median) * 1000;
@@ -41,21 +63,21 @@ function rateOf({ wall }: Row, { bytes }: Section): number | undefined {
 
 /** The report with the ratios, for other programs. */
 export function reportAsJson({ sections, ...rest }: Report): string {
-  const withRatios = sections.map((section) =>
-    "memory" in section
-      ? {
-          title: section.title,
-          memory: section.memory.map((row) => ({ ...row, ratio: memoryRatioOf(row, section) })),
-        }
-      : {
-          title: section.title,
-          rows: section.rows.map((row) => ({
-            ...row,
-            ratio: ratioOf(row, section),
-            bytesPerSecond: rateOf(row, section),
-          })),
-        },
-  );
+  const withRatios = sections.map((section) => {
+    const { title } = section;
+    if ("memory" in section) {
+      return { title, memory: section.memory.map((row) => ({ ...row, ratio: memoryRatioOf(row, section) })) };
+    }
+    if ("rates" in section) {
+      return { title, rates: section.rates.map((row) => ({ ...row, ratio: rateRatioOf(row, section) })) };
+    }
+    const rows = section.rows.map((row) => ({
+      ...row,
+      ratio: ratioOf(row, section),
+      bytesPerSecond: rateOf(row, section),
+    }));
+    return { title, rows, remarks: section.remarks };
+  });
   return JSON.stringify({ ...rest, sections: withRatios }, undefined, 2);
 }
 
@@ -69,7 +91,9 @@ export function reportAsText({ machine, loadAfter, sections }: Report): string {
     `load average ${machine.load} before, ${loadAfter} after`,
   ];
   for (const section of sections) {
-    lines.push("", ...("memory" in section ? memoryLines(section) : sectionLines(section)));
+    if ("memory" in section) lines.push("", ...memoryLines(section));
+    else if ("rates" in section) lines.push("", ...rateLines(section));
+    else lines.push("", ...sectionLines(section));
   }
   return lines.join("\n");
 }
@@ -84,7 +108,18 @@ function sectionLines(section: Section): string[] {
       header,
       section.rows.map((row) => cellsOf(row, section)),
     ),
+    ...(section.remarks ?? []),
   ];
+}
+
+function rateLines(section: RateSection): string[] {
+  const cells = section.rates.map((row) => {
+    if (row.bytesPerSecond === undefined) return [row.name, `failed: ${row.problem ?? "nothing was measured"}`];
+    const { median, minimum, deviation } = row.bytesPerSecond;
+    const gigabits = [median, minimum, deviation].map((rate) => `${((rate * 8) / 1e9).toFixed(1)} Gbit/s`);
+    return [row.name, ...gigabits, rateRatioOf(row, section)?.toFixed(2) ?? ""];
+  });
+  return [section.title, ...table(["", "median", "min", "mad", "gocker ×"], cells)];
 }
 
 function memoryLines(section: MemorySection): string[] {

@@ -43,13 +43,19 @@ function answer(request: Request): Answer {
 }
 
 /**
- * Gives the peers a machine without traces of theirs: their fixed directories are empty here. And crun refuses hosts
- * that have both versions of cgroups, so the unified hierarchy is hidden from it.
+ * Gives the peers a machine without traces of theirs: their fixed directories are empty here, and what else they leave in
+ * /var/lib, such as the results of CNI, lies in memory. And crun refuses hosts that have both versions of cgroups, so the
+ * unified hierarchy is hidden from it.
  */
 function hideHost(): void {
-  for (const directory of ["/run", "/var/lib/containers"]) {
-    if (existsSync(directory)) mustSucceed("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", directory);
-  }
+  mustSucceed("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run");
+  const written = "/run/gocker-bench";
+  mkdirSync(join(written, "upper"), { recursive: true });
+  mkdirSync(join(written, "work"));
+  const layers = `lowerdir=/var/lib,upperdir=${written}/upper,workdir=${written}/work`;
+  mustSucceed("mount", "-t", "overlay", "-o", layers, "overlay", "/var/lib");
+  if (existsSync("/var/lib/containers"))
+    mustSucceed("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/var/lib/containers");
   const unified = "/sys/fs/cgroup/unified";
   if (existsSync(join(unified, "cgroup.controllers"))) mustSucceed("umount", unified);
 }

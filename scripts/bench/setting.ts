@@ -50,7 +50,12 @@ export function gockerWords(setting: Setting, store: string): string[] {
 
 /** podman with a storage of its own, and crun. Events are not written: gocker writes none either. */
 export function podmanWords(store: string): string[] {
-  const directories = { root: "podman", runroot: "podman-run", tmpdir: "podman-tmp" };
+  const directories = {
+    root: "podman",
+    runroot: "podman-run",
+    tmpdir: "podman-tmp",
+    "network-config-dir": "podman-networks",
+  };
   const settings = {
     "storage-driver": "overlay",
     runtime: "crun",
