@@ -2,7 +2,7 @@ import { addAddress, deviceAddress, findLink, type Link, listLinks, setLinkUp } 
 import { uplinkOf } from "../linux/netlink/routes.ts";
 import { RouteSocket } from "../linux/netlink/socket.ts";
 import { hardwareAddressFor } from "../linux/netlink/hardware-address.ts";
-import { makeBridge, removeLink, setBridge } from "../linux/netlink/virtual-links.ts";
+import { makeBridge, reflectionOrder, removeLink, setBridge } from "../linux/netlink/virtual-links.ts";
 import { readSysctl, writeSysctl } from "../linux/sysctl.ts";
 import { ConflictError, GockerError, SystemCallError } from "../util/errors.ts";
 import { errnos } from "../linux/errno.ts";
@@ -19,7 +19,7 @@ import { Firewall, type FirewallNetwork, type FirewallState } from "./firewall.t
 import type { Attachment } from "./endpoints.ts";
 import { firewallDifferences } from "./firewall-differences.ts";
 import type { NetworkStore } from "./networks.ts";
-import { letReachItself } from "./own-ports.ts";
+import { mustPortsReflect } from "./own-ports.ts";
 import { translatedPublications } from "./publication.ts";
 import type { NetworkRecord } from "./record.ts";
 import { defaultNetworkName } from "./record.ts";
@@ -256,7 +256,7 @@ export class HostNetwork implements Disposable {
       const link = port === undefined ? undefined : findLink(this.socket, port);
       if (port === undefined || link === undefined || link.bridge === bridge.index) return false;
       setBridge(this.socket, link.index, port, bridge.index);
-      letReachItself(this.socket, port);
+      if (mustPortsReflect()) this.socket.carryOut([reflectionOrder(port)]);
       return true;
     });
   }

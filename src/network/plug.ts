@@ -8,7 +8,7 @@ import { errnos } from "../linux/errno.ts";
 import { NotFoundError, SystemCallError } from "../util/errors.ts";
 import { parseIpAddress } from "../util/ip-address.ts";
 import type { Attachment } from "./endpoints.ts";
-import { letReachItself } from "./own-ports.ts";
+import { mustPortsReflect } from "./own-ports.ts";
 import type { NetworkRecord } from "./record.ts";
 
 /** The two sides of a connection. */
@@ -33,10 +33,9 @@ export function plug(sides: Sides, attachment: Attachment, link: Link, network: 
     const mode = network.options["macvlan_mode"] ?? "bridge";
     makeMacvlan(sides.host, peer, { parent: link.index, mode: mode as keyof typeof macvlanModes });
   } else {
-    makeLinkPair(sides.host, { name: port, mtu: link.mtu }, link.index, peer);
+    makeLinkPair(sides.host, { name: port, mtu: link.mtu, reflects: mustPortsReflect() }, link.index, peer);
     // The host is to have no address there: it is on the bridge.
     writeSysctl(`net/ipv6/conf/${port}/disable_ipv6`, "1");
-    letReachItself(sides.host, port);
   }
   const made = findLink(sides.inside, device);
   if (made === undefined) throw new NotFoundError(`the device ${device} did not come to the container`);

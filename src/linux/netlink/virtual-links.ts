@@ -1,7 +1,7 @@
 import type { HardwareAddress } from "./hardware-address.ts";
 import { linkBody, type Link } from "./links.ts";
 import { type Attribute, encodeAttributes, NLM_F_CREATE, NLM_F_EXCL } from "./message.ts";
-import type { RouteSocket } from "./socket.ts";
+import type { Order, RouteSocket } from "./socket.ts";
 
 /** linux/rtnetlink.h, linux/if_link.h, linux/veth.h */
 const RTM_NEWLINK = 16;
@@ -14,6 +14,8 @@ const IFLA_LINK = 5;
 const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
 const IFLA_NET_NS_FD = 28;
+const IFLA_NUM_TX_QUEUES = 31;
+const IFLA_NUM_RX_QUEUES = 32;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const IFLA_INFO_SLAVE_KIND = 4;
@@ -27,6 +29,12 @@ export interface NewLink {
   readonly name: string;
   readonly mtu?: number | undefined;
   readonly hardwareAddress?: HardwareAddress | undefined;
+}
+
+/** A device that is to be the port of a bridge. */
+export interface NewPort extends NewLink {
+  /** See {@link reflectionOrder}. */
+  readonly reflects: boolean;
 }
 
 /** A device that is to be in another network namespace. */
@@ -49,29 +57,38 @@ export function makeBridge(socket: RouteSocket, bridge: NewLink): void {
  * @param bridge the number of the bridge
  * @throws SystemCallError
  */
-export function makeLinkPair(socket: RouteSocket, port: NewLink, bridge: number, peer: NewLinkElsewhere): void {
+export function makeLinkPair(socket: RouteSocket, port: NewPort, bridge: number, peer: NewLinkElsewhere): void {
   const inside = Buffer.concat([
     linkBody(0),
-    encodeAttributes([...attributesOf(peer), [IFLA_NET_NS_FD, peer.namespace]]),
+    encodeAttributes([...attributesOf(peer), [IFLA_NET_NS_FD, peer.namespace], ...oneQueue]),
   ]);
-  socket.request(
-    newLink(
+  const request = newLink(
+    [
+      ...attributesOf(port),
+      ...oneQueue,
+      [IFLA_MASTER, bridge],
       [
-        ...attributesOf(port),
-        [IFLA_MASTER, bridge],
+        IFLA_LINKINFO,
         [
-          IFLA_LINKINFO,
-          [
-            [IFLA_INFO_KIND, "veth"],
-            [IFLA_INFO_DATA, [[VETH_INFO_PEER, inside]]],
-          ],
+          [IFLA_INFO_KIND, "veth"],
+          [IFLA_INFO_DATA, [[VETH_INFO_PEER, inside]]],
         ],
       ],
-      linkBody(0, IFF_UP, IFF_UP),
-    ),
-    { step: "connect the container to the bridge", path: port.name },
+    ],
+    linkBody(0, IFF_UP, IFF_UP),
   );
+  const made: Order = { request, deed: { step: "connect the container to the bridge", path: port.name } };
+  socket.carryOut(port.reflects ? [made, reflectionOrder(port.name)] : [made]);
 }
+
+/**
+ * Nothing waits in the queues of such devices, and nobody has to wait for another there. The kernel would make as many as the
+ * machine may have processors, since Linux 5.15, each with files in /sys.
+ */
+const oneQueue: readonly Attribute[] = [
+  [IFLA_NUM_TX_QUEUES, 1],
+  [IFLA_NUM_RX_QUEUES, 1],
+];
 
 /** How the devices above one lower device reach each other. linux/if_link.h, `enum macvlan_mode` */
 export const macvlanModes = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
@@ -103,13 +120,10 @@ export function makeMacvlan(
   );
 }
 
-/**
- * Lets the port of a bridge send out what has come in by it ("hairpin mode").
- * @throws SystemCallError
- */
-export function reflectAtPort(socket: RouteSocket, name: string): void {
-  socket.request(
-    {
+/** Lets the port of a bridge send out what has come in by it ("hairpin mode"). */
+export function reflectionOrder(name: string): Order {
+  return {
+    request: {
       type: RTM_NEWLINK,
       body: linkBody(0),
       attributes: [
@@ -123,8 +137,8 @@ export function reflectAtPort(socket: RouteSocket, name: string): void {
         ],
       ],
     },
-    { step: "let the container reach its own published ports", path: name },
-  );
+    deed: { step: "let the container reach its own published ports", path: name },
+  };
 }
 
 /** Removes a device, and with it its peer. @throws SystemCallError */
