@@ -1,6 +1,7 @@
 import { findLink, type Link } from "../linux/netlink/links.ts";
 import { NftablesSocket } from "../linux/netlink/nftables/socket.ts";
 import type { RouteSocket } from "../linux/netlink/socket.ts";
+import { isBridgeOf } from "./bridge-name.ts";
 import { isTableThere } from "./firewall/presence.ts";
 import type { NetworkStore } from "./networks.ts";
 import type { NetworkRecord } from "./record.ts";
@@ -15,7 +16,7 @@ import type { NetworkRecord } from "./record.ts";
 export function bridgeAtRest(network: NetworkRecord, store: NetworkStore, socket: RouteSocket): Link | undefined {
   const link = findLink(socket, network.device);
   // Who holds the lock may have found it unused, before that endpoint was on record.
-  if (link?.isUp !== true || !store.isHostAtRest()) return undefined;
+  if (link?.isUp !== true || !isBridgeOf(link, network) || !store.isHostAtRest()) return undefined;
   using firewall = NftablesSocket.open();
   return isTableThere(firewall) ? link : undefined;
 }

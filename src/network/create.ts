@@ -11,6 +11,7 @@ import {
   parseSubnet,
   type Subnet,
 } from "../util/ip-address.ts";
+import { freeBridgeName } from "./bridge-name.ts";
 import { subnetsOf, subnetWithGateway } from "./host-network.ts";
 import { isAssignable } from "./leases.ts";
 import { type NetworkStore, parseNetworkName } from "./networks.ts";
@@ -102,14 +103,6 @@ function deviceFor(
   }
   if (findLink(socket, asked) !== undefined) throw new ConflictError(`the host has a network device ${asked} already`);
   return asked;
-}
-
-function freeBridgeName(socket: RouteSocket, others: readonly NetworkRecord[]): string {
-  const used = new Set([...others.map(({ device }) => device), ...listLinks(socket).map(({ name }) => name)]);
-  for (let number = 1; ; number++) {
-    const name = `gocker${number}`;
-    if (!used.has(name)) return name;
-  }
 }
 
 function subnetsFor(wish: NetworkWish, socket: RouteSocket, others: readonly NetworkRecord[]): NetworkSubnet[] {

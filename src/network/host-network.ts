@@ -10,6 +10,7 @@ import {
   formatIpAddress,
   formatSubnet,
   type IpAddress,
+  isInSubnet,
   overlap,
   parseIpAddress,
   parseSubnet,
@@ -17,6 +18,7 @@ import {
 } from "../util/ip-address.ts";
 import { Firewall, type FirewallNetwork, type FirewallState } from "./firewall.ts";
 import type { Attachment } from "./endpoints.ts";
+import { bridgeAlias, freeBridgeName, isBridgeOf } from "./bridge-name.ts";
 import { firewallDifferences } from "./firewall-differences.ts";
 import type { NetworkStore } from "./networks.ts";
 import { mustPortsReflect } from "./own-ports.ts";
@@ -62,7 +64,7 @@ export class HostNetwork implements Disposable {
    * @throws ConflictError what the network needs belongs to others; SystemCallError
    */
   async prepare(network: NetworkRecord): Promise<{ readonly link: Link; readonly network: NetworkRecord }> {
-    const current = this.#fitToHost(network);
+    const current = this.#fitToHost(this.#avoidOthers(network));
     const wasThere = findLink(this.socket, current.device) !== undefined;
     const made = this.#ensureBridge(current);
     this.#ensureFirewall(current);
@@ -86,6 +88,21 @@ export class HostNetwork implements Disposable {
         this.#warn(error.hint === undefined ? error.message : `${error.message}; ${error.hint}`);
       }
     }
+  }
+
+  /** A bridge of the network's name may be that of a gocker with another root directory. */
+  #avoidOthers(network: NetworkRecord): NetworkRecord {
+    const { name, device, options } = network;
+    const present = findLink(this.socket, device);
+    if (present === undefined || isBridgeOf(present, network)) return network;
+    if (options["com.docker.network.bridge.name"] !== undefined) {
+      throw new ConflictError(`the bridge ${device} is not that of network ${name}`, {
+        hint: "another gocker, with another root directory, has one of this name",
+      });
+    }
+    const renamed = { ...network, device: freeBridgeName(this.socket, this.#store.list()) };
+    this.#store.write(renamed);
+    return renamed;
   }
 
   /** The default network's addresses are gocker's choice, which is made again where the host has come to use them. */
@@ -126,6 +143,7 @@ export class HostNetwork implements Disposable {
       const first = gateways[0]?.address;
       makeBridge(this.socket, {
         name: device,
+        alias: bridgeAlias(network),
         mtu: this.#mtuFor(network),
         // Else it takes the lowest of its ports, and is another one whenever a container comes or goes.
         ...(first !== undefined && { hardwareAddress: hardwareAddressFor(first) }),
@@ -212,12 +230,36 @@ export class HostNetwork implements Disposable {
 
   /** What the firewall has to know, by the records and the bridges that there are. For the holder of the host's lock. */
   state(): FirewallState {
-    const devices = new Set(listLinks(this.socket).map(({ name }) => name));
-    const networks = this.#store.list().filter(({ driver, device }) => driver === "bridge" && devices.has(device));
+    const others = this.others();
     return {
-      networks: networks.map(firewallNetwork),
-      publications: this.#store.endpoints.list().flatMap(translatedPublications),
+      networks: [...this.bridged().map(firewallNetwork), ...others.networks],
+      publications: [...this.#store.endpoints.list().flatMap(translatedPublications), ...others.publications],
       confinesForwarding: this.#store.switchedForwarding(),
+    };
+  }
+
+  /** The bridge networks whose bridges are there. */
+  bridged(): NetworkRecord[] {
+    const links = new Map(listLinks(this.socket).map((link) => [link.name, link]));
+    return this.#store.list().filter((network) => {
+      const link = links.get(network.device);
+      return network.driver === "bridge" && link !== undefined && isBridgeOf(link, network);
+    });
+  }
+
+  /** What there is in the firewall of gockers with other root directories. */
+  others(): Pick<FirewallState, "networks" | "publications"> {
+    const { networks, publications } = this.firewall.read() ?? { networks: [], publications: [] };
+    const bridges = new Set(listLinks(this.socket).flatMap(({ name, alias }) => (alias === undefined ? [] : [name])));
+    const own = new Set(this.bridged().map(({ device }) => device));
+    const others = networks.filter(({ bridge }) => bridges.has(bridge) && !own.has(bridge));
+    const subnets = others.flatMap((network) => network.subnets.flatMap((text) => parseSubnet(text) ?? []));
+    return {
+      networks: others,
+      publications: publications.filter(({ containerAddress }) => {
+        const address = parseIpAddress(containerAddress);
+        return address !== undefined && subnets.some((subnet) => isInSubnet(address, subnet));
+      }),
     };
   }
 

@@ -19,12 +19,11 @@ export async function sweepHost(store: NetworkStore): Promise<boolean> {
     store.endpoints.list().flatMap(({ attachments }) => attachments.map(({ networkId }) => networkId)),
   );
   const links = listLinks(host.socket);
-  const bridges = store
-    .list()
-    .filter(({ driver, device }) => driver === "bridge" && links.some(({ name }) => name === device));
+  const bridges = host.bridged();
   for (const network of bridges) if (!used.has(network.id)) host.removeBridge(network);
   if (used.size > 0) return true;
   const own = new Set(bridges.map(({ device }) => device));
+  if (host.others().networks.length > 0) return false;
   const isShared = links.some(({ name, kind }) => kind !== undefined && othersKinds.has(kind) && !own.has(name));
   if (isShared && store.switchedForwarding().length > 0) return false;
   for (const family of store.switchedForwarding()) {

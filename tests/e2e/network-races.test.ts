@@ -29,6 +29,16 @@ describe.skipIf(!canFilter)("networks that are changed from several sides at onc
     return all.use(await ConnectedPlace.create(host.by, { ...directories, network: "bridge", ...wish }));
   };
   const at = (place: ConnectedPlace) => new NetworkPeer(peers, place.namespace);
+  const startSweeper = (directories: Pick<PlaceWish, "root" | "state">) => {
+    const duty = JSON.stringify({ ...directories, lock: 3 });
+    const script = 'exec 3>"$1/networks/sweeping"; flock -n 3 || exit 9; exec -a gocker-sweeper "$0" "$2"';
+    const words = [...host.by, "bash", "-c", script, gockerBinary(), directories.state, duty];
+    return Bun.spawn(words, { stderr: "pipe" });
+  };
+  const sweep = async (directories: Pick<PlaceWish, "root" | "state">) => {
+    const sweeper = startSweeper(directories);
+    return [await sweeper.exited, await sweeper.stderr.text()];
+  };
   const bridges = async () =>
     (await host.devices()).map(({ ifname }) => ifname).filter((name) => name.startsWith("go"));
 
@@ -55,6 +65,24 @@ describe.skipIf(!canFilter)("networks that are changed from several sides at onc
     expect(await at(second).ask("tcp", first.address, 80)).toBe(`first ${second.address}`);
   });
 
+  test("gockers with different root directories leave each other's bridges and firewall alone", async () => {
+    const other = { root: `${directory}/other`, state: `${directory}/other-state` };
+    const port = { protocol: "tcp", hostPorts: { first: 8080, last: 8080 }, containerPort: 80 } as const;
+    const first = await connect({ name: "first", ports: [port] });
+    await at(first).listen("tcp", 80, "first");
+    const second = await connect({ name: "second", ...other });
+    await at(second).listen("tcp", 80, "second");
+    expect(second.address).not.toBe(first.address);
+    expect(await bridges()).toEqual(["gocker0", "gocker1"]);
+    const inHost = new NetworkPeer(peers, host.path);
+    expect(await inHost.ask("tcp", second.address, 80)).toStartWith("second ");
+    await second[Symbol.asyncDispose]();
+    utimesSync(`${other.state}/networks/endpoints`, 0, 0);
+    expect(await sweep(other)).toEqual([0, ""]);
+    expect(await bridges()).toEqual(["gocker0"]);
+    expect(await inHost.ask("tcp", "10.77.0.1", 8080)).toStartWith("first ");
+  });
+
   test.skipIf(!canBridgesCall)(
     "a container reaches its own published port where bridges call the firewall",
     async () => {
@@ -77,10 +105,7 @@ describe.skipIf(!canFilter)("networks that are changed from several sides at onc
     const changedAt = (seconds: number) => utimesSync(`${networks}/endpoints`, seconds, seconds);
     const now = Date.now() / 1000;
     changedAt(now + 3600);
-    const duty = JSON.stringify({ root: `${directory}/root`, state: `${directory}/state`, lock: 3 });
-    const script = 'exec 3>"$1/sweeping"; flock -n 3 || exit 9; exec -a gocker-sweeper "$0" "$2"';
-    const words = [...host.by, "bash", "-c", script, gockerBinary(), networks, duty];
-    const sweeper = Bun.spawn(words, { stderr: "pipe" });
+    const sweeper = startSweeper({ root: `${directory}/root`, state: `${directory}/state` });
     // The static program of a few system calls that gocker is while it sleeps.
     await until("it sleeps", () => readlinkSync(`/proc/${sweeper.pid}/exe`).startsWith("/memfd:"));
     expect(await bridges()).toEqual(["gocker0"]);

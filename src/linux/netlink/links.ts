@@ -21,6 +21,7 @@ const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
+const IFLA_IFALIAS = 20;
 const IFLA_INFO_KIND = 1;
 const IFLA_NET_NS_FD = 28;
 const IFA_ADDRESS = 1;
@@ -65,6 +66,8 @@ export interface Link {
   readonly bridge?: number;
   /** What a virtual device is: `bridge`, `veth`; undefined for one of hardware. */
   readonly kind?: string;
+  /** What somebody has noted about it. */
+  readonly alias?: string;
 }
 
 /** A device, by its name; undefined when there is none. @throws SystemCallError */
@@ -96,6 +99,7 @@ function linkOf({ body }: Message): Link {
   const attributes = decodeAttributes(body, linkBodySize);
   const name = attributes.get(IFLA_IFNAME);
   const bridge = attributes.get(IFLA_MASTER)?.readUInt32LE();
+  const alias = attributes.get(IFLA_IFALIAS);
   const kind = decodeAttributes(attributes.get(IFLA_LINKINFO) ?? Buffer.alloc(0), 0).get(IFLA_INFO_KIND);
   return {
     index: body.readInt32LE(4),
@@ -104,6 +108,7 @@ function linkOf({ body }: Message): Link {
     mtu: attributes.get(IFLA_MTU)?.readUInt32LE() ?? 0,
     ...(bridge !== undefined && { bridge }),
     ...(kind !== undefined && { kind: textOf(kind) }),
+    ...(alias !== undefined && { alias: textOf(alias) }),
   };
 }
 

@@ -13,6 +13,7 @@ const IFLA_MTU = 4;
 const IFLA_LINK = 5;
 const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
+const IFLA_IFALIAS = 20;
 const IFLA_NET_NS_FD = 28;
 const IFLA_NUM_TX_QUEUES = 31;
 const IFLA_NUM_RX_QUEUES = 32;
@@ -44,11 +45,24 @@ export interface NewLinkElsewhere extends NewLink {
 }
 
 /** Makes a bridge, which is down. @throws SystemCallError: EEXIST the name is taken */
-export function makeBridge(socket: RouteSocket, bridge: NewLink): void {
-  socket.request(newLink([...attributesOf(bridge), [IFLA_LINKINFO, [[IFLA_INFO_KIND, "bridge"]]]]), {
-    step: "make the bridge",
-    path: bridge.name,
-  });
+export function makeBridge(socket: RouteSocket, bridge: NewLink & { readonly alias: string }): void {
+  const { name, alias } = bridge;
+  const deed = { step: "make the bridge", path: name };
+  socket.carryOut([
+    { request: newLink([...attributesOf(bridge), [IFLA_LINKINFO, [[IFLA_INFO_KIND, "bridge"]]]]), deed },
+    // The kernel does not look for it in the request that makes a device.
+    {
+      request: {
+        type: RTM_NEWLINK,
+        body: linkBody(0),
+        attributes: [
+          [IFLA_IFNAME, name],
+          [IFLA_IFALIAS, Buffer.from(alias)],
+        ],
+      },
+      deed,
+    },
+  ]);
 }
 
 /**
