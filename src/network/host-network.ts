@@ -151,6 +151,7 @@ export class HostNetwork implements Disposable {
     }
     const link = findLink(this.socket, device);
     if (link === undefined) throw new ConflictError(`somebody has removed the bridge ${device} while it was made`);
+    this.leadLoopback(network);
     this.#configureBridge(
       device,
       gateways.some(({ address }) => address.family === 6),
@@ -172,9 +173,23 @@ export class HostNetwork implements Disposable {
     return link;
   }
 
+  /**
+   * Lets published ports be reached by 127.0.0.1, where there are any in a network. The firewall keeps containers from the
+   * host's loopback then, but others may remove that (`nft flush ruleset`): so it is not the firewall's to do where nobody
+   * needs it. For the holder of the host's lock, when what is published is on record.
+   * @param leaving a container whose ports do not count any more
+   */
+  leadLoopback({ id, device }: NetworkRecord, leaving?: string): void {
+    const isNeeded = this.#store.endpoints
+      .list()
+      .some(
+        ({ container, publications, attachments }) =>
+          container !== leaving && publications.length > 0 && attachments.some(({ networkId }) => networkId === id),
+      );
+    writeSysctl(`net/ipv4/conf/${device}/route_localnet`, isNeeded ? "1" : "0");
+  }
+
   #configureBridge(device: string, hasIpv6: boolean): void {
-    // Published ports are to be reachable by 127.0.0.1; the firewall keeps containers from the host's loopback.
-    writeSysctl(`net/ipv4/conf/${device}/route_localnet`, "1");
     // A container must not be able to tell the host where to send its packets (CVE-2020-13401).
     writeSysctl(`net/ipv6/conf/${device}/accept_ra`, "0");
     if (!hasIpv6) writeSysctl(`net/ipv6/conf/${device}/disable_ipv6`, "1");

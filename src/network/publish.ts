@@ -4,6 +4,7 @@ import { HostNetwork } from "./host-network.ts";
 import type { NetworkStore } from "./networks.ts";
 import { type HeldPorts, holdPorts, type PortRequest } from "./ports.ts";
 import { translatedPublications } from "./publication.ts";
+import type { NetworkRecord } from "./record.ts";
 
 /**
  * Publishes ports of a container, and puts its endpoint on record.
@@ -29,6 +30,7 @@ export async function publishPorts(
     using _lock = await store.lockHost();
     store.endpoints.write(whole);
     host.firewall.publish(publications);
+    for (const network of bridgesOf(endpoint, store)) host.leadLoopback(network);
     host.firewall.redirectConversations(publications, "published");
   }
   cleanup.move();
@@ -41,6 +43,12 @@ export async function unpublishPorts(store: NetworkStore, endpoint: Endpoint): P
   if (publications.length === 0) return;
   using host = new HostNetwork(store, () => {});
   using _lock = await store.lockHost();
+  for (const network of bridgesOf(endpoint, store)) host.leadLoopback(network, endpoint.container);
   host.firewall.unpublish(publications);
   host.firewall.redirectConversations(publications, "unpublished");
+}
+
+function bridgesOf({ attachments }: Endpoint, store: NetworkStore): NetworkRecord[] {
+  const networks = attachments.flatMap(({ network }) => store.read(network) ?? []);
+  return networks.filter(({ driver }) => driver === "bridge");
 }

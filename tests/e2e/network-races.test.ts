@@ -65,6 +65,28 @@ describe.skipIf(!canFilter)("networks that are changed from several sides at onc
     expect(await at(second).ask("tcp", first.address, 80)).toBe(`first ${second.address}`);
   });
 
+  test("the host's loopback can be led to a bridge only while a container in it has ports", async () => {
+    const isLed = async (device: string) => {
+      const read = Bun.spawn([...host.by, "cat", `/proc/sys/net/ipv4/conf/${device}/route_localnet`], {
+        stdout: "pipe",
+      });
+      return (await read.stdout.text()).trim() === "1";
+    };
+    const port = { protocol: "tcp", hostPorts: { first: 8080, last: 8080 }, containerPort: 80 } as const;
+    await connect({ name: "quiet" });
+    expect(await isLed("gocker0")).toBe(false);
+    const served = await connect({ name: "served", ports: [port] });
+    await at(served).listen("tcp", 80, "served");
+    expect(await isLed("gocker0")).toBe(true);
+    expect(await new NetworkPeer(peers, host.path).ask("tcp", "127.0.0.1", 8080)).toStartWith("served ");
+    // Others remove bridges, and gocker makes them anew.
+    await host.ip("link del gocker0");
+    await connect({ name: "next" });
+    expect(await isLed("gocker0")).toBe(true);
+    await served[Symbol.asyncDispose]();
+    expect(await isLed("gocker0")).toBe(false);
+  });
+
   test("gockers with different root directories leave each other's bridges and firewall alone", async () => {
     const other = { root: `${directory}/other`, state: `${directory}/other-state` };
     const port = { protocol: "tcp", hostPorts: { first: 8080, last: 8080 }, containerPort: 80 } as const;
