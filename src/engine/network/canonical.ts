@@ -1,20 +1,28 @@
 import type { NetworkRequest } from "../../container/options.ts";
 import { NetworkStore } from "../../network/networks.ts";
 import { defaultNetworkName } from "../../network/record.ts";
+import { UsageError } from "../../util/errors.ts";
 import type { EngineContext } from "../context.ts";
 
 /**
  * Networks by their names, however the user has named them: by the beginning of an ID, or Docker's `default`.
- * @throws NotFoundError there is no such network; UsageError several fit
+ * @throws NotFoundError there is no such network; UsageError several fit, or one is named twice
  */
 export function canonicalNetworks(
   { root, state }: Pick<EngineContext, "root" | "state">,
   requests: readonly NetworkRequest[],
 ): NetworkRequest[] {
   const store = new NetworkStore(root, state);
-  return requests.map((request) => {
-    const { network } = request;
-    if (network === defaultNetworkName || network === "default") return { ...request, network: defaultNetworkName };
-    return { ...request, network: store.resolve(network).name };
-  });
+  const canonical = requests.map((request) => ({ ...request, network: nameOf(request.network, store) }));
+  for (const [index, { network }] of canonical.entries()) {
+    if (canonical.findIndex((one) => one.network === network) < index) {
+      throw new UsageError(`--network ${requests[index]?.network} names network ${network} a second time`);
+    }
+  }
+  return canonical;
+}
+
+function nameOf(network: string, store: NetworkStore): string {
+  if (network === defaultNetworkName || network === "default") return defaultNetworkName;
+  return store.resolve(network).name;
 }
