@@ -31,8 +31,11 @@ export class ContainerNames implements NameLookup {
   /** Each endpoint is written by a rename: the directory's time tells whether any has changed. */
   #current(): Known {
     const version = statSync(this.#directory, { bigint: true, throwIfNoEntry: false })?.mtimeNs ?? 0n;
-    if (this.#known?.version !== version) this.#known = { version, ...this.#read() };
-    return this.#known;
+    if (this.#known?.version === version) return this.#known;
+    const isSettled = BigInt(Date.now()) * 1_000_000n - version > clockSteps;
+    const current = { version, ...this.#read() };
+    this.#known = isSettled ? current : undefined;
+    return current;
   }
 
   #read(): Pick<Known, "addresses" | "names"> {
@@ -55,6 +58,12 @@ export class ContainerNames implements NameLookup {
     return { addresses, names };
   }
 }
+
+/**
+ * Nanoseconds in which the clock of files goes on for certain: it does so in steps, and what changes within one of them
+ * leaves the time as it was. Before that nothing that was read is kept. current_time() of the kernel
+ */
+const clockSteps = 100_000_000n;
 
 interface Known {
   /** Of the directory that they were read from. */
