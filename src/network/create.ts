@@ -119,7 +119,7 @@ function subnetsFor(wish: NetworkWish, socket: RouteSocket, others: readonly Net
   for (const subnet of wanted) refuseTaken(subnet, ofNetworks, ofHost);
   const chosen = [...wanted];
   if (driver === "bridge" && !wanted.some(({ family }) => family === 4)) {
-    if (wanted.length === 0 || !ipv6) chosen.unshift(chooseSubnet(userPools, [...ofNetworks, ...ofHost]));
+    chosen.unshift(chooseSubnet(userPools, [...ofNetworks, ...ofHost]));
   }
   if (ipv6 && !wanted.some(({ family }) => family === 6)) {
     chosen.push(uniqueLocalSubnet(crypto.getRandomValues(new Uint8Array(5))));
