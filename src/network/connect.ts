@@ -1,8 +1,10 @@
+import { errnos } from "../linux/errno.ts";
 import type { OwnedFd } from "../linux/fd.ts";
-import { type Link, linkUpOrder } from "../linux/netlink/links.ts";
+import { findLink, type Link, linkUpOrder, setLinkUp } from "../linux/netlink/links.ts";
 import { RouteSocket } from "../linux/netlink/socket.ts";
 import { makeNetworkNamespace } from "../linux/network-namespace.ts";
 import { writeSysctl } from "../linux/sysctl.ts";
+import { SystemCallError } from "../util/errors.ts";
 import { type IpAddress, parseIpAddress } from "../util/ip-address.ts";
 import { bridgeAtRest } from "./bridge-at-rest.ts";
 import type { Attachment, Endpoint } from "./endpoints.ts";
@@ -158,10 +160,27 @@ const loopbackIndex = 1;
 export async function releaseContainer(store: NetworkStore, container: string): Promise<void> {
   const endpoint = store.endpoints.read(container);
   if (endpoint === undefined) return;
+  using socket = RouteSocket.open();
+  for (const { port } of endpoint.attachments) if (port !== undefined) cutOff(socket, port);
   if (endpoint.publications.length > 0) {
     const { unpublishPorts } = await import("./publish.ts");
     await unpublishPorts(store, endpoint);
   }
   for (const { networkId } of endpoint.attachments) store.leases(networkId).release(container);
   store.endpoints.remove(container);
+}
+
+/**
+ * Ends what goes by a port of a bridge: another container may be in the namespace too (`--network container:ID`), and live
+ * on with an address that is the next one's. To remove the device would take the kernel a hundred times as long.
+ */
+function cutOff(socket: RouteSocket, port: string): void {
+  const link = findLink(socket, port);
+  if (link === undefined) return;
+  try {
+    setLinkUp(socket, link.index, port, false);
+  } catch (error) {
+    // The namespace, and the device with it, has gone meanwhile.
+    if (!(error instanceof SystemCallError) || error.errno !== errnos.ENODEV) throw error;
+  }
 }
