@@ -94,6 +94,34 @@ describe("namespaces that are open", () => {
     expect(builder.steps.map(({ syscall }) => syscall)).toEqual(["setns", "close"]);
   });
 
+  test("and were made for the container are joined in place of new ones, and of no others", () => {
+    const made = new Map<NamespaceType, NamespaceDescriptor>([["network", { descriptor: 20, isNew: true }]]);
+    const joinsOf = (network: Namespace, one: ReadonlyMap<NamespaceType, NamespaceDescriptor>) => {
+      const { flags, joins, own } = planNamespaces([{ type: "mount" }, network], { opened: one });
+      return { flags, at: joins.map(({ at }) => at), isOwn: own.has("network") };
+    };
+    const joined = { flags: CLONE_NEWNS, at: [{ descriptor: 20, isNew: true }], isOwn: true };
+    expect(joinsOf({ type: "network" }, made)).toEqual(joined);
+    expect(joinsOf({ type: "network", path: "" }, made)).toEqual(joined);
+    // What was opened in place of a path is nothing new.
+    expect(joinsOf({ type: "network" }, opened)).toEqual({ flags: CLONE_NEWNS | CLONE_NEWNET, at: [], isOwn: true });
+    expect(joinsOf({ type: "network", path: "/n" }, made).at).toEqual([
+      { path: "/n", property: "linux.namespaces[1].path" },
+    ]);
+  });
+
+  test("and were made for a container with its own users are joined before it is one of these", () => {
+    const made = new Map<NamespaceType, NamespaceDescriptor>([["network", { descriptor: 20, isNew: true }]]);
+    const builder = new PlanBuilder();
+    const result = planNamespaces([{ type: "user" }, { type: "network" }, { type: "mount" }], {
+      opened: made,
+      userNamespace: 30,
+    });
+    addNamespaces(builder, result);
+    const joins = builder.steps.filter(({ syscall }) => syscall === "setns").map(({ args }) => args[0]);
+    expect(joins.slice(0, 2)).toEqual([20, 30]);
+  });
+
   test("a reference that nobody has opened is no path", () => {
     expect(() => planNamespaces(namespaces, { namespaceAt: () => undefined })).toThrow(
       "linux.namespaces[1].path: container:web is not absolute",

@@ -1,0 +1,146 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { RouteSocket } from "../../../src/linux/netlink/socket.ts";
+import { createNetwork, type NetworkWish } from "../../../src/network/create.ts";
+import { NetworkStore } from "../../../src/network/networks.ts";
+import { subnetsOfHost } from "../../../src/network/subnets.ts";
+import { ConflictError, UsageError } from "../../../src/util/errors.ts";
+import { formatSubnet } from "../../../src/util/ip-address.ts";
+import { TemporaryDirectory } from "../../helpers/temporary.ts";
+
+const wish = (change: Partial<NetworkWish> = {}): NetworkWish => ({
+  name: "blue",
+  driver: "bridge",
+  subnets: [],
+  gateways: [],
+  ipRanges: [],
+  ipv6: false,
+  internal: false,
+  labels: {},
+  options: {},
+  ...change,
+});
+
+function openStore() {
+  const directory = new TemporaryDirectory("create");
+  const store = new NetworkStore(`${directory.path}/root`, `${directory.path}/state`);
+  const create = (change?: Partial<NetworkWish>) => createNetwork(store, wish(change));
+  return { store, create, path: directory.path, [Symbol.dispose]: () => directory[Symbol.dispose]() };
+}
+
+// Such as no host uses: RFC 5737, RFC 2544, RFC 3849.
+const [free4, other4, free6] = ["198.51.100.0/24", "203.0.113.0/24", "2001:db8:9::/64"] as const;
+
+describe("a network that is made", () => {
+  test("has a bridge and addresses of its own, of which the host has the first", async () => {
+    using bench = openStore();
+    const blue = await bench.create({ labels: { a: "b" } });
+    expect(blue).toMatchObject({ name: "blue", driver: "bridge", internal: false, labels: { a: "b" } });
+    expect(blue.device).toMatch(/^gocker[1-9]\d*$/);
+    expect(blue.subnets).toHaveLength(1);
+    const [first] = blue.subnets;
+    expect(first?.gateway).toBe(first?.subnet.replace(/\d+\/\d+$/, "1"));
+    const red = await bench.create({ name: "red" });
+    expect(red.device).not.toBe(blue.device);
+    expect(red.subnets[0]?.subnet).not.toBe(first?.subnet);
+    expect(bench.store.list()).toEqual([blue, red]);
+    expect(readdirSync(`${bench.path}/root/networks`).toSorted()).toEqual([".lock", "blue.json", "red.json"]);
+  });
+
+  test("has what is asked for", async () => {
+    using bench = openStore();
+    const { subnets, device } = await bench.create({
+      subnets: [free6, free4],
+      gateways: ["198.51.100.254", "2001:db8:9::fe"],
+      ipRanges: ["198.51.100.64/26"],
+      ipv6: true,
+      options: { "com.docker.network.bridge.name": "br-blue", mtu: "1400" },
+    });
+    expect(device).toBe("br-blue");
+    expect(subnets).toEqual([
+      { subnet: free6, gateway: "2001:db8:9::fe" },
+      { subnet: free4, gateway: "198.51.100.254", ipRange: "198.51.100.64/26" },
+    ]);
+  });
+
+  test.each<[number[], Partial<NetworkWish>]>([
+    [[4], {}],
+    [[4, 6], { ipv6: true }],
+    [[4, 6], { ipv6: true, subnets: [free4] }],
+    [[4, 6], { ipv6: true, subnets: [free6] }],
+    [[4], { internal: true }],
+  ])("is of families %p: %j", async (families, change) => {
+    using bench = openStore();
+    const { subnets } = await bench.create(change);
+    expect(subnets.map(({ subnet }) => (subnet.includes(":") ? 6 : 4)).toSorted((a, b) => a - b)).toEqual(
+      families as (4 | 6)[],
+    );
+    for (const { gateway } of subnets) expect(gateway).toBeDefined();
+  });
+
+  test.each<[string, Partial<NetworkWish>]>([
+    ["invalid network name", { name: "a/b" }],
+    ["a network cannot be called host", { name: "host" }],
+    ["there is a network taken already", { name: "taken" }],
+    ["invalid --subnet", { subnets: ["nonsense"] }],
+    ["invalid --subnet", { subnets: ["198.51.100.0/33"] }],
+    ["it begins with 198.51.100.0/24", { subnets: ["198.51.100.1/24"] }],
+    ["a network has one --subnet of IPv4", { subnets: [free4, other4] }],
+    ["a network has one --subnet of IPv6", { subnets: [free6, "2001:db8:8::/64"] }],
+    ["overlaps 198.18.7.0/24, which another network has", { subnets: ["198.18.7.128/25"] }],
+    ["overlaps 198.18.7.0/24, which another network has", { subnets: ["198.18.0.0/16"] }],
+    ["overlaps 2001:db8:7::/64, which another network has", { subnets: ["2001:db8:7::/48"] }],
+    ["invalid --gateway", { subnets: [free4], gateways: ["gate"] }],
+    ["203.0.113.1 is in none of the network's subnets", { subnets: [free4], gateways: ["203.0.113.1"] }],
+    ["198.51.100.0 cannot be the gateway", { subnets: [free4], gateways: ["198.51.100.0"] }],
+    ["198.51.100.255 cannot be the gateway", { subnets: [free4], gateways: ["198.51.100.255"] }],
+    ["invalid --ip-range", { subnets: [free4], ipRanges: ["198.51.100"] }],
+    ["is larger than its --subnet", { subnets: [free4], ipRanges: ["198.51.100.0/23"] }],
+    ["203.0.113.0/25 is in none of the network's subnets", { subnets: [free4], ipRanges: ["203.0.113.0/25"] }],
+    ["has no option", { options: { nonsense: "1" } }],
+    ["has no option", { options: { constructor: "1" } }],
+    ["the driver bridge has no option", { options: { parent: "eth0" } }],
+    ["invalid --opt mtu=large", { options: { mtu: "large" } }],
+    ["invalid --opt", { options: { "com.docker.network.bridge.name": "../x" } }],
+    ["invalid --opt", { options: { "com.docker.network.bridge.name": "a-name-that-is-too-long" } }],
+    ["invalid --opt", { options: { "com.docker.network.bridge.enable_ip_masquerade": "yes" } }],
+    ["the bridge br-taken is that of another network", { options: { "com.docker.network.bridge.name": "br-taken" } }],
+    ["the host has a network device lo already", { options: { "com.docker.network.bridge.name": "lo" } }],
+    ["needs the device of the host", { driver: "macvlan" }],
+    ["the host has no network device nothing9", { driver: "macvlan", options: { parent: "nothing9" } }],
+    ["needs the --subnet of its host's network", { driver: "macvlan", options: { parent: "lo" } }],
+    ["invalid --opt macvlan_mode", { driver: "macvlan", options: { parent: "lo", macvlan_mode: "x" } }],
+  ])("is refused: %s, %j", async (reason, change) => {
+    using bench = openStore();
+    const taken = await bench.create({
+      name: "taken",
+      subnets: ["198.18.7.0/24", "2001:db8:7::/64"],
+      options: { "com.docker.network.bridge.name": "br-taken" },
+    });
+    const refused = bench.create(change);
+    expect(refused).rejects.toThrow(reason);
+    const error: unknown = await refused.catch((thrown: unknown) => thrown);
+    expect(error instanceof UsageError || error instanceof ConflictError).toBe(true);
+    expect(bench.store.list()).toEqual([taken]);
+  });
+
+  test("is refused where the host uses its addresses otherwise, but as a macvlan", async () => {
+    using socket = RouteSocket.open();
+    const used = subnetsOfHost(socket, new Set()).find(({ family, prefixLength }) => family === 4 && prefixLength < 31);
+    if (used === undefined) return console.warn("skipped: this host has no network");
+    using bench = openStore();
+    const subnets = [formatSubnet(used)];
+    expect(bench.create({ subnets })).rejects.toThrow("which the host uses otherwise");
+    const lan = await bench.create({ driver: "macvlan", subnets, options: { parent: "lo" } });
+    expect(lan).toMatchObject({ device: "lo", driver: "macvlan" });
+  });
+
+  test("is one of many that are made at once, each with addresses of its own", async () => {
+    using bench = openStore();
+    const made = await Promise.all(Array.from({ length: 20 }, (_, index) => bench.create({ name: `n${index}` })));
+    expect(new Set(made.map(({ device }) => device)).size).toBe(20);
+    expect(new Set(made.map(({ subnets }) => subnets[0]?.subnet)).size).toBe(20);
+    const twice = await Promise.allSettled([bench.create(), bench.create()]);
+    expect(twice.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
+  });
+});

@@ -1,0 +1,307 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
+import type { OwnedFd } from "../../../src/linux/fd.ts";
+import {
+  bindSocket,
+  listenAt,
+  localAddress,
+  openInternetSocket,
+  startConnecting,
+} from "../../../src/linux/internet-socket.ts";
+import { pollAll } from "../../../src/linux/poll.ts";
+import { receiveSome, sendSome, shutDownSending } from "../../../src/linux/socket.ts";
+import { PortProxy } from "../../../src/network/port-proxy.ts";
+import type { Publication } from "../../../src/network/publication.ts";
+import { type IpAddress, parseIpAddress } from "../../../src/util/ip-address.ts";
+import { FakeUpstream } from "../../helpers/dns.ts";
+import { patience } from "../../helpers/patience.ts";
+
+const loopback = parseIpAddress("127.0.0.1") as IpAddress;
+
+/** A proxy of one port of the loopback to another, whose clock stands still unless the test moves it. */
+class TestProxy implements Disposable {
+  readonly proxy: PortProxy;
+  readonly port: number;
+  now = 0;
+
+  constructor(protocol: "tcp" | "udp", target: number) {
+    const socket = openInternetSocket(4, protocol === "tcp" ? "stream" : "datagram");
+    if (protocol === "tcp") listenAt(socket, { address: loopback, port: 0 });
+    else bindSocket(socket, { address: loopback, port: 0 });
+    this.port = localAddress(socket).port;
+    const publication: Publication = {
+      protocol,
+      hostAddress: "127.0.0.1",
+      hostPort: this.port,
+      containerAddress: "127.0.0.1",
+      containerPort: target,
+    };
+    this.proxy = new PortProxy([publication], [socket.release()], () => this.now);
+  }
+
+  serveOnce(milliseconds = 0): void {
+    const waiting = [...this.proxy.waiting()];
+    const ready = pollAll(waiting, milliseconds);
+    for (const [index, one] of waiting.entries()) {
+      const events = ready[index] ?? 0;
+      if (events !== 0) one.serve(events);
+    }
+    this.proxy.expire();
+  }
+
+  /** Serves, and lets what else is in this process go on, until there is something. */
+  async until<Result>(what: string, attempt: () => Result | undefined | false): Promise<Result> {
+    const deadline = performance.now() + patience(5_000);
+    for (;;) {
+      const result = attempt();
+      if (result !== undefined && result !== false) return result;
+      if (performance.now() > deadline) throw new Error(`not in time: ${what}`);
+      this.serveOnce();
+      await setImmediate();
+    }
+  }
+
+  /** Somebody who connects, or sends datagrams. */
+  client(type: "stream" | "datagram" = "stream"): OwnedFd {
+    const socket = openInternetSocket(4, type);
+    startConnecting(socket, { address: loopback, port: this.port });
+    return socket;
+  }
+
+  [Symbol.dispose](): void {
+    this.proxy[Symbol.dispose]();
+  }
+}
+
+const openDescriptors = () => readdirSync("/proc/self/fd").length;
+const buffer = new Uint8Array(65_536);
+
+/** A server that gives back what it gets, and ends when the other side does. */
+function echoServer() {
+  return Bun.listen<{ rest: Uint8Array[]; hasEnded: boolean }>({
+    hostname: "127.0.0.1",
+    port: 0,
+    allowHalfOpen: true,
+    socket: {
+      open: (socket) => void (socket.data = { rest: [], hasEnded: false }),
+      data: (socket, bytes) => {
+        socket.data.rest.push(bytes.slice());
+        flush(socket);
+      },
+      drain: flush,
+      end: (socket) => {
+        socket.data.hasEnded = true;
+        flush(socket);
+      },
+    },
+  });
+}
+
+function flush(socket: Bun.Socket<{ rest: Uint8Array[]; hasEnded: boolean }>): void {
+  const { rest, hasEnded } = socket.data;
+  for (let first = rest[0]; first !== undefined; first = rest[0]) {
+    const written = socket.write(first);
+    if (written < first.length) {
+      rest[0] = first.subarray(Math.max(0, written));
+      return;
+    }
+    rest.shift();
+  }
+  if (hasEnded) socket.end();
+}
+
+/** A port of the loopback where nobody is. */
+async function deadPort(): Promise<number> {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = listener;
+  await listener[Symbol.dispose]();
+  return port;
+}
+
+describe("connections that are passed on", () => {
+  test("carry much both ways, and end when both sides have", async () => {
+    using server = echoServer();
+    using bench = new TestProxy("tcp", server.port);
+    expect(bench.proxy.isIdle).toBe(true);
+    using client = bench.client();
+    const size = 8_000_000;
+    const sent = new Bun.CryptoHasher("sha256");
+    const received = new Bun.CryptoHasher("sha256");
+    const block = crypto.getRandomValues(new Uint8Array(50_000));
+    let [written, read] = [0, 0];
+    let isOver = false;
+    await bench.until("everything comes back", () => {
+      if (written < size) {
+        const part = block.subarray(0, Math.min(block.length, size - written));
+        const count = tolerant(() => sendSome(client, part));
+        sent.update(part.subarray(0, count));
+        written += count;
+        if (written === size) shutDownSending(client);
+      }
+      const bytes = tolerantRead(client);
+      if (bytes === undefined) return false;
+      if (bytes.length === 0) isOver = true;
+      received.update(bytes);
+      read += bytes.length;
+      return isOver;
+    });
+    expect([read, received.digest("hex")]).toEqual([size, sent.digest("hex")]);
+    await bench.until("it is over", () => bench.proxy.isIdle);
+  });
+
+  test("are refused when the container refuses, and nobody else has to wait for that", async () => {
+    using bench = new TestProxy("tcp", await deadPort());
+    const before = openDescriptors();
+    for (let round = 0; round < 20; round++) {
+      using client = bench.client();
+      expect(await bench.until("it is over", () => endOf(client))).toMatch(/^(?:end|ECONNRESET)$/);
+      await bench.until("nothing is under way", () => bench.proxy.isIdle);
+      expect(bench.proxy.timeout).toBeUndefined();
+    }
+    expect(openDescriptors()).toBe(before);
+  });
+
+  test("end with the client who breaks off, and leave nothing open", async () => {
+    using server = echoServer();
+    using bench = new TestProxy("tcp", server.port);
+    const before = openDescriptors();
+    {
+      using client = bench.client();
+      await bench.until("it goes on", () => tolerant(() => sendSome(client, Buffer.from("hello"))) > 0);
+      await bench.until("it comes back", () => tolerantRead(client)?.length === 5);
+    }
+    await bench.until("it is over", () => bench.proxy.isIdle);
+    await bench.until("the server has noticed", () => openDescriptors() <= before);
+  });
+
+  test("are at most so many at once; others wait until one has ended", async () => {
+    using server = echoServer();
+    using bench = new TestProxy("tcp", server.port);
+    const clients: OwnedFd[] = [];
+    const connect = (count: number) => {
+      const some = Array.from({ length: count }, () => bench.client());
+      clients.push(...some);
+      return some;
+    };
+    const answered = new Set<OwnedFd>();
+    const ask = (some: readonly OwnedFd[]) => {
+      for (const client of some) if ((tolerantRead(client)?.length ?? 0) > 0) answered.add(client);
+      return some.every((client) => answered.has(client));
+    };
+    const greet = async (some: readonly OwnedFd[]) => {
+      for (const client of some) {
+        await bench.until("it is connected", () => tolerant(() => sendSome(client, Uint8Array.of(1))) === 1);
+      }
+    };
+    try {
+      for (let count = 0; count < 256; count += 64) {
+        const some = connect(64);
+        await greet(some);
+        await bench.until("all are answered", () => ask(some));
+      }
+      const late = connect(64);
+      await greet(late);
+      for (let round = 0; round < 20; round++) {
+        bench.serveOnce(1);
+        await setImmediate();
+      }
+      ask(late);
+      expect(answered.size).toBe(256);
+      for (const client of clients.slice(0, 64)) client.close();
+      await bench.until("the others are answered", () => ask(late));
+    } finally {
+      for (const client of clients) client.close();
+    }
+  });
+});
+
+describe("datagrams that are passed on", () => {
+  /** Somebody who answers by what he was sent. */
+  const echo = (upstream: FakeUpstream) => {
+    for (let sent = upstream.query(); sent !== undefined; sent = upstream.query()) upstream.reply(sent.message, sent);
+  };
+  const portOf = ({ address }: FakeUpstream) => Number(address.split(":").at(-1));
+
+  test("come back to who has sent them, each with a way of his own", async () => {
+    using target = new FakeUpstream();
+    using bench = new TestProxy("udp", portOf(target));
+    const clients = Array.from({ length: 5 }, () => bench.client("datagram"));
+    for (const [index, client] of clients.entries()) {
+      sendSome(client, Buffer.alloc(1 + index * 15_000, index));
+      const answer = await bench.until("an answer", () => {
+        echo(target);
+        return tolerantRead(client);
+      });
+      expect([answer.length, answer[0]]).toEqual([1 + index * 15_000, index]);
+    }
+    expect(bench.proxy.isIdle).toBe(false);
+    expect(bench.proxy.timeout).toBe(60_000);
+    bench.now = 59_999;
+    bench.proxy.expire();
+    expect(bench.proxy.isIdle).toBe(false);
+    bench.now = 60_000;
+    bench.proxy.expire();
+    expect(bench.proxy.isIdle).toBe(true);
+    for (const client of clients) client.close();
+  });
+
+  test("of ever new senders cost no more than so many sockets", async () => {
+    using target = new FakeUpstream();
+    using bench = new TestProxy("udp", portOf(target));
+    const before = openDescriptors();
+    for (let count = 0; count < 600; count++) {
+      using client = bench.client("datagram");
+      sendSome(client, Uint8Array.of(7));
+      bench.serveOnce(1);
+      target.query();
+    }
+    expect(openDescriptors() - before).toBeLessThanOrEqual(256);
+    using last = bench.client("datagram");
+    sendSome(last, Uint8Array.of(9));
+    const answer = await bench.until("an answer", () => {
+      echo(target);
+      return tolerantRead(last);
+    });
+    expect([...answer]).toEqual([9]);
+  });
+
+  test("to a port where nobody is are lost, and their sender is forgotten", async () => {
+    using bench = new TestProxy("udp", await deadPort());
+    using client = bench.client("datagram");
+    sendSome(client, Uint8Array.of(7));
+    await bench.until("it was passed on", () => !bench.proxy.isIdle);
+    await bench.until("it is forgotten", () => bench.proxy.isIdle);
+  });
+});
+
+function tolerant(send: () => number): number {
+  try {
+    return send();
+  } catch (error) {
+    if ((error as { errnoName?: string }).errnoName === "EINPROGRESS" || isNotYet(error)) return 0;
+    throw error;
+  }
+}
+
+function isNotYet(error: unknown): boolean {
+  return ["ENOTCONN", "EAGAIN"].includes((error as { errnoName?: string }).errnoName ?? "");
+}
+
+function tolerantRead(socket: OwnedFd): Uint8Array | undefined {
+  try {
+    return receiveSome(socket, buffer);
+  } catch (error) {
+    if (isNotYet(error)) return undefined;
+    throw error;
+  }
+}
+
+/** How a connection has ended; undefined when it has not. */
+function endOf(socket: OwnedFd): string | undefined {
+  try {
+    return tolerantRead(socket)?.length === 0 ? "end" : undefined;
+  } catch (error) {
+    return (error as { errnoName?: string }).errnoName;
+  }
+}
