@@ -118,7 +118,7 @@ describe("a network that is made", () => {
       options: { "com.docker.network.bridge.name": "br-taken" },
     });
     const refused = bench.create(change);
-    expect(refused).rejects.toThrow(reason);
+    await expect(refused).rejects.toThrow(reason);
     const error: unknown = await refused.catch((thrown: unknown) => thrown);
     expect(error instanceof UsageError || error instanceof ConflictError).toBe(true);
     expect(bench.store.list()).toEqual([taken]);
@@ -130,7 +130,7 @@ describe("a network that is made", () => {
     if (used === undefined) return console.warn("skipped: this host has no network");
     using bench = openStore();
     const subnets = [formatSubnet(used)];
-    expect(bench.create({ subnets })).rejects.toThrow("which the host uses otherwise");
+    await expect(bench.create({ subnets })).rejects.toThrow("which the host uses otherwise");
     const lan = await bench.create({ driver: "macvlan", subnets, options: { parent: "lo" } });
     expect(lan).toMatchObject({ device: "lo", driver: "macvlan" });
   });
