@@ -9,6 +9,7 @@ import type { NetworkStore } from "./networks.ts";
 import { attach, emptyAttachment, networkOf, parentDevice, type NetworkRequest } from "./place.ts";
 import { addWaysOut, plug } from "./plug.ts";
 import type { NetworkRecord } from "./record.ts";
+import { republish } from "./republish.ts";
 
 /** A container that runs. */
 export interface RunningContainer {
@@ -43,7 +44,7 @@ export async function plugIn(
   store.endpoints.write({ ...endpoint, attachments: [...endpoint.attachments, before] });
   try {
     const attachment = attach({ request, network, device }, store, id);
-    store.endpoints.write({ ...endpoint, attachments: [...endpoint.attachments, attachment] });
+    republish(store, host, endpoint, [...endpoint.attachments, attachment]);
     using inside = inNetworkNamespace(namespace, () => RouteSocket.open());
     inside.carryOut(plug({ host: host.socket, inside, namespace }, attachment, link, network).orders);
     const networks = endpoint.attachments.map(({ network: name }) => store.read(name));
@@ -65,6 +66,7 @@ export async function unplug(
   { id, namespace }: RunningContainer,
   network: NetworkRecord,
 ): Promise<void> {
+  using host = new HostNetwork(store, () => {});
   using _lock = await store.lockHost();
   const endpoint = endpointOf(store, id);
   const attachment = endpoint.attachments.find(({ networkId }) => networkId === network.id);
@@ -76,8 +78,8 @@ export async function unplug(
   // Its way out may have been through that one.
   const networks = attachments.flatMap(({ network: name }) => store.read(name) ?? []);
   if (networks.length === attachments.length) addWaysOut(inside, attachments, networks);
+  republish(store, host, endpoint, attachments);
   store.leases(network.id).release(id);
-  store.endpoints.write({ ...endpoint, attachments });
 }
 
 function endpointOf(store: NetworkStore, id: string): Endpoint {

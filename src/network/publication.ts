@@ -7,7 +7,10 @@ export interface Publication {
   /** An address of the host in its usual form; `0.0.0.0` and `::` for all of a family. */
   readonly hostAddress: string;
   readonly hostPort: number;
-  /** Of the container. Of the other family than `hostAddress` where it has none of that: gocker itself passes on then. */
+  /**
+   * Of the container. Of the other family than `hostAddress` where it has none of that: gocker itself passes on then. Empty
+   * when it has left the network by which it was reached: the port stays its own, and leads nowhere.
+   */
   readonly containerAddress: string;
   readonly containerPort: number;
 }
@@ -19,6 +22,7 @@ export function translatedPublications({
   readonly publications: readonly Publication[];
 }): Publication[] {
   return publications.filter(
-    ({ hostAddress, containerAddress }) => hostAddress.includes(":") === containerAddress.includes(":"),
+    ({ hostAddress, containerAddress }) =>
+      containerAddress !== "" && hostAddress.includes(":") === containerAddress.includes(":"),
   );
 }
