@@ -327,12 +327,26 @@ export class HostNetwork implements Disposable {
   removeBridge(network: NetworkRecord): void {
     const link = findLink(this.socket, network.device);
     if (this.firewall.isThere()) this.firewall.removeNetwork(firewallNetwork(network));
-    if (link !== undefined) removeLink(this.socket, link, network.device);
+    if (link === undefined) return;
+    // Of containers that have ended: a connection that nobody answers any more may keep a namespace for minutes.
+    for (const port of listLinks(this.socket)) {
+      if (port.bridge === link.index) ignoreAbsence(() => removeLink(this.socket, port, port.name));
+    }
+    removeLink(this.socket, link, network.device);
   }
 
   [Symbol.dispose](): void {
     this.socket[Symbol.dispose]();
     this.#firewall?.[Symbol.dispose]();
+  }
+}
+
+/** The kernel may just have removed the device. */
+function ignoreAbsence(deed: () => void): void {
+  try {
+    deed();
+  } catch (error) {
+    if (!(error instanceof SystemCallError) || error.errno !== errnos.ENODEV) throw error;
   }
 }
 
