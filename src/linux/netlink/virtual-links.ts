@@ -45,19 +45,22 @@ export interface NewLinkElsewhere extends NewLink {
 }
 
 /** Makes a bridge, which is down. @throws SystemCallError: EEXIST the name is taken */
-export function makeBridge(socket: RouteSocket, bridge: NewLink & { readonly alias: string }): void {
+export function makeBridge(socket: RouteSocket, { mtu, ...bridge }: NewLink & { readonly alias: string }): void {
   const { name, alias } = bridge;
   const deed = { step: "make the bridge", path: name };
   socket.carryOut([
     { request: newLink([...attributesOf(bridge), [IFLA_LINKINFO, [[IFLA_INFO_KIND, "bridge"]]]]), deed },
-    // The kernel does not look for it in the request that makes a device.
     {
       request: {
         type: RTM_NEWLINK,
         body: linkBody(0),
         attributes: [
           [IFLA_IFNAME, name],
+          // The kernel does not look for it in the request that makes a device.
           [IFLA_IFALIAS, Buffer.from(alias)],
+          // One that it was made with lasts only as long as it has ports: without any it is Ethernet's again.
+          // br_mtu_auto_adjust()
+          ...(mtu === undefined ? [] : [[IFLA_MTU, mtu] as const]),
         ],
       },
       deed,
