@@ -12,6 +12,8 @@ export interface GockerOptions {
   /** Added to the environment, which otherwise has only PATH, HOME, GOCKER_ROOT and GOCKER_STATE. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Words of a program that runs gocker: it, and gocker's words, follow these. */
+  readonly by?: readonly string[];
   /** Milliseconds after which the command is killed and the call throws; 30 seconds unless told; {@link patience} multiplies it. */
   readonly timeout?: number;
 }
@@ -40,7 +42,7 @@ export function gockerBinary(): string {
  */
 export async function gocker(args: readonly string[], options: GockerOptions = {}): Promise<GockerResult> {
   const timeout = patience(options.timeout ?? 30_000);
-  const child = Bun.spawn([gockerBinary(), ...args], {
+  const child = Bun.spawn([...(options.by ?? []), gockerBinary(), ...args], {
     stdin: typeof options.stdin === "string" ? new TextEncoder().encode(options.stdin) : (options.stdin ?? "ignore"),
     stdout: "pipe",
     stderr: "pipe",
@@ -115,7 +117,8 @@ export class Sandbox implements AsyncDisposable {
 
   #uses(pid: number): boolean {
     const words = readProcess(pid, "cmdline").split("\0");
-    if (words[0] === "gocker-monitor" && words[1]?.includes(`"root":"${this.root}"`) === true) return true;
+    const isHelper = words[0] === "gocker-monitor" || words[0] === "gocker-sweeper";
+    if (isHelper && words[1]?.includes(`"root":"${this.root}"`) === true) return true;
     if (readProcess(pid, "environ").split("\0").includes(`GOCKER_ROOT=${this.root}`)) {
       return readProcessLink(pid, "exe").replace(/ \(deleted\)$/, "") === binary;
     }

@@ -19,6 +19,35 @@ export class NetworkPeer {
     await this.#call("listen", { protocol, port, name, ...(address !== undefined && { address }) });
   }
 
+  /** Gives back whatever comes by TCP. */
+  async echo(port: number): Promise<void> {
+    await this.#call("listen", { protocol: "echo", port, name: "" });
+  }
+
+  /** Is a name server that knows one address for all names. */
+  async serveNames(address: string): Promise<void> {
+    await this.#call("listen", { protocol: "names", port: 53, name: address });
+  }
+
+  /** Sends so many bytes to who gives them back. @returns what became of them */
+  transfer(address: string, port: number, size: number): Promise<string> {
+    return this.#call("transfer", { address, port, size, seconds: patience(10_000) / 1000 });
+  }
+
+  /** Asks for a name. @returns what it stands for, in order and separated by spaces; or how that failed */
+  resolve(
+    name: string,
+    type: "A" | "AAAA" | "PTR" = "A",
+    { protocol = "udp", server = "127.0.0.11" }: { protocol?: "udp" | "tcp"; server?: string } = {},
+  ): Promise<string> {
+    return this.#call("resolve", { name, type, protocol, server, seconds: patience(5000) / 1000 });
+  }
+
+  /** Asks by TCP, connects and breaks off, or sends nonsense by UDP, again and again. @returns how often that was possible */
+  async flood(kind: "ask" | "break" | "udp", address: string, port: number, count: number): Promise<number> {
+    return Number(await this.#call("flood", { kind, address, port, count }));
+  }
+
   /**
    * Asks a server.
    * @returns its name and which client it sees, `nothing` when no answer comes, or the name of the errno
@@ -58,6 +87,11 @@ export class NetworkPeers implements AsyncDisposable {
 
   constructor() {
     void this.#read();
+  }
+
+  /** Ends those who listen in network namespaces, which may be gone but for them. */
+  async close(namespaces: readonly string[]): Promise<void> {
+    await this.call("", "close", { namespaces });
   }
 
   /** @param namespace where the process does it, by its path */

@@ -1,0 +1,132 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { canConnect, NetworkLab } from "../helpers/network-lab.ts";
+
+describe.skipIf(!canConnect)("gocker network", () => {
+  let lab: NetworkLab;
+  beforeAll(async () => {
+    lab = await NetworkLab.create();
+  });
+  afterEach(() => lab.clear());
+  afterAll(() => lab?.end());
+
+  async function refuse(...words: string[]): Promise<string> {
+    const { stdout, stderr, exitCode } = await lab.gocker(words);
+    expect({ words, stdout, exitCode }).toEqual({ words, stdout: "", exitCode: 125 });
+    return stderr.split("\n", 1)[0] ?? "";
+  }
+
+  test("create, ls and inspect tell of a network as Docker does, and its bridge comes with its first container", async () => {
+    const id = (await lab.must("network", "create", "--label", "a=b", "--opt", "mtu=1300", "blue")).trim();
+    expect(id).toMatch(/^[0-9a-f]{64}$/);
+    const list = ["network", "ls", "--filter", "type=custom", "--format"];
+    expect(await lab.must(...list, "{{.Name}} {{.Driver}} {{.Scope}} {{.IPv6}} {{.Labels}}")).toBe(
+      "blue bridge local false a=b\n",
+    );
+    expect(await lab.must("network", "ls", "-q", "--filter", "name=blue")).toBe(`${id.slice(0, 12)}\n`);
+    expect(await lab.must("network", "ls", "-q", "--filter", "dangling=false")).not.toContain(id.slice(0, 12));
+    expect(await lab.devices()).not.toContain("gocker1");
+    const web = await lab.container("web", "--network", id.slice(0, 12), "--network-alias", "www");
+    const bridge = (await lab.host.devices()).find(({ ifname }) => ifname === "gocker1");
+    expect(bridge?.mtu).toBe(1300);
+    const [document] = JSON.parse(await lab.must("network", "inspect", "blue")) as [Record<string, unknown>];
+    expect(document).toMatchObject({
+      Name: "blue",
+      Id: id,
+      Scope: "local",
+      Driver: "bridge",
+      EnableIPv6: false,
+      IPAM: { Driver: "default", Config: [{ Subnet: "10.78.0.0/24", Gateway: "10.78.0.1" }] },
+      Internal: false,
+      Containers: { [web.id]: { Name: "web", IPv4Address: "10.78.0.2/24", IPv6Address: "" } },
+      Options: { mtu: "1300" },
+      Labels: { a: "b" },
+    });
+    expect(await lab.inspect("web", "{{json .NetworkSettings.Networks.blue.Aliases}}")).toBe('["www"]');
+    expect(await lab.must("inspect", "-f", "{{.Driver}}", "blue")).toBe("bridge\n");
+    expect(await lab.must("ps", "--format", "{{.Networks}}")).toBe("blue\n");
+  });
+
+  test("create refuses what cannot be", async () => {
+    await lab.must("network", "create", "--subnet", "10.99.0.0/24", "blue");
+    for (const [reason, ...words] of [
+      ["there is a network blue already", "blue"],
+      ["invalid network name", "a/b"],
+      ["a network cannot be called host", "host"],
+      ["overlaps 10.99.0.0/24, which another network has", "--subnet", "10.99.0.0/16", "red"],
+      ["overlaps 192.0.2.0/24, which the host uses otherwise", "--subnet", "192.0.2.128/25", "red"],
+      ["it begins with 10.98.0.0/24", "--subnet", "10.98.0.7/24", "red"],
+      ["is in none of the network's subnets", "--subnet", "10.98.0.0/24", "--gateway", "10.97.0.1", "red"],
+      ["no network driver", "-d", "overlay", "red"],
+      ["needs the device of the host", "-d", "macvlan", "red"],
+      ["has no option", "-o", "nonsense=1", "red"],
+    ] as const) {
+      expect([words, await refuse("network", "create", ...words)]).toEqual([words, expect.stringContaining(reason)]);
+    }
+    expect(await lab.must("network", "ls", "-q", "--filter", "type=custom")).toHaveLength(13);
+  });
+
+  test("connect and disconnect refuse what cannot be, and change nothing then", async () => {
+    await lab.must("network", "create", "--subnet", "10.99.0.0/24", "blue");
+    await lab.must("network", "create", "red");
+    const web = await lab.container("web", "--network", "blue");
+    await lab.must("run", "-d", "--name", "apart", "--network", "none", lab.image, "sleep", "1000");
+    await lab.container("red1", "--network", "red");
+    for (const [reason, ...words] of [
+      ["no such network: green", "connect", "green", "web"],
+      ["no such container: wep", "connect", "red", "wep"],
+      ["is in network blue already", "connect", "blue", "web"],
+      ["has no network of gocker's", "connect", "blue", "apart"],
+      ["10.99.0.2 is in use by container", "connect", "--ip", "10.99.0.2", "blue", "red1"],
+      ["is no address of network blue", "connect", "--ip", "10.98.0.2", "blue", "red1"],
+      ["is not in network red", "disconnect", "red", "web"],
+      ["no such network: green", "disconnect", "green", "web"],
+    ] as const) {
+      expect([words, await refuse("network", ...words)]).toEqual([words, expect.stringContaining(reason)]);
+    }
+    expect(Object.keys((await lab.networksOf("red1")).Networks)).toEqual(["red"]);
+    await lab.must("network", "connect", "--ip", "10.99.0.50", "blue", "red1");
+    const red1 = await lab.running("red1");
+    await web.peer.listen("tcp", 80, "web");
+    expect(await red1.peer.ask("tcp", "10.99.0.2", 80)).toBe("web 10.99.0.50");
+    expect(await lab.must("exec", "red1", "ip", "-o", "-4", "addr", "show", "eth1")).toContain("10.99.0.50/24");
+    // Its way out was by the other one, and stays when that goes.
+    await lab.must("network", "disconnect", "red", "red1");
+    expect(await red1.peer.ask("tcp", "192.0.2.2", 80)).toBe("outside 192.0.2.1");
+    await lab.must("restart", "-t", "0", "red1");
+    expect((await lab.running("red1")).address).toBe("10.99.0.50");
+    // Of one that does not run it is noted.
+    await lab.must("stop", "-t", "0", "red1");
+    await lab.must("network", "connect", "red", "red1");
+    await lab.must("start", "red1");
+    expect(Object.keys((await lab.networksOf("red1")).Networks).toSorted()).toEqual(["blue", "red"]);
+  });
+
+  test("connect gives a container of the default network the names of the other one", async () => {
+    await lab.must("network", "create", "blue");
+    const usual = await lab.container("usual");
+    const web = await lab.container("web", "--network", "blue");
+    await lab.must("network", "connect", "blue", "usual");
+    expect(await lab.must("exec", "usual", "ping", "-c", "1", "-W", "1", web.address)).toContain("1 packets received");
+    await lab.must("restart", "-t", "0", "usual");
+    expect(await (await lab.running("usual")).peer.resolve("web")).toBe(web.address);
+    expect(usual.address).toStartWith("10.77.");
+  });
+
+  test("rm and prune leave what is used, and take bridges away", async () => {
+    await lab.must("network", "create", "blue");
+    await lab.must("network", "create", "--label", "keep", "red");
+    await lab.must("network", "create", "green");
+    await lab.container("web", "--network", "blue");
+    expect(await refuse("network", "rm", "blue")).toContain("network blue is in use by web");
+    expect(await refuse("network", "rm", "bridge")).toMatch(/the default network cannot be removed|no such network/);
+    expect(await refuse("network", "rm", "nothing")).toContain("no such network: nothing");
+    expect(await lab.must("network", "rm", "-f", "nothing")).toBe("nothing\n");
+    await lab.must("stop", "-t", "0", "web");
+    expect(await lab.must("network", "prune", "-f", "--filter", "label!=keep")).toBe("Deleted Networks:\ngreen\n\n");
+    expect(await lab.must("network", "prune", "-f")).toBe("Deleted Networks:\nred\n\n");
+    await lab.must("network", "rm", "blue");
+    const gone = await lab.gocker(["start", "web"]);
+    expect(gone.stderr).toContain("no such network: blue");
+    expect(await lab.devices()).not.toContain("gocker1");
+  });
+});

@@ -1,0 +1,100 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { nft } from "../helpers/firewall-networks.ts";
+import { canConnect, NetworkLab } from "../helpers/network-lab.ts";
+import { until } from "../helpers/until.ts";
+
+describe.skipIf(!canConnect)("what containers have of networks", () => {
+  let lab: NetworkLab;
+  beforeAll(async () => {
+    lab = await NetworkLab.create();
+  });
+  afterEach(() => lab.clear());
+  afterAll(() => lab?.end());
+
+  const untilEnded = (name: string) =>
+    until(
+      `${name} is known to have ended`,
+      async () => (await lab.must("ps", "-q", "--filter", `name=${name}`)) === "",
+    );
+
+  test("is gone from the host three seconds after the last one, however that ended", async () => {
+    await lab.must("network", "create", "--ipv6", "blue");
+    const web = await lab.container("web", "--rm", "-p", "8080:80", "--network", "blue", "--network", "bridge");
+    expect(await lab.leftovers()).toEqual(expect.arrayContaining(["gocker0", "gocker1", "table inet gocker"]));
+    expect(await lab.setting("ipv4/ip_forward")).toBe("1");
+    expect(await lab.setting("ipv6/conf/all/forwarding")).toBe("1");
+    process.kill(web.pid, "SIGKILL");
+    await until("nothing is left", async () => (await lab.leftovers()).length === 0, 3_500);
+    await until("the sweeper has ended", () => lab.sandbox.processes().length === 0, 1_000);
+  });
+
+  test("is not taken away while another one starts, again and again", async () => {
+    for (let round = 0; round < 3; round++) {
+      const { stdout } = await lab.gocker(["run", "--rm", lab.image, "ping", "-c", "1", "-W", "2", "192.0.2.2"]);
+      expect(stdout).toContain("1 packets received");
+      await Promise.all(
+        Array.from({ length: 3 }, () => lab.must("run", "--rm", lab.image, "ping", "-c1", "-W2", "10.77.0.1")),
+      );
+    }
+    expect(lab.leases()).toEqual([]);
+  });
+
+  test("comes back after another program has removed all rules, by repair or by the next start", async () => {
+    const web = await lab.container("web", "-p", "8080:80");
+    await web.peer.listen("tcp", 80, "web");
+    await nft(lab.host, ["flush", "ruleset"]);
+    expect(await web.peer.askInVain("tcp", "192.0.2.2", 80)).not.toContain("outside");
+    expect(await lab.must("network", "repair")).toContain("the table inet gocker of the firewall was not there");
+    expect(await web.peer.ask("tcp", "192.0.2.2", 80)).toBe("outside 192.0.2.1");
+    expect(await lab.atOutside.ask("tcp", "192.0.2.1", 8080)).toBe("web 192.0.2.2");
+    expect(await lab.must("network", "repair")).toBe("Nothing was wrong.\n");
+
+    await nft(lab.host, ["flush", "ruleset"]);
+    await lab.container("next");
+    expect(await lab.atOutside.ask("tcp", "192.0.2.1", 8080)).toBe("web 192.0.2.2");
+    expect(await web.peer.ask("tcp", "192.0.2.2", 80)).toBe("outside 192.0.2.1");
+
+    await lab.host.ip("link del gocker0");
+    expect(await lab.must("network", "repair")).toContain("the bridge gocker0 of network bridge was not there");
+    expect(await web.peer.ask("tcp", "192.0.2.2", 80)).toBe("outside 192.0.2.1");
+    expect(await lab.must("network", "repair")).toBe("Nothing was wrong.\n");
+  });
+
+  test("is given back by the next command when its monitor was killed", async () => {
+    const web = await lab.container("web", "-p", "8080:80");
+    await lab.silence();
+    process.kill(lab.monitorOf(web), "SIGKILL");
+    await untilEnded("web");
+    expect(lab.leases()).toEqual([]);
+    expect(await lab.atOutside.askInVain("tcp", "192.0.2.1", 8080)).toBe("ECONNREFUSED");
+    const next = await lab.container("next", "-p", "8080:80");
+    expect(next.address).toBe(web.address);
+    await next.peer.listen("tcp", 80, "next");
+    expect(await lab.atOutside.ask("tcp", "192.0.2.1", 8080)).toBe("next 192.0.2.2");
+  });
+
+  test("is given back when gocker itself was killed in the foreground, at any moment of its start", async () => {
+    for (const delay of [20, 60, 100, 200]) {
+      const run = lab.start(["run", "--rm", "--name", `at${delay}`, lab.image, "sleep", "1000"]);
+      await Bun.sleep(delay);
+      run.kill("SIGKILL");
+      await run.exited;
+    }
+    await untilEnded("at");
+    await lab.must("network", "repair");
+    expect(lab.leases()).toEqual([]);
+    const next = await lab.container("next", "-p", "8080:80");
+    await next.peer.listen("tcp", 80, "next");
+    expect(await lab.atOutside.ask("tcp", "192.0.2.1", 8080)).toBe("next 192.0.2.2");
+  });
+
+  test("survives the removal of what another engine would have needed: forwarding that was on stays on", async () => {
+    const by = [...lab.host.by, "sh", "-c"];
+    expect(Bun.spawnSync([...by, "echo 1 >/proc/sys/net/ipv4/ip_forward"]).exitCode).toBe(0);
+    await lab.container("web");
+    await lab.remove("web");
+    await until("the bridge is gone", async () => (await lab.devices()).length === 0);
+    expect(await lab.setting("ipv4/ip_forward")).toBe("1");
+    expect(Bun.spawnSync([...by, "echo 0 >/proc/sys/net/ipv4/ip_forward"]).exitCode).toBe(0);
+  });
+});
