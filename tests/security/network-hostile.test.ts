@@ -43,7 +43,7 @@ describe.skipIf(!canConnect)("a container's monitor", () => {
     expect(await Promise.all(outside)).toEqual([2_000, 2_000, 2_000]);
     const within = Array.from({ length: 3 }, () => lab.atHost.flood("ask", "::1", 8080, 1_000));
     expect(await Promise.all(within)).toEqual([1_000, 1_000, 1_000]);
-    expect(await lab.atHost.flood("break", "::1", 8080, 1_000)).toBe(1_000);
+    expect(await lab.atHost.flood("break", "::1", 8080, 300)).toBe(300);
     expect(await lab.atOutside.flood("udp", "192.0.2.1", 8080, 20_000)).toBeGreaterThan(0);
     expect(await lab.atOutside.ask("tcp", "192.0.2.1", 8080)).toBe("web 192.0.2.2");
     expect(await lab.atHost.ask("tcp", "::1", 8080)).toStartWith("web ");
