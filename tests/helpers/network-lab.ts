@@ -199,6 +199,7 @@ export class NetworkLab extends AsyncDisposableStack {
   async end(): Promise<void> {
     await this.clear();
     await until("bridges and rules are gone", async () => (await this.leftovers()).length === 0, 5_000);
+    await until("who has removed them has ended", () => this.sandbox.processes().length === 0);
     await this.disposeAsync();
   }
 
