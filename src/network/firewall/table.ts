@@ -184,9 +184,9 @@ function postrouting(): Chain {
 }
 
 /**
- * `route_localnet` is on for bridges of containers with ports, so that programs of the host reach published ports at 127.0.0.1. The kernel does not
- * look for loopback addresses on them any more, and containers would reach what listens on the host's loopback
- * (CVE-2020-8558). Before connection tracking, so that no answer that is translated back is among these packets.
+ * `route_localnet` is on for bridges of containers with ports, so that programs of the host reach these at 127.0.0.1. The
+ * kernel does not look for loopback addresses on such bridges any more, and containers would reach what listens on the host's
+ * loopback (CVE-2020-8558). Before connection tracking, so that no answer that is translated back is among these packets.
  */
 function guard(): Chain {
   const beforeTracking = -300;
