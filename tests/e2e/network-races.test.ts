@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readlinkSync, utimesSync } from "node:fs";
+import { existsSync, readlinkSync, rmSync, utimesSync } from "node:fs";
 
 import { gockerBinary } from "../helpers/binary.ts";
 import { ConnectedPlace, type PlaceWish } from "../helpers/connected-place.ts";
@@ -63,6 +63,17 @@ describe.skipIf(!canFilter)("networks that are changed from several sides at onc
     await host.ip("link del gocker0");
     const second = await connect({ name: "second" });
     expect(await at(second).ask("tcp", first.address, 80)).toBe(`first ${second.address}`);
+  });
+
+  test("a state directory that is removed does not come back when the bridge is looked after", async () => {
+    await (await connect({ name: "gone" }))[Symbol.asyncDispose]();
+    const state = `${directory}/state`;
+    utimesSync(`${state}/networks/endpoints`, Date.now() / 1000 + 3600, Date.now() / 1000 + 3600);
+    const sweeper = startSweeper({ root: `${directory}/root`, state });
+    await until("it sleeps", () => readlinkSync(`/proc/${sweeper.pid}/exe`).startsWith("/memfd:"));
+    rmSync(state, { recursive: true });
+    expect([await sweeper.exited, await sweeper.stderr.text()]).toEqual([0, ""]);
+    expect(existsSync(state)).toBe(false);
   });
 
   test("the host's loopback can be led to a bridge only while a container in it has ports", async () => {

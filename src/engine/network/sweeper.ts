@@ -63,7 +63,10 @@ function step(label: string, syscall: Step["syscall"], args: Step["args"]): Step
 export async function runSweeper(word: string | undefined): Promise<void> {
   const duty = parseDuty(word);
   const store = new NetworkStore(duty.root, duty.state);
-  const left = patience - (store.endpoints.restTime() ?? patience);
+  const rested = store.endpoints.restTime();
+  // The state directory has been removed, and is not to come back.
+  if (rested === undefined) return;
+  const left = patience - rested;
   // Not more than that, should the clock have been set back.
   if (left > 0) sleepAgain(duty, Math.min(left, patience));
   let lock: FileLock | undefined = store.inheritSweeping(duty.lock);
