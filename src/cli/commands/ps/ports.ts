@@ -10,7 +10,7 @@ interface Entry {
 
 /**
  * The ports of a container that runs as Docker's column shows them: `0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 443/tcp`;
- * those that follow each other as a range.
+ * those that follow each other, and are the same on the host, as a range.
  */
 export function portsText({ exposedPorts, publications, networks, state }: ContainerSummary): string {
   // On the host's network ports are the host's, and on none nobody reaches them.
@@ -55,7 +55,9 @@ function rangesOf(entries: readonly Entry[]): [first: Entry, last: Entry][] {
 function follows(one: Entry, other: Entry): boolean {
   const isNext = one.address === other.address && one.protocol === other.protocol;
   if (!isNext || other.container !== one.container + 1) return false;
-  return one.host === undefined ? other.host === undefined : other.host === one.host + 1;
+  // Docker shows ports that are others on the host one by one.
+  const isAsOnHost = ({ host, container }: Entry) => host === undefined || host === container;
+  return isAsOnHost(one) && isAsOnHost(other) && (one.host === undefined) === (other.host === undefined);
 }
 
 function rangeText([first, last]: readonly [Entry, Entry]): string {

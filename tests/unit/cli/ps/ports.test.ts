@@ -15,10 +15,11 @@ function publication(text: string): Publication {
   };
 }
 
-const text = (published: string[], exposedPorts: string[] = [], isRunning = true) =>
+const text = (published: string[], exposedPorts: string[] = [], { isRunning = true, networks = ["bridge"] } = {}) =>
   portsText(
     containerSummary({
       exposedPorts,
+      networks,
       publications: published.map(publication),
       state: isRunning ? { status: "running", pid: 1, startedAt: "" } : { status: "exited" },
     }),
@@ -31,7 +32,7 @@ test.each<[string, string[], string[]]>([
   ["0.0.0.0:8080->80/tcp, 443/tcp", ["8080:80"], ["80/tcp", "443/tcp"]],
   ["80/tcp, 53/udp", [], ["53/udp", "80"]],
   ["0.0.0.0:8000-8002->8000-8002/tcp", ["8001:8001", "8000:8000", "8002:8002"], []],
-  ["0.0.0.0:9000-9001->80-81/tcp", ["9000:80", "9001:81"], []],
+  ["0.0.0.0:9000->80/tcp, 0.0.0.0:9001->81/tcp", ["9000:80", "9001:81"], []],
   ["0.0.0.0:9001->80/tcp, 0.0.0.0:9000->81/tcp", ["9001:80", "9000:81"], []],
   ["80-82/tcp, 84/tcp", [], ["80", "81", "84", "82"]],
   ["127.0.0.1:53->53/udp, 53/tcp", ["127.0.0.1:53:53/udp"], ["53/tcp"]],
@@ -40,6 +41,10 @@ test.each<[string, string[], string[]]>([
   expect(text(published, exposed)).toBe(expected);
 });
 
+test.each(["host", "none"])("a container with --network %s has none of its own", (network) => {
+  expect(text([], ["443/tcp"], { networks: [network] })).toBe("");
+});
+
 test("a container that does not run has none", () => {
-  expect(text(["8080:80"], ["443/tcp"], false)).toBe("");
+  expect(text(["8080:80"], ["443/tcp"], { isRunning: false })).toBe("");
 });
