@@ -214,6 +214,8 @@ export class HostNetwork implements Disposable {
       else this.firewall.rebuild(this.state());
       if (family === 6) this.#keepRouterAdvertisements();
       writeSysctl(setting, "1");
+      // It goes off and on again with the containers.
+      if (!this.#store.isNewsOfForwarding(family)) continue;
       this.#warn(
         `forwarding of IPv${family} was off on this host and is on now (${setting.replaceAll("/", ".")}), for containers alone`,
       );

@@ -33,6 +33,7 @@ export function parseNetworkName(name: string): string {
  *     STATE/networks/leases/<id>/<address>   whose an address is: see `AddressLeases`
  *     STATE/networks/endpoints/<container>.json   see `EndpointStore`
  *     STATE/networks/forwards-4, -6           packets are forwarded since gocker has told the kernel to
+ *     STATE/networks/forwards-4-told, -6-told   the user knows of that
  *     STATE/networks/sweeping                held by a process that will look for what is not used
  *     STATE/networks/lock                    held while bridges and the firewall change
  *     ROOT/networks/.lock                    shared: to connect containers; exclusive: to make and remove networks
@@ -111,6 +112,14 @@ export class NetworkStore {
     writeFileAtomic(`${this.#state}/forwards-${family}`, "");
   }
 
+  /** Whether nobody has been told in this boot that gocker switches the forwarding of a family on; from now on somebody has. */
+  isNewsOfForwarding(family: 4 | 6): boolean {
+    const path = `${this.#state}/forwards-${family}-told`;
+    if (readIfThere(path) !== undefined) return false;
+    writeFileAtomic(path, "");
+    return true;
+  }
+
   /** Ends what {@link markForwarding} has noted. */
   unmarkForwarding(family: 4 | 6): void {
     rmSync(`${this.#state}/forwards-${family}`, { force: true });
@@ -140,7 +149,8 @@ export class NetworkStore {
    * @throws NotFoundError; UsageError several fit
    */
   resolve(reference: string): NetworkRecord {
-    const named = namePattern.test(reference) ? this.read(reference) : undefined;
+    const name = reference === "default" ? defaultNetworkName : reference;
+    const named = namePattern.test(name) ? this.read(name) : undefined;
     if (named !== undefined) return named;
     const found = /^[0-9a-f]{1,64}$/.test(reference) ? this.list().filter(({ id }) => id.startsWith(reference)) : [];
     const [first, second] = found;

@@ -1,3 +1,4 @@
+import { errnos } from "../linux/errno.ts";
 import { OwnedFd } from "../linux/fd.ts";
 import { encodeSocketAddress, openInternetSocket, startConnecting } from "../linux/internet-socket.ts";
 import { pollEvent } from "../linux/poll.ts";
@@ -20,7 +21,10 @@ const senderTimeout = 60_000;
 /** The largest datagram. */
 const longestDatagram = 0x1_0000;
 
-/** How many datagrams are passed on before others have their turn. */
+/** No descriptor, or no memory, is left for another socket. accept(2), socket(2) */
+const lacksOfDescriptors: ReadonlySet<number> = new Set([errnos.EMFILE, errnos.ENFILE, errnos.ENOBUFS, errnos.ENOMEM]);
+
+/** How many connections are accepted, and datagrams passed on, before others have their turn. */
 const mostAtOnce = 64;
 
 /** Milliseconds without accepting when gocker has no descriptor left for another connection. */
@@ -117,21 +121,32 @@ export class PortProxy implements Disposable {
     }
   }
 
-  #accept({ socket, publication, target }: ProxiedPort): void {
-    using cleanup = new DisposableStack();
-    try {
-      const client = acceptConnection(socket);
-      if (client === undefined) return;
-      cleanup.use(client);
-      const server = cleanup.use(openInternetSocket(familyOf(target), "stream"));
-      startConnecting(server, addressOf(publication));
-      this.#connections.add(new ProxiedConnection(client, server));
-      cleanup.move();
-    } catch (error) {
-      if (!(error instanceof SystemCallError)) throw error;
-      // Whoever came is gone with his socket. Where descriptors are lacking he is still in the queue, and would be again.
-      this.#restUntil = this.#now() + restTime;
+  #accept(port: ProxiedPort): void {
+    for (let count = 0; count < mostAtOnce && this.#connections.size < mostConnections; count++) {
+      try {
+        if (!this.#acceptOne(port)) return;
+      } catch (error) {
+        if (!(error instanceof SystemCallError)) throw error;
+        // Whoever came is gone with his socket.
+        if (!lacksOfDescriptors.has(error.errno)) continue;
+        // He is still in the queue, and would be again at once.
+        this.#restUntil = this.#now() + restTime;
+        return;
+      }
     }
+  }
+
+  /** @returns false when nobody is there */
+  #acceptOne({ socket, publication, target }: ProxiedPort): boolean {
+    using cleanup = new DisposableStack();
+    const client = acceptConnection(socket);
+    if (client === undefined) return false;
+    cleanup.use(client);
+    const server = cleanup.use(openInternetSocket(familyOf(target), "stream"));
+    startConnecting(server, addressOf(publication));
+    this.#connections.add(new ProxiedConnection(client, server));
+    cleanup.move();
+    return true;
   }
 
   #passOn(port: ProxiedPort): void {

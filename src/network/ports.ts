@@ -27,6 +27,9 @@ export function hasSocket({ protocol }: Pick<Publication, "protocol">): boolean 
   return protocol !== "sctp";
 }
 
+/** How many connections may wait for the container's monitor, which may have to wake first. listen(2) */
+const mostWaiting = 4096;
+
 /** How many free ports are tried until one is free in both families. */
 const mostAttempts = 16;
 
@@ -111,7 +114,7 @@ function bind(
   try {
     const socket = cleanup.use(openInternetSocket(at.address.family, protocol === "udp" ? "datagram" : "stream"));
     if (protocol === "udp") bindSocket(socket, at);
-    else listenAt(socket, at);
+    else listenAt(socket, at, mostWaiting);
     const { port } = localAddress(socket);
     cleanup.move();
     return { socket, port };
