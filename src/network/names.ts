@@ -23,6 +23,11 @@ export class ContainerNames implements NameLookup {
     return this.#current().addresses.get(name.toLowerCase());
   }
 
+  /** Whether the container has no way out by any of its networks. */
+  get isIsolated(): boolean {
+    return this.#current().isIsolated;
+  }
+
   nameOf(address: string): string | undefined {
     const parsed = parseIpAddress(address);
     return parsed === undefined ? undefined : this.#current().names.get(formatIpAddress(parsed));
@@ -38,11 +43,12 @@ export class ContainerNames implements NameLookup {
     return current;
   }
 
-  #read(): Pick<Known, "addresses" | "names"> {
+  #read(): Omit<Known, "version"> {
     const addresses = new Map<string, string[]>();
     const names = new Map<string, string>();
     const endpoints = this.#store.endpoints.list();
     const own = endpoints.find(({ container }) => container === this.#container);
+    const internal = new Set(this.#store.list().flatMap((network) => (network.internal ? [network.id] : [])));
     const networks = new Set(own?.attachments.map(({ networkId }) => networkId));
     for (const endpoint of endpoints) {
       for (const attachment of endpoint.attachments) {
@@ -55,7 +61,8 @@ export class ContainerNames implements NameLookup {
         for (const address of theirs) names.set(address, `${endpoint.name}.${attachment.network}`);
       }
     }
-    return { addresses, names };
+    const isIsolated = [...networks].every((id) => internal.has(id));
+    return { addresses, names, isIsolated };
   }
 }
 
@@ -70,6 +77,7 @@ interface Known {
   readonly version: bigint;
   readonly addresses: ReadonlyMap<string, readonly string[]>;
   readonly names: ReadonlyMap<string, string>;
+  readonly isIsolated: boolean;
 }
 
 /** In the default network containers do not know each other by names, as with Docker. */

@@ -224,7 +224,10 @@ export class TestNameServer implements Disposable {
   readonly #clients: Disposable[] = [];
   now = 0;
 
-  constructor(options: Partial<Pick<NameServerOptions, "lookup" | "upstream">> = {}) {
+  constructor({
+    upstream = [],
+    ...options
+  }: Partial<Pick<NameServerOptions, "lookup">> & { readonly upstream?: readonly string[] } = {}) {
     const { udp, tcp, at } = openBoth();
     this.address = at;
     this.#listener = tcp;
@@ -235,7 +238,7 @@ export class TestNameServer implements Disposable {
       udp,
       tcp,
       lookup: { addresses: () => undefined, nameOf: () => undefined },
-      upstream: [],
+      upstream: () => upstream,
       onError: (error) => this.errors.push(error),
       now: () => this.now,
       ...options,

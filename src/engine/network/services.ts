@@ -20,14 +20,14 @@ export function openServices(
   const services: Service[] = [];
   const [udp, tcp] = names ?? [];
   if (udp !== undefined && tcp !== undefined) {
-    const isInternal = (endpoint?.attachments ?? []).every(({ network }) => store.read(network)?.internal === true);
+    const lookup = new ContainerNames(store, directories.state, record.id);
     services.push(
       new NameServer({
         udp: new OwnedFd(udp),
         tcp: new OwnedFd(tcp),
-        lookup: new ContainerNames(store, directories.state, record.id),
+        lookup,
         // By questions for names much can be told to the outside (CVE-2024-29018).
-        upstream: isInternal ? [] : upstreamServers(record.options?.dns ?? [], readHostEtc()),
+        upstream: () => (lookup.isIsolated ? [] : upstreamServers(record.options?.dns ?? [], readHostEtc())),
         // Who has asked is told that it failed, and asks again.
         onError: () => {},
       }),

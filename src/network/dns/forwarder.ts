@@ -15,22 +15,27 @@ const mostQueries = 256;
 
 /** What is forwarded to the host's servers. */
 export class Forwarder implements Disposable {
-  readonly #upstream: readonly SocketAddress[];
+  readonly #upstream: () => readonly string[];
   readonly #now: () => number;
   /** The oldest first. */
   readonly #queries = new Set<ForwardedQuery>();
   #buffer: Uint8Array | undefined;
 
   /**
-   * @param upstream addresses of servers, see {@link parseSocketAddress}; what is none is left out, as libc does
+   * @param upstream asked for each query: addresses of servers, see {@link parseSocketAddress}; what is none is left out, as
+   *   libc does
    * @param now milliseconds of a clock that never goes back
    */
-  constructor(upstream: readonly string[], now: () => number) {
-    this.#upstream = upstream
+  constructor(upstream: () => readonly string[], now: () => number) {
+    this.#upstream = upstream;
+    this.#now = now;
+  }
+
+  get #servers(): SocketAddress[] {
+    return this.#upstream()
       .map((text) => parseSocketAddress(text, usualPort))
       .filter((server): server is SocketAddress => server !== undefined)
       .slice(0, mostServers);
-    this.#now = now;
   }
 
   get isIdle(): boolean {
@@ -49,7 +54,7 @@ export class Forwarder implements Disposable {
     const now = this.#now();
     const forwarded: ForwardedQuery = new ForwardedQuery(query, {
       transport,
-      upstream: this.#upstream,
+      upstream: this.#servers,
       now,
       onEnd: (answer) => {
         this.#queries.delete(forwarded);

@@ -19,10 +19,10 @@ export interface NameServerOptions {
   readonly tcp: OwnedFd;
   readonly lookup: NameLookup;
   /**
-   * The servers that know all other names, in gocker's own network, in the order in which they are asked: addresses with
-   * or without a port. Without any the answer to other names is that they cannot be resolved (SERVFAIL), as with Docker.
+   * The servers that know all other names, looked for with each query, in gocker's own network, in the order in which they are
+   * asked: addresses with or without a port. Without any the answer to other names is that they cannot be resolved (SERVFAIL), as with Docker.
    */
-  readonly upstream: readonly string[];
+  readonly upstream: () => readonly string[];
   /** Told of what fails in the lookup; who has asked is told that too, without the reason. */
   readonly onError: (error: unknown) => void;
   /** Milliseconds of a clock that never goes back: the machine's own unless told. */

@@ -83,6 +83,32 @@ describe("names of containers", () => {
     expect([empty.names.addresses("web"), empty.names.nameOf("10.9.0.3")]).toEqual([undefined, undefined]);
   });
 
+  test("of others are asked for only as long as a network has a way out", async () => {
+    using bench = openNames(
+      endpoint("1", "me", attachment("inside", ["10.9.0.2/24"]), attachment("out", ["10.8.0.2/24"])),
+    );
+    // Whoever writes there has the lock, whose file makes the directory.
+    using _lock = await bench.store.lockRecords();
+    for (const name of ["inside", "out"]) {
+      const internal = name === "inside";
+      bench.store.write({
+        version: 1,
+        id: `id of ${name}`,
+        name,
+        created: "",
+        driver: "bridge",
+        device: name,
+        subnets: [],
+        internal,
+        labels: {},
+        options: {},
+      });
+    }
+    expect(bench.names.isIsolated).toBe(false);
+    bench.store.endpoints.write(endpoint("1", "me", attachment("inside", ["10.9.0.2/24"])));
+    expect(bench.names.isIsolated).toBe(true);
+  });
+
   test("are others as soon as endpoints are", () => {
     using bench = openNames(me);
     const { store, names } = bench;
