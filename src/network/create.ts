@@ -12,11 +12,10 @@ import {
   type Subnet,
 } from "../util/ip-address.ts";
 import { freeBridgeName } from "./bridge-name.ts";
-import { subnetsOf, subnetWithGateway } from "./host-network.ts";
 import { isAssignable } from "./leases.ts";
 import { type NetworkStore, parseNetworkName } from "./networks.ts";
 import type { NetworkDriver, NetworkRecord, NetworkSubnet } from "./record.ts";
-import { chooseSubnet, subnetsOfHost, uniqueLocalSubnet, userPools } from "./subnets.ts";
+import { chooseSubnet, subnetsOf, subnetsOfHost, subnetWithGateway, uniqueLocalSubnet, userPools } from "./subnets.ts";
 
 /** What a user wants of a network. */
 export interface NetworkWish {

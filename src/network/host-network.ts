@@ -6,26 +6,19 @@ import { makeBridge, reflectionOrder, removeLink, setBridge } from "../linux/net
 import { readSysctl, writeSysctl } from "../linux/sysctl.ts";
 import { ConflictError, GockerError, SystemCallError } from "../util/errors.ts";
 import { errnos } from "../linux/errno.ts";
-import {
-  formatIpAddress,
-  formatSubnet,
-  type IpAddress,
-  isInSubnet,
-  overlap,
-  parseIpAddress,
-  parseSubnet,
-  type Subnet,
-} from "../util/ip-address.ts";
+import { formatSubnet, isInSubnet, overlap, parseIpAddress, parseSubnet, type Subnet } from "../util/ip-address.ts";
 import { Firewall, type FirewallNetwork, type FirewallState } from "./firewall.ts";
 import type { Attachment } from "./endpoints.ts";
 import { bridgeAlias, freeBridgeName, isBridgeOf } from "./bridge-name.ts";
 import { firewallDifferences } from "./firewall-differences.ts";
+import { readDefaultNetworkConfig } from "./config.ts";
+import { defaultSubnets } from "./default-network.ts";
 import type { NetworkStore } from "./networks.ts";
 import { mustPortsReflect } from "./own-ports.ts";
 import { translatedPublications } from "./publication.ts";
 import type { NetworkRecord } from "./record.ts";
 import { defaultNetworkName } from "./record.ts";
-import { chooseSubnet, defaultPools, subnetsOfHost } from "./subnets.ts";
+import { gatewayOf, subnetsOf, subnetsOfHost } from "./subnets.ts";
 
 /** `com.docker.network.driver.mtu` and gocker's shorter word for it. */
 const mtuOptions = ["com.docker.network.driver.mtu", "mtu"];
@@ -105,22 +98,25 @@ export class HostNetwork implements Disposable {
     return renamed;
   }
 
-  /** The default network's addresses are gocker's choice, which is made again where the host has come to use them. */
+  /** Of a network without a bridge: the host may have come to use its addresses since it was made. */
   #fitToHost(network: NetworkRecord): NetworkRecord {
     if (findLink(this.socket, network.device) !== undefined) return network;
-    const others = this.#store.list().filter(({ name }) => name !== network.name);
-    const taken = subnetsOfHost(this.socket, this.#bridgeNumbers());
-    const own = network.subnets.flatMap(({ subnet }) => parseSubnet(subnet) ?? []);
-    const collision = own.find((subnet) => taken.some((other) => overlap(subnet, other)));
+    const ofHost = subnetsOfHost(this.socket, this.#bridgeNumbers());
+    if (network.name === defaultNetworkName) return this.#fitDefault(network, ofHost);
+    const collision = subnetsOf(network).find((subnet) => ofHost.some((other) => overlap(subnet, other)));
     if (collision === undefined) return network;
-    if (network.name !== defaultNetworkName || network.options["gocker.subnet"] === "configured") {
-      throw new ConflictError(
-        `the addresses of network ${network.name}, ${formatSubnet(collision)}, are used by the host otherwise`,
-        { hint: "`ip route` shows by what; a network with another --subnet avoids it" },
-      );
-    }
-    const subnet = chooseSubnet(defaultPools, [...taken, ...others.flatMap(subnetsOf)]);
-    const chosen = { ...network, subnets: [subnetWithGateway(subnet), ...network.subnets.filter(isOfFamily6)] };
+    throw new ConflictError(
+      `the addresses of network ${network.name}, ${formatSubnet(collision)}, are used by the host otherwise`,
+      { hint: "`ip route` shows by what; a network with another --subnet avoids it" },
+    );
+  }
+
+  /** Its addresses are what is configured, or gocker's choice, which is made again. */
+  #fitDefault(network: NetworkRecord, ofHost: readonly Subnet[]): NetworkRecord {
+    const ofNetworks = this.#store.list().flatMap((other) => (other.name === network.name ? [] : subnetsOf(other)));
+    const subnets = defaultSubnets(network.subnets, readDefaultNetworkConfig(), { ofHost, ofNetworks });
+    if (JSON.stringify(subnets) === JSON.stringify(network.subnets)) return network;
+    const chosen = { ...network, subnets };
     this.#store.write(chosen);
     return chosen;
   }
@@ -165,8 +161,8 @@ export class HostNetwork implements Disposable {
       }
     }
     setLinkUp(this.socket, link.index, device, true);
-    if (!network.internal) this.#made.push(device);
     if (!network.internal) {
+      this.#made.push(device);
       this.#forward(gateways.map(({ address }) => address.family));
       this.#tellObstacles(device);
     }
@@ -360,28 +356,4 @@ export function firewallNetwork({ device, subnets, internal, options }: NetworkR
     isInternal: internal,
     masquerades: !internal && options["com.docker.network.bridge.enable_ip_masquerade"] !== "false",
   };
-}
-
-/** Of a network's addresses, those of the host's side, with the prefix length of their block. */
-export function gatewayOf(
-  subnet: string,
-  gateway: string | undefined,
-): { readonly address: IpAddress; readonly prefixLength: number } | undefined {
-  const address = gateway === undefined ? undefined : parseIpAddress(gateway);
-  const block = parseSubnet(subnet);
-  return address === undefined || block === undefined ? undefined : { address, prefixLength: block.prefixLength };
-}
-
-export function subnetsOf({ subnets }: NetworkRecord): Subnet[] {
-  return subnets.flatMap(({ subnet }) => parseSubnet(subnet) ?? []);
-}
-
-/** The host has the first address of a block, unless told otherwise. */
-export function subnetWithGateway(subnet: Subnet): { readonly subnet: string; readonly gateway: string } {
-  const { family, base } = subnet;
-  return { subnet: formatSubnet(subnet), gateway: formatIpAddress({ family, value: base + 1n }) };
-}
-
-function isOfFamily6({ subnet }: { readonly subnet: string }): boolean {
-  return subnet.includes(":");
 }

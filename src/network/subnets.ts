@@ -2,7 +2,18 @@ import { readFileSync } from "node:fs";
 import { listRoutes } from "../linux/netlink/routes.ts";
 import type { RouteSocket } from "../linux/netlink/socket.ts";
 import { ConflictError } from "../util/errors.ts";
-import { isInSubnet, overlap, parseIpAddress, parseSubnet, type Subnet, subnetOf } from "../util/ip-address.ts";
+import {
+  formatIpAddress,
+  formatSubnet,
+  type IpAddress,
+  isInSubnet,
+  overlap,
+  parseIpAddress,
+  parseSubnet,
+  type Subnet,
+  subnetOf,
+} from "../util/ip-address.ts";
+import type { NetworkRecord } from "./record.ts";
 
 /** A block from which networks get blocks of a size. */
 export interface AddressPool {
@@ -79,4 +90,25 @@ function nameServers(): Subnet[] {
   return Array.from(text.matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm), ([, address = ""]) => parseIpAddress(address))
     .filter((address) => address !== undefined)
     .map((address) => subnetOf(address, address.family === 4 ? 32 : 128));
+}
+
+/** Of a network's addresses, those of the host's side, with the prefix length of their block. */
+export function gatewayOf(
+  subnet: string,
+  gateway: string | undefined,
+): { readonly address: IpAddress; readonly prefixLength: number } | undefined {
+  const address = gateway === undefined ? undefined : parseIpAddress(gateway);
+  const block = parseSubnet(subnet);
+  return address === undefined || block === undefined ? undefined : { address, prefixLength: block.prefixLength };
+}
+
+/** The blocks of a network. */
+export function subnetsOf({ subnets }: Pick<NetworkRecord, "subnets">): Subnet[] {
+  return subnets.flatMap(({ subnet }) => parseSubnet(subnet) ?? []);
+}
+
+/** The host has the first address of a block, unless told otherwise. */
+export function subnetWithGateway(subnet: Subnet): { readonly subnet: string; readonly gateway: string } {
+  const { family, base } = subnet;
+  return { subnet: formatSubnet(subnet), gateway: formatIpAddress({ family, value: base + 1n }) };
 }
