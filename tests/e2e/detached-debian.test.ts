@@ -5,6 +5,7 @@ import { createSandbox } from "../helpers/binary.ts";
 import { has } from "../helpers/cgroups.ts";
 import { canRunCorpus } from "../helpers/corpus-images.ts";
 import { pushDebian } from "../helpers/debian-image.ts";
+import { canMakeNetworks, NetworkNamespace } from "../helpers/network-namespace.ts";
 import { startRegistry } from "../helpers/registry.ts";
 import { freePort, outcomeOf, Runner, success } from "../helpers/runner.ts";
 import { until } from "../helpers/until.ts";
@@ -97,6 +98,60 @@ describe.skipIf(!canRunCorpus || !hasMemory)("servers of Debian in the backgroun
     expect(await runner.gocker(["volume", "ls", "-q"])).toEqual(success(`${volume}\n`));
     expect(await runner.gocker(["volume", "rm", volume])).toEqual(success(`${volume}\n`));
   }
+
+  test(
+    "on a network of their own PostgreSQL is found by its name, and nginx by its published port",
+    withImage(async () => {
+      if (!canMakeNetworks) return console.warn("skipped: no network of the test's own can be made");
+      await using host = await NetworkNamespace.create("link set lo up");
+      const there = async (...words: readonly string[]) => {
+        const { stdout, stderr, exitCode } = await runner.gocker(words, { by: host.by });
+        expect({ stderr: stderr.replace(/^gocker: warning: forwarding of .*\n/, ""), exitCode }).toEqual({
+          stderr: "",
+          exitCode: 0,
+        });
+        return stdout;
+      };
+      await there("network", "create", "shop");
+      const programs = "PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin";
+      const place = ["--network", "shop", "-u", "postgres", "-e", programs, "--shm-size", "32m"];
+      const start = `cd; initdb -N -D db -A trust >/dev/null; echo "host all all samenet trust" >>db/pg_hba.conf
+        exec postgres -D db -c listen_addresses='*' -c logging_collector=off`;
+      const ready = check("pg_isready -q -h 127.0.0.1");
+      await there("run", "-d", "--name", "db", ...place, ...ready, image, "bash", "-euc", start);
+      const page = "echo shop >/var/www/html/page.html; exec nginx -g 'daemon off;'";
+      await there("run", "-d", "--name", "web", "--network", "shop", "-p", "8080:80", image, "bash", "-euc", page);
+      await untilHealthy("db");
+      const client = [
+        "psql",
+        "-AtX",
+        "-h",
+        "db",
+        "-d",
+        "postgres",
+        "-c",
+        "select sum(n) from generate_series(1, 10) n",
+      ];
+      expect(await there("run", "--rm", ...place, image, ...client)).toBe("55\n");
+
+      const fetching = `
+        const url = "http://127.0.0.1:8080/page.html";
+        for (;;) {
+          const answer = await fetch(url).catch(() => undefined);
+          if (answer?.ok) { console.log((await answer.text()).trim()); break; }
+          await Bun.sleep(20);
+        }
+        // As many as come at once, by many connections.
+        const answers = await Promise.all(Array.from({ length: 200 }, async () => (await fetch(url)).status));
+        console.log(answers.filter((status) => status === 200).length);
+      `;
+      const outside = Bun.spawn([...host.by, process.execPath, "-e", fetching], { stdout: "pipe", stderr: "pipe" });
+      expect([await outside.stdout.text(), await outside.stderr.text()]).toEqual(["shop\n200\n", ""]);
+      await there("rm", "-fv", "web", "db");
+      await there("network", "rm", "shop");
+    }),
+    90_000,
+  );
 
   test(
     "Redis: its user writes to a volume without a name, a kill loses nothing, and its dump is taken out",
