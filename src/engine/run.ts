@@ -3,6 +3,7 @@ import type { ContainerEnd } from "../container/claim.ts";
 import { commandNotFoundHint } from "../container/command.ts";
 import { containerEvent } from "../container/events.ts";
 import type { CreatedContainer } from "../container/create.ts";
+import { openJoined } from "../container/open-joined.ts";
 import { volumesOf } from "../container/recorded-mounts.ts";
 import { removeContainer as removeFiles } from "../container/remove.ts";
 import { defaultDetachKeys, parseDetachKeys } from "../container/detach-keys.ts";
@@ -59,13 +60,12 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
     await using _volumes = await stores.volumes.use(volumesOf(claim.record.mounts), claim.id);
     if (options.explain !== "only") recordMounts(context, claim.record);
     await using _networks = networksOf(context, created);
-    using surroundings = await openSurroundings({
-      context,
-      containers: stores.containers,
-      record: claim.record,
-      spec: created.spec,
-      warn: (message) => ui.warn(message),
-    });
+    const { containers } = stores;
+    const { record } = claim;
+    // To show what is done for a container must not change the host.
+    using surroundings = await (options.explain === "only"
+      ? openJoined(created.spec, containers)
+      : openSurroundings({ context, containers, record, spec: created.spec, warn: (message) => ui.warn(message) }));
     const end = await runCreated(context, created, options, { ui, surroundings });
     if (options.explain === "only") return end.exitCode;
     // Before the record tells it, or is gone: who waits for the end asks then how it was.

@@ -12,6 +12,11 @@ describe.skipIf(!canConnect)("containers in networks", () => {
   afterEach(() => lab.clear());
   afterAll(() => lab?.end());
 
+  test("are not made where a container is only shown", async () => {
+    expect(await lab.must("run", "--explain=only", lab.image, "true")).toContain("clone3");
+    expect(await lab.leftovers()).toEqual([]);
+  });
+
   test("that ask for none get out, where the host is seen, and reach each other", async () => {
     const [one, other] = [await lab.container("one"), await lab.container("other")];
     expect([one.address, other.address]).toEqual(["10.77.0.2", "10.77.0.3"]);
