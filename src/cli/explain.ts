@@ -11,6 +11,7 @@ import {
 import type { Step, StepGroup } from "../linux/launch/plan.ts";
 import { showCall } from "./explain/arguments.ts";
 import { cloneFlags } from "./explain/names.ts";
+import { networkDeeds } from "./explain/network.ts";
 import { flags } from "./explain/structures.ts";
 import { wrap } from "./help.ts";
 import { harmless, type Style } from "./output/style.ts";
@@ -79,7 +80,7 @@ const slowest = 3;
 export function explainPlan(plan: ExplainedPlan, layout: ExplainLayout): string {
   const { style } = layout;
   const leftOut = stepsLeftOut(plan);
-  const sections = [summary(plan, leftOut, style), birth(plan, layout)];
+  const sections = [summary(plan, leftOut, style), network(plan, layout), birth(plan, layout)];
   let group: StepGroup | undefined;
   const explained = new Set<StepGroup>();
   for (let index = 0; index < plan.steps.length; index++) {
@@ -124,12 +125,22 @@ function summary({ steps, times }: ExplainedPlan, leftOut: ReadonlySet<number>, 
   return `${calls}, ${formatNanoseconds(total)} from the first step to the last\n`;
 }
 
-function birth({ clone, steps }: ExplainedPlan, { style, width }: ExplainLayout): string {
+/** What was done for the container's network before it. */
+function network({ attachments = [] }: ExplainedPlan, { style, width }: ExplainLayout): string {
+  if (attachments.length === 0) return "";
+  const deeds = networkDeeds(attachments).map(
+    ({ label, call }) => `${indent}${label}\n${callLines(call, width, style).join("")}`,
+  );
+  return `\n${style.bold("network")}${style.dim(": made before the process, which joins it")}\n${deeds.join("")}`;
+}
+
+function birth({ clone, steps, attachments = [] }: ExplainedPlan, { style, width }: ExplainLayout): string {
+  const made = attachments.length > 0 ? BigInt(CLONE_NEWNET) : 0n;
   const unshared = steps
     .filter((step) => step.syscall === "unshare")
     .reduce((bits, step) => bits | BigInt(step.args[0] as number | bigint), 0n);
   const lines = namespaces.map(({ flag, name, own, shared }) => {
-    const has = ((clone.flags | unshared) & BigInt(flag)) !== 0n;
+    const has = ((clone.flags | unshared | made) & BigInt(flag)) !== 0n;
     const sign = has ? style.green("own   ") : style.yellow("shared");
     return `${indent}${sign}  ${padEnd(name, 8)}  ${style.dim(has ? own : shared)}\n`;
   });

@@ -1,10 +1,19 @@
 import type { ProgressListener } from "../image/progress.ts";
 import type { Step } from "../linux/launch/plan.ts";
+import type { Attachment } from "../network/endpoints.ts";
+
+/** A device of a container and the network that it is in: see `Attachment`. */
+export type ExplainedAttachment = Pick<
+  Attachment,
+  "device" | "port" | "network" | "hardwareAddress" | "addresses" | "gateways"
+>;
 
 /** A launch plan for people to read, before or after it was run. */
 export interface ExplainedPlan {
   /** The CLONE_… flags with which the container's first process is made. */
   readonly clone: { readonly flags: bigint };
+  /** What its network, which was made before it, has of others; absent for one that is made with it, or is somebody else's. */
+  readonly attachments?: readonly ExplainedAttachment[];
   readonly steps: readonly Step[];
   /** How long each step took, in nanoseconds; 0 for one that was left out. Absent: the plan has not been run. */
   readonly times?: readonly number[];

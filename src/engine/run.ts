@@ -180,7 +180,11 @@ async function runCreated(
     resolveTarget,
     warn: (message) => ui.warn(message),
     ...(options.explain === "run" && {
-      onLaunched: (plan: LaunchPlan, times: readonly bigint[]) => ui.onExplain?.(explained(plan, times)),
+      onLaunched: (plan: LaunchPlan, times: readonly bigint[]) =>
+        ui.onExplain?.({
+          ...explained(plan, times),
+          attachments: surroundings?.attachments ?? [],
+        }),
     }),
   });
   if (options.explain === "only") {

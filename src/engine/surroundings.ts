@@ -5,6 +5,7 @@ import type { ContainerRecord } from "../container/record.ts";
 import type { ContainerStore } from "../container/records.ts";
 import type { NamespaceType, RuntimeSpec } from "../oci/runtime-spec.ts";
 import type { NamespaceDescriptor } from "../runtime/plan/namespaces.ts";
+import type { Attachment } from "../network/endpoints.ts";
 import { endpointPath } from "../network/endpoint-path.ts";
 import type { PreparedMounts } from "../runtime/prepared-mounts.ts";
 import type { EngineContext } from "./context.ts";
@@ -14,6 +15,8 @@ export interface Surroundings extends Disposable {
   readonly openedNamespaces: ReadonlyMap<NamespaceType, NamespaceDescriptor>;
   readonly prepared?: PreparedMounts | undefined;
   readonly sockets?: MonitorSockets | undefined;
+  /** What it has of gocker's networks. */
+  readonly attachments?: readonly Attachment[] | undefined;
 }
 
 /** What {@link openSurroundings} goes by. */
@@ -41,13 +44,14 @@ export async function openSurroundings(input: SurroundingsInput): Promise<Surrou
     return joined;
   }
   const { joinNetworks } = await import("./network/join.ts");
-  const { namespace, sockets } = cleanup.use(await joinNetworks(input));
+  const { namespace, sockets, attachments } = cleanup.use(await joinNetworks(input));
   const network: NamespaceDescriptor = { descriptor: namespace.number, isNew: true };
   const owned = cleanup.move();
   return {
     openedNamespaces: new Map([...(joined?.openedNamespaces ?? []), ["network", network]]),
     prepared: joined?.prepared,
     sockets,
+    attachments,
     [Symbol.dispose]: () => owned.dispose(),
   };
 }

@@ -4,6 +4,7 @@ import type { PortRequest } from "../../container/options.ts";
 import type { ContainerRecord } from "../../container/record.ts";
 import type { OwnedFd } from "../../linux/fd.ts";
 import { connectContainer, releaseContainer } from "../../network/connect.ts";
+import type { Attachment } from "../../network/endpoints.ts";
 import { NetworkStore } from "../../network/networks.ts";
 import type { EngineContext } from "../context.ts";
 import type { SurroundingsInput } from "../surroundings.ts";
@@ -12,6 +13,7 @@ import type { SurroundingsInput } from "../surroundings.ts";
 export interface JoinedNetworks extends Disposable {
   readonly namespace: OwnedFd;
   readonly sockets: MonitorSockets;
+  readonly attachments: readonly Attachment[];
 }
 
 /** Connects a container that is about to be started to its networks, and writes its addresses into its files in /etc. */
@@ -39,7 +41,8 @@ export async function joinNetworks(input: SurroundingsInput): Promise<JoinedNetw
   const names = asksGocker ? await openNames(connected.namespace) : [];
   const sockets = cleanup.use(new MonitorSockets(names, connected.held));
   const owned = cleanup.move();
-  return { namespace: connected.namespace, sockets, [Symbol.dispose]: () => owned.dispose() };
+  const { namespace, endpoint } = connected;
+  return { namespace, sockets, attachments: endpoint.attachments, [Symbol.dispose]: () => owned.dispose() };
 }
 
 async function openNames(namespace: OwnedFd): Promise<readonly OwnedFd[]> {

@@ -157,6 +157,30 @@ describe("a plan", () => {
     expect(text).not.toContain("µs");
   });
 
+  test("a network that was made before is its own, and how it was made is told", () => {
+    const attachment = {
+      device: "eth0",
+      port: "veth01234567",
+      network: "blue",
+      hardwareAddress: "02:42:0a:4e:00:02",
+      addresses: ["10.78.0.2/24", "fd00::2/64"],
+      gateways: ["10.78.0.1"],
+    };
+    const text = explainPlan({ clone, steps, attachments: [attachment] }, layout);
+    expect(text).toContain("own     network   its own interfaces, addresses and ports\n");
+    const oneLine = text.replace(/\s+/g, " ");
+    for (const deed of [
+      "unshare(CLONE_NEWNET)",
+      "eth0 in there, and what comes out of it at a port of the bridge of network blue",
+      "{RTM_NEWADDR: eth0, 10.78.0.2/24}",
+      "{RTM_NEWADDR: eth0, fd00::2/64}",
+      "Send everything else to the host, 10.78.0.1",
+    ]) {
+      expect(oneLine).toContain(deed);
+    }
+    expect(explainPlan({ clone, steps, attachments: [] }, layout)).toBe(explainPlan({ clone, steps }, layout));
+  });
+
   test("IDs are short, and nothing moves the cursor", () => {
     const text = explainPlan({ clone, steps }, layout);
     expect(text).toContain("Begin the keyring 0123456789ab…\n");
