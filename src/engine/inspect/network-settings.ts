@@ -9,16 +9,6 @@ export function networkSettings({ record, endpoint }: ContainerFacts) {
   const attachments = endpoint?.attachments ?? [];
   const usual = attachments.find(({ network }) => network === "bridge");
   const sandbox = endpoint === undefined ? "" : record.id;
-  const {
-    EndpointID,
-    Gateway,
-    GlobalIPv6Address,
-    GlobalIPv6PrefixLen,
-    IPAddress,
-    IPPrefixLen,
-    IPv6Gateway,
-    MacAddress,
-  } = endpointSettings(usual, record.id);
   return {
     Bridge: "",
     SandboxID: sandbox,
@@ -29,14 +19,7 @@ export function networkSettings({ record, endpoint }: ContainerFacts) {
     LinkLocalIPv6PrefixLen: 0,
     SecondaryIPAddresses: nilList,
     SecondaryIPv6Addresses: nilList,
-    EndpointID,
-    Gateway,
-    GlobalIPv6Address,
-    GlobalIPv6PrefixLen,
-    IPAddress,
-    IPPrefixLen,
-    IPv6Gateway,
-    MacAddress,
+    ...endpointSettings(usual, record.id),
     Networks: new Dictionary(networksOf(record, attachments), null),
   };
 }

@@ -5,9 +5,8 @@ import { parseDate } from "../../../util/instant.ts";
 import { command } from "../../command.ts";
 import { openEngine } from "../../open-engine.ts";
 import { confirm } from "../../output/confirm.ts";
-import { hasLabel, parseFilters } from "../../output/filter.ts";
+import { ageAndLabelFilters, ageAndLabelFilterWords, deletedWords, pruneFlags } from "../../output/prune.ts";
 import { formatSize } from "../../output/units.ts";
-import { untilFilter } from "../../output/until-filter.ts";
 import { writeOutput } from "../../output/write.ts";
 import { filterSwitch } from "../volume/filter.ts";
 
@@ -20,7 +19,7 @@ export const imagePruneCommand = command({
     notes: [
       {
         heading: "Filters",
-        text: "until (made before that time, such as 24h), label, label! (does not have it), dangling (false: as --all)",
+        text: `${ageAndLabelFilterWords}, dangling (false: as --all)`,
       },
     ],
     examples: [
@@ -33,13 +32,7 @@ export const imagePruneCommand = command({
   },
   flags: {
     all: { type: "boolean", alias: "a", description: "Also those that have a name" },
-    filter: {
-      type: "string",
-      repeated: true,
-      valueHint: "KEY=VALUE",
-      description: "Only those to which this applies",
-    },
-    force: { type: "boolean", alias: "f", description: "Do not ask" },
+    ...pruneFlags,
   },
   async run({ flags, everywhere }) {
     const choices = flags.filter.filter((text) => text.startsWith("dangling="));
@@ -61,20 +54,16 @@ export function isPrunable({ references }: StoredImage, all: boolean): boolean {
 
 /** @throws UsageError a filter is none */
 export function imageFilter(texts: readonly string[]): (image: StoredImage) => boolean {
-  const labelsOf = ({ config }: StoredImage) => config.config?.Labels ?? {};
-  return parseFilters<StoredImage>(texts, {
-    until: untilFilter(({ config }: StoredImage) => parseDate(config.created ?? "")),
-    label: (image, value) => hasLabel(labelsOf(image), value),
-    "label!": (image, value) => !hasLabel(labelsOf(image), value),
-  });
+  return ageAndLabelFilters<StoredImage>(
+    texts,
+    ({ config }) => parseDate(config.created ?? ""),
+    ({ config }) => config.config?.Labels ?? {},
+  );
 }
 
-/** In docker's words, which scripts read. */
 export function deletedImages({ untagged, deleted }: PrunedImages): string {
-  if (untagged.length + deleted.length === 0) return "";
-  const lines = [
+  return deletedWords("Images", [
     ...untagged.map((reference) => `untagged: ${familiarReference(parseReference(reference))}`),
     ...deleted.map((id) => `deleted: ${id}`),
-  ];
-  return `Deleted Images:\n${lines.join("\n")}\n\n`;
+  ]);
 }

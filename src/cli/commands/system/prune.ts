@@ -7,11 +7,11 @@ import { UsageError } from "../../../util/errors.ts";
 import { command } from "../../command.ts";
 import { openEngine } from "../../open-engine.ts";
 import { confirm } from "../../output/confirm.ts";
-import { hasLabel, parseFilters } from "../../output/filter.ts";
+import { ageAndLabelFilterWords, deletedWords, labelFilters, pruneFlags } from "../../output/prune.ts";
 import { formatSize } from "../../output/units.ts";
 import { writeOutput } from "../../output/write.ts";
 import { containerFilter } from "../container/prune.ts";
-import { deletedNetworks, networkFilter } from "../network/prune.ts";
+import { networkFilter } from "../network/prune.ts";
 import { deletedImages, imageFilter, isPrunable } from "../image/prune.ts";
 
 export const systemPruneCommand = command({
@@ -20,11 +20,9 @@ export const systemPruneCommand = command({
     description: "Remove stopped containers, and what no container has",
     usage: "[OPTIONS]",
     operands: { minimum: 0, maximum: 0 },
-    notes: [
-      { heading: "Filters", text: "until (made before that time, such as 24h), label, label! (does not have it)" },
-    ],
+    notes: [{ heading: "Filters", text: ageAndLabelFilterWords }],
     examples: [
-      { words: "gocker system prune", does: "Containers that have ended, and images that have lost their names" },
+      { words: "gocker system prune", does: "Containers that have ended, unused networks, and images without a name" },
       {
         words: "gocker system prune -af --volumes",
         does: "Also unused images and volumes",
@@ -34,13 +32,7 @@ export const systemPruneCommand = command({
   flags: {
     all: { type: "boolean", alias: "a", description: "Also images that have a name" },
     volumes: { type: "boolean", description: "Also volumes without a name" },
-    filter: {
-      type: "string",
-      repeated: true,
-      valueHint: "KEY=VALUE",
-      description: "Only those to which this applies",
-    },
-    force: { type: "boolean", alias: "f", description: "Do not ask" },
+    ...pruneFlags,
   },
   async run({ flags, everywhere }) {
     const { all, volumes, filter } = flags;
@@ -50,29 +42,20 @@ export const systemPruneCommand = command({
       );
     }
     const [isContainer, isImage, isNetwork] = [containerFilter(filter), imageFilter(filter), networkFilter(filter)];
-    const isVolume = volumes ? volumeFilter(filter) : () => false;
+    const isVolume = volumes ? labelFilters<VolumeRecord>(filter, shownLabels) : () => false;
     if (!flags.force && !(await confirm(warning(all, volumes)))) return 0;
     const context = openEngine(everywhere);
     const { ids, reclaimed } = await pruneContainers(context, isContainer);
-    if (ids.length > 0) writeOutput(`Deleted Containers:\n${ids.map((id) => `${id}\n`).join("")}\n`);
-    writeOutput(deletedNetworks(await pruneNetworks(context, isNetwork)));
+    writeOutput(deletedWords("Containers", ids));
+    writeOutput(deletedWords("Networks", await pruneNetworks(context, isNetwork)));
     const gone = volumes ? await pruneVolumes(context, (volume) => volume.anonymous && isVolume(volume)) : undefined;
-    if (gone !== undefined && gone.names.length > 0) {
-      writeOutput(`Deleted Volumes:\n${gone.names.map((name) => `${name}\n`).join("")}\n`);
-    }
+    writeOutput(deletedWords("Volumes", gone?.names ?? []));
     const images = await pruneImages(context, (image) => isPrunable(image, all) && isImage(image));
     writeOutput(deletedImages(images));
     writeOutput(`Total reclaimed space: ${formatSize(reclaimed + (gone?.reclaimed ?? 0) + images.reclaimed)}\n`);
     return 0;
   },
 });
-
-function volumeFilter(texts: readonly string[]): (volume: VolumeRecord) => boolean {
-  return parseFilters<VolumeRecord>(texts, {
-    label: (volume, value) => hasLabel(shownLabels(volume), value),
-    "label!": (volume, value) => !hasLabel(shownLabels(volume), value),
-  });
-}
 
 function warning(all: boolean, volumes: boolean): string {
   const what = [

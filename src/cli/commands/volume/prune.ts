@@ -3,7 +3,7 @@ import { pruneVolumes } from "../../../engine/volumes.ts";
 import { command } from "../../command.ts";
 import { openEngine } from "../../open-engine.ts";
 import { confirm } from "../../output/confirm.ts";
-import { hasLabel, parseFilters } from "../../output/filter.ts";
+import { deletedWords, labelFilters, labelFilterWords, pruneFlags } from "../../output/prune.ts";
 import { formatSize } from "../../output/units.ts";
 import { writeOutput } from "../../output/write.ts";
 import { filterSwitch } from "./filter.ts";
@@ -14,7 +14,7 @@ export const volumePruneCommand = command({
     description: "Remove volumes that no container has",
     usage: "[OPTIONS]",
     operands: { minimum: 0, maximum: 0 },
-    notes: [{ heading: "Filters", text: "label, label! (does not have it), all (true: as --all)" }],
+    notes: [{ heading: "Filters", text: `${labelFilterWords}, all (true: as --all)` }],
     examples: [
       { words: "gocker volume prune", does: "Those that were made for containers which are gone" },
       {
@@ -25,22 +25,13 @@ export const volumePruneCommand = command({
   },
   flags: {
     all: { type: "boolean", alias: "a", description: "Those that have a name, too" },
-    filter: {
-      type: "string",
-      repeated: true,
-      valueHint: "KEY=VALUE",
-      description: "Only those to which this applies",
-    },
-    force: { type: "boolean", alias: "f", description: "Do not ask" },
+    ...pruneFlags,
   },
   async run(invocation) {
     const { flags } = invocation;
     const [choices, properties] = separate(flags.filter);
     const all = flags.all || choices.some((text) => filterSwitch("all", text.slice("all=".length)));
-    const isWanted = parseFilters<VolumeRecord>(properties, {
-      label: (volume, value) => hasLabel(shownLabels(volume), value),
-      "label!": (volume, value) => !hasLabel(shownLabels(volume), value),
-    });
+    const isWanted = labelFilters<VolumeRecord>(properties, shownLabels);
     const what = all ? "all local volumes" : "anonymous local volumes";
     const warning = `WARNING! This will remove ${what} not used by at least one container.`;
     if (!flags.force && !(await confirm(warning))) return 0;
@@ -48,7 +39,7 @@ export const volumePruneCommand = command({
       openEngine(invocation.everywhere),
       (volume) => (all || volume.anonymous) && isWanted(volume),
     );
-    if (names.length > 0) writeOutput(`Deleted Volumes:\n${names.map((name) => `${name}\n`).join("")}\n`);
+    writeOutput(deletedWords("Volumes", names));
     writeOutput(`Total reclaimed space: ${formatSize(reclaimed)}\n`);
     return 0;
   },
