@@ -15,6 +15,7 @@ import { NetworkStore } from "../network/networks.ts";
 import { defaultNetworkName, type NetworkRecord } from "../network/record.ts";
 import { ConflictError, errorMessage, NotFoundError, UsageError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
+import { canonicalName } from "./network/canonical.ts";
 import { openContainers } from "./reconcile.ts";
 
 type Context = Pick<EngineContext, "root" | "state" | "debug" | "warn">;
@@ -103,6 +104,11 @@ async function takeDown(store: NetworkStore, network: NetworkRecord): Promise<vo
   store.remove(network);
 }
 
+/** Whether no container wants to be in a network, which may be removed. */
+export function isUnused({ name, connected, users }: NetworkSummary): boolean {
+  return name !== defaultNetworkName && connected.length + users.length === 0;
+}
+
 /**
  * `gocker network prune`: removes networks that no container wants to be in.
  * @returns their names
@@ -118,8 +124,7 @@ export async function pruneNetworks(
   const unused = store
     .list()
     .map((network) => networkSummary(network, store, records))
-    .filter(({ name, connected, users }) => name !== defaultNetworkName && connected.length + users.length === 0)
-    .filter(isWanted);
+    .filter((network) => isUnused(network) && isWanted(network));
   for (const network of unused) await takeDown(store, network);
   return unused.map(({ name }) => name);
 }
@@ -140,7 +145,7 @@ export async function connectToNetwork(
   const { containers } = await openContainers(context);
   const store = new NetworkStore(context.root, context.state);
   const id = containers.resolve(container);
-  const { name } = reference === defaultNetworkName ? { name: reference } : store.resolve(reference);
+  const name = canonicalName(reference, store);
   await containers.update(id, (record) => withNetwork(record, { network: name, ...options }));
   try {
     using running = openNetworkOf(containers.read(id));

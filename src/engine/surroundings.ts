@@ -1,20 +1,16 @@
 import { existsSync } from "node:fs";
 import { openJoined } from "../container/open-joined.ts";
-import type { MonitorSockets } from "../container/monitor/sockets.ts";
+import type { OpenedSurroundings } from "../container/joined-namespaces.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import type { ContainerStore } from "../container/records.ts";
-import type { NamespaceType, RuntimeSpec } from "../oci/runtime-spec.ts";
+import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import type { NamespaceDescriptor } from "../runtime/plan/namespaces.ts";
 import type { Attachment } from "../network/endpoints.ts";
 import { endpointPath } from "../network/endpoint-path.ts";
-import type { PreparedMounts } from "../runtime/prepared-mounts.ts";
 import type { EngineContext } from "./context.ts";
 
 /** What a container is to be started in: namespaces and mounts that are there before it. Disposed of when it is launched. */
-export interface Surroundings extends Disposable {
-  readonly openedNamespaces: ReadonlyMap<NamespaceType, NamespaceDescriptor>;
-  readonly prepared?: PreparedMounts | undefined;
-  readonly sockets?: MonitorSockets | undefined;
+export interface Surroundings extends OpenedSurroundings, Disposable {
   /** What it has of gocker's networks. */
   readonly attachments?: readonly Attachment[] | undefined;
 }

@@ -4,7 +4,7 @@ import { errnos, systemCallError } from "./errno.ts";
 import { OwnedFd } from "./fd.ts";
 import { bindLibc, errno, libc } from "./libc.ts";
 import { setSocketOption, socketFlags } from "./socket.ts";
-import { syscallNumber, type SyscallName } from "./syscalls.ts";
+import { syscallNumber } from "./syscalls.ts";
 
 /** Where something of TCP or UDP is. */
 export interface SocketAddress {
@@ -129,19 +129,11 @@ function callWith(name: "bind" | "connect", socket: OwnedFd, address: SocketAddr
 }
 
 /** A socket's own address, such as the port that the kernel has chosen. getsockname(2) @throws SystemCallError */
-export function localAddress(socket: OwnedFd): SocketAddress {
-  return askAddress("getsockname", socket);
-}
-
-/** The address of the other end of a connection. getpeername(2) @throws SystemCallError */
-export function peerAddress(socket: OwnedFd): SocketAddress {
-  return askAddress("getpeername", socket);
-}
-
-function askAddress(name: Extract<SyscallName, "getsockname" | "getpeername">, { number }: OwnedFd): SocketAddress {
+export function localAddress({ number }: OwnedFd): SocketAddress {
   const bytes = new Uint8Array(28);
   const size = new Uint32Array([bytes.length]);
-  if (Number(libc.syscall(syscallNumber(name), number, ptr(bytes), ptr(size), 0, 0, 0)) < 0)
-    throw systemCallError(name);
+  if (Number(libc.syscall(syscallNumber("getsockname"), number, ptr(bytes), ptr(size), 0, 0, 0)) < 0) {
+    throw systemCallError("getsockname");
+  }
   return decodeSocketAddress(bytes.subarray(0, size[0]));
 }

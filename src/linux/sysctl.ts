@@ -35,5 +35,9 @@ function open(name: string, flags: number): OwnedFd | undefined {
   if (fd >= 0) return new OwnedFd(fd);
   const reason = errno();
   if (reason === errnos.ENOENT) return undefined;
-  throw systemCallError("open", { step: "change a setting of the kernel", path }, reason);
+  throw systemCallError(
+    "open",
+    { step: `${flags === O_RDONLY ? "read" : "change"} a setting of the kernel`, path },
+    reason,
+  );
 }

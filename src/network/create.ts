@@ -1,5 +1,5 @@
 import { RouteSocket } from "../linux/netlink/socket.ts";
-import { findLink, listLinks } from "../linux/netlink/links.ts";
+import { findLink } from "../linux/netlink/links.ts";
 import { macvlanModes } from "../linux/netlink/virtual-links.ts";
 import { ConflictError, UsageError } from "../util/errors.ts";
 import {
@@ -15,7 +15,15 @@ import { freeBridgeName } from "./bridge-name.ts";
 import { isAssignable } from "./leases.ts";
 import { type NetworkStore, parseNetworkName } from "./networks.ts";
 import type { NetworkDriver, NetworkRecord, NetworkSubnet } from "./record.ts";
-import { chooseSubnet, subnetsOf, subnetsOfHost, subnetWithGateway, uniqueLocalSubnet, userPools } from "./subnets.ts";
+import {
+  bridgeNumbers,
+  chooseSubnet,
+  subnetsOf,
+  subnetsOfHost,
+  subnetWithGateway,
+  uniqueLocalSubnet,
+  userPools,
+} from "./subnets.ts";
 
 /** What a user wants of a network. */
 export interface NetworkWish {
@@ -114,7 +122,7 @@ function subnetsFor(wish: NetworkWish, socket: RouteSocket, others: readonly Net
   }
   const ofNetworks = others.flatMap(subnetsOf);
   // A macvlan's addresses are those of the network that the host is in.
-  const ofHost = driver === "macvlan" ? [] : subnetsOfHost(socket, devicesOf(others, socket));
+  const ofHost = driver === "macvlan" ? [] : subnetsOfHost(socket, bridgeNumbers(others, socket));
   for (const subnet of wanted) refuseTaken(subnet, ofNetworks, ofHost);
   const chosen = [...wanted];
   if (driver === "bridge" && !wanted.some(({ family }) => family === 4)) {
@@ -132,15 +140,6 @@ function subnetsFor(wish: NetworkWish, socket: RouteSocket, others: readonly Net
     }
   }
   return details;
-}
-
-function devicesOf(networks: readonly NetworkRecord[], socket: RouteSocket): Set<number> {
-  const names = new Set(networks.filter(({ driver }) => driver === "bridge").map(({ device }) => device));
-  return new Set(
-    listLinks(socket)
-      .filter(({ name }) => names.has(name))
-      .map(({ index }) => index),
-  );
 }
 
 function exactSubnet(text: string): Subnet {

@@ -18,7 +18,7 @@ import { mustPortsReflect } from "./own-ports.ts";
 import { translatedPublications } from "./publication.ts";
 import type { NetworkRecord } from "./record.ts";
 import { defaultNetworkName } from "./record.ts";
-import { gatewayOf, subnetsOf, subnetsOfHost } from "./subnets.ts";
+import { bridgeNumbers, gatewayOf, subnetsOf, subnetsOfHost } from "./subnets.ts";
 
 /** `com.docker.network.driver.mtu` and gocker's shorter word for it. */
 const mtuOptions = ["com.docker.network.driver.mtu", "mtu"];
@@ -101,7 +101,7 @@ export class HostNetwork implements Disposable {
   /** Of a network without a bridge: the host may have come to use its addresses since it was made. */
   #fitToHost(network: NetworkRecord): NetworkRecord {
     if (findLink(this.socket, network.device) !== undefined) return network;
-    const ofHost = subnetsOfHost(this.socket, this.#bridgeNumbers());
+    const ofHost = subnetsOfHost(this.socket, bridgeNumbers(this.#store.list(), this.socket));
     if (network.name === defaultNetworkName) return this.#fitDefault(network, ofHost);
     const collision = subnetsOf(network).find((subnet) => ofHost.some((other) => overlap(subnet, other)));
     if (collision === undefined) return network;
@@ -119,15 +119,6 @@ export class HostNetwork implements Disposable {
     const chosen = { ...network, subnets };
     this.#store.write(chosen);
     return chosen;
-  }
-
-  #bridgeNumbers(): Set<number> {
-    const devices = new Set(this.#store.list().map(({ device }) => device));
-    return new Set(
-      listLinks(this.socket)
-        .filter(({ name }) => devices.has(name))
-        .map(({ index }) => index),
-    );
   }
 
   #ensureBridge(network: NetworkRecord): Link {

@@ -1,4 +1,4 @@
-import { findLink } from "../linux/netlink/links.ts";
+import { findLink, listLinks } from "../linux/netlink/links.ts";
 import { RouteSocket } from "../linux/netlink/socket.ts";
 import { removeLink } from "../linux/netlink/virtual-links.ts";
 import { inNetworkNamespace } from "../linux/network-namespace.ts";
@@ -38,21 +38,24 @@ export async function plugIn(
   if (endpoint.attachments.some(({ networkId }) => networkId === network.id)) {
     throw new ConflictError(`the container is in network ${network.name} already`);
   }
-  const device = freeDevice(endpoint);
+  using inside = inNetworkNamespace(namespace, () => RouteSocket.open());
+  const device = freeDevice(endpoint, inside);
   const before = emptyAttachment({ request, network, device });
   // What it will have is on record before it has it.
   store.endpoints.write({ ...endpoint, attachments: [...endpoint.attachments, before] });
   try {
     const attachment = attach({ request, network, device }, store, id);
     republish(store, host, endpoint, [...endpoint.attachments, attachment]);
-    using inside = inNetworkNamespace(namespace, () => RouteSocket.open());
     inside.carryOut(plug({ host: host.socket, inside, namespace }, attachment, link, network).orders);
     const networks = endpoint.attachments.map(({ network: name }) => store.read(name));
     const hasWayOut = networks.some((other) => other !== undefined && !other.internal);
     if (!hasWayOut) addWaysOut(inside, [attachment], [network]);
   } catch (error) {
+    // Device and ports go before the address, which may be the next one's at once.
+    const made = findLink(inside, device);
+    if (made !== undefined) removeLink(inside, made, device);
+    republish(store, host, store.endpoints.read(id) ?? endpoint, endpoint.attachments);
     store.leases(network.id).release(id);
-    store.endpoints.write(endpoint);
     throw error;
   }
 }
@@ -90,7 +93,8 @@ function endpointOf(store: NetworkStore, id: string): Endpoint {
   });
 }
 
-function freeDevice({ attachments }: Endpoint): string {
-  const used = new Set(attachments.map(({ device }) => device));
+/** A name that no device has, neither on record nor in the container, which may have made some of its own. */
+function freeDevice({ attachments }: Endpoint, inside: RouteSocket): string {
+  const used = new Set([...attachments.map(({ device }) => device), ...listLinks(inside).map(({ name }) => name)]);
   for (let number = 0; ; number++) if (!used.has(`eth${number}`)) return `eth${number}`;
 }

@@ -77,11 +77,6 @@ export class AddressLeases {
     }
   }
 
-  /** Gives back one, if it is the container's. */
-  releaseThis(address: IpAddress, holder: string): void {
-    if (this.holderOf(address) === holder) rmSync(`${this.#directory}/${formatIpAddress(address)}`, { force: true });
-  }
-
   #tryTake(address: IpAddress, holder: string): boolean {
     for (;;) {
       try {

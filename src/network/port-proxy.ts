@@ -172,10 +172,12 @@ export class PortProxy implements Disposable {
     const [oldest] = this.#senders;
     if (oldest !== undefined && this.#senders.size >= mostSenders) this.#forget(...oldest);
     return ignoreRefusal(() => {
-      const socket = openInternetSocket(familyOf(port.target), "datagram");
+      using cleanup = new DisposableStack();
+      const socket = cleanup.use(openInternetSocket(familyOf(port.target), "datagram"));
       startConnecting(socket, addressOf(port.publication));
       const sender = { port, source: source.slice(), socket, lastAt: this.#now() };
       this.#senders.set(key, sender);
+      cleanup.move();
       return sender;
     });
   }

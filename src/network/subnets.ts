@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { listLinks } from "../linux/netlink/links.ts";
 import { listRoutes } from "../linux/netlink/routes.ts";
 import type { RouteSocket } from "../linux/netlink/socket.ts";
 import { ConflictError } from "../util/errors.ts";
@@ -77,6 +78,16 @@ export function subnetsOfHost(socket: RouteSocket, except: ReadonlySet<number>):
     .filter(({ destination, device }) => destination.prefixLength > 0 && !except.has(device))
     .map(({ destination }) => destination);
   return [...routes, ...nameServers()];
+}
+
+/** The numbers of the bridges of networks that are there: see {@link subnetsOfHost}. @throws SystemCallError */
+export function bridgeNumbers(networks: readonly NetworkRecord[], socket: RouteSocket): Set<number> {
+  const names = new Set(networks.filter(({ driver }) => driver === "bridge").map(({ device }) => device));
+  return new Set(
+    listLinks(socket)
+      .filter(({ name }) => names.has(name))
+      .map(({ index }) => index),
+  );
 }
 
 function nameServers(): Subnet[] {

@@ -101,6 +101,16 @@ describe.skipIf(!canConnect)("gocker network", () => {
     expect(Object.keys((await lab.networksOf("red1")).Networks).toSorted()).toEqual(["blue", "red"]);
   });
 
+  test("connect leaves a device alone that the container has made", async () => {
+    await lab.must("network", "create", "--subnet", "10.99.0.0/24", "blue");
+    await lab.container("web", "--cap-add", "NET_ADMIN");
+    await lab.must("exec", "web", "ip", "link", "add", "name", "eth1", "type", "bridge");
+    await lab.must("network", "connect", "blue", "web");
+    expect(await lab.must("exec", "web", "ip", "-o", "-4", "addr", "show", "eth2")).toContain("10.99.0.2/24");
+    await lab.must("network", "disconnect", "blue", "web");
+    expect(await lab.must("exec", "web", "ip", "link", "show", "eth1")).toContain("eth1");
+  });
+
   test("connect gives a container of the default network the names of the other one", async () => {
     await lab.must("network", "create", "blue");
     const usual = await lab.container("usual");

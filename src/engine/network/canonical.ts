@@ -13,7 +13,7 @@ export function canonicalNetworks(
   requests: readonly NetworkRequest[],
 ): NetworkRequest[] {
   const store = new NetworkStore(root, state);
-  const canonical = requests.map((request) => ({ ...request, network: nameOf(request.network, store) }));
+  const canonical = requests.map((request) => ({ ...request, network: canonicalName(request.network, store) }));
   for (const [index, { network }] of canonical.entries()) {
     if (canonical.findIndex((one) => one.network === network) < index) {
       throw new UsageError(`--network ${requests[index]?.network} names network ${network} a second time`);
@@ -22,7 +22,8 @@ export function canonicalNetworks(
   return canonical;
 }
 
-function nameOf(network: string, store: NetworkStore): string {
+/** @throws NotFoundError there is no such network; UsageError several fit */
+export function canonicalName(network: string, store: NetworkStore): string {
   if (network === defaultNetworkName || network === "default") return defaultNetworkName;
   return store.resolve(network).name;
 }

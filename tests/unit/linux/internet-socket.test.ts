@@ -8,7 +8,6 @@ import {
   localAddress,
   openInternetSocket,
   parseSocketAddress,
-  peerAddress,
   type SocketAddress,
   startConnecting,
 } from "../../../src/linux/internet-socket.ts";
@@ -102,7 +101,6 @@ test("a connection is made without waiting, carries both ways, and ends", () => 
   expect(socketError(client)).toBe(0);
   const accepted = acceptConnection(listener);
   if (accepted === undefined) throw new Error("no connection");
-  expect(peerAddress(accepted)).toEqual(localAddress(client));
   expect(receiveSome(accepted, new Uint8Array(9))).toBeUndefined();
   sendSome(client, Buffer.from("sent"));
   expect(text(receiveSome(accepted, new Uint8Array(9)))).toBe("sent");

@@ -44,8 +44,8 @@ describe("the addresses of a network", () => {
     for (const last of [2, 3, 4, 5, 6]) expect(bench.take(block)).toBe(`10.9.0.${last}`);
     expect(() => bench.take(block)).toThrow(ConflictError);
     expect(() => bench.take(block)).toThrow("the network has no address left");
-    bench.leases.releaseThis(address("10.9.0.4"), one);
-    expect(bench.take(block, other)).toBe("10.9.0.4");
+    bench.leases.release(one);
+    expect(bench.take(block, other)).toBe("10.9.0.2");
   });
 
   test.each([
@@ -91,7 +91,6 @@ describe("the addresses of a network", () => {
     bench.leases.takeThis(address("10.9.0.7"), one);
     bench.leases.takeThis(address("fd00::7"), one);
     bench.leases.takeThis(address("10.9.0.8"), other);
-    bench.leases.releaseThis(address("10.9.0.8"), one);
     expect(Object.fromEntries(bench.leases.holders())).toEqual({ "10.9.0.7": one, "10.9.0.8": other, "fd00::7": one });
     bench.leases.release(one);
     bench.leases.release(one);

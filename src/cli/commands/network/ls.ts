@@ -1,4 +1,4 @@
-import { listNetworks, type NetworkSummary } from "../../../engine/networks.ts";
+import { isUnused, listNetworks, type NetworkSummary } from "../../../engine/networks.ts";
 import { UsageError } from "../../../util/errors.ts";
 import { command } from "../../command.ts";
 import { openEngine } from "../../open-engine.ts";
@@ -55,7 +55,7 @@ export const networkLsCommand = command({
       dangling: {
         prepare(value) {
           const wanted = filterSwitch("dangling", value);
-          return (network) => isDangling(network) === wanted;
+          return (network) => isUnused(network) === wanted;
         },
       },
       driver: (network, value) => network.driver === value,
@@ -86,10 +86,6 @@ export const networkLsCommand = command({
     return 0;
   },
 });
-
-function isDangling({ name, users, connected }: NetworkSummary): boolean {
-  return name !== "bridge" && users.length + connected.length === 0;
-}
 
 function networkRecord(network: NetworkSummary, id: string): ListRecord {
   const hasFamily = (isIpv6: boolean) => String(network.subnets.some(({ subnet }) => subnet.includes(":") === isIpv6));

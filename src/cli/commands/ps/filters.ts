@@ -32,13 +32,7 @@ export function containerFilter(
     volume: ({ mounts }, value) =>
       mounts.some(({ name, source, destination }) => (name ?? source) === value || destination === value),
     network: ({ networks }, value) => networks.includes(value),
-    publish: {
-      // No port of a container is published: what is asked for is still to be a port.
-      prepare: (value) => {
-        readPorts("publish", value);
-        return () => false;
-      },
-    },
+    publish: { prepare: publishing },
     expose: { prepare: exposing },
     "is-task": {
       prepare: () => {
@@ -109,6 +103,15 @@ function parsePorts(text: string): Ports | undefined {
     /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/i.exec(text) ?? [];
   if (first === "" || Number(last) < Number(first) || Number(last) > 65_535) return undefined;
   return { first: Number(first), last: Number(last), protocol: protocol.toLowerCase() };
+}
+
+/** By the host's ports, as with Docker. */
+function publishing(value: string): Holds {
+  const wanted = readPorts("publish", value);
+  return ({ publications }) =>
+    publications.some(
+      ({ protocol, hostPort }) => protocol === wanted.protocol && hostPort >= wanted.first && hostPort <= wanted.last,
+    );
 }
 
 function exposing(value: string): Holds {

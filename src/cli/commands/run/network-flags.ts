@@ -71,7 +71,7 @@ function parseRequest(text: string): NetworkRequest {
   return { network, ...(aliases.length > 0 && { aliases }), ...addresses };
 }
 
-/** Flags of their own are about the first network, as with Docker; an alias is one in all that have names. */
+/** Flags of their own are about the first network, as with Docker. */
 function withFlags(requests: readonly NetworkRequest[], flags: NetworkFlagValues): NetworkRequest[] {
   const [first, ...others] = requests;
   if (first === undefined) return [];

@@ -48,8 +48,7 @@ function partsOf(text: string) {
   const container = words.pop() ?? "";
   const host = words.pop();
   const address = bracketed?.[1] ?? words.pop();
-  if (words.length > 0 || (bracketed !== null && address !== bracketed[1]))
-    throw invalid(text, "it has too many parts");
+  if (words.length > 0) throw invalid(text, "it has too many parts");
   return {
     address: address === undefined || address === "" ? undefined : checkAddress(address, text),
     host: host === undefined || host === "" ? undefined : host,

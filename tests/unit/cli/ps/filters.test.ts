@@ -18,6 +18,9 @@ const all: ContainerSummary[] = [
     labels: { tier: "front", "with.dot": "" },
     networks: ["host"],
     exposedPorts: ["80/tcp", "8000-8010/udp"],
+    publications: [
+      { protocol: "tcp", hostAddress: "0.0.0.0", hostPort: 8080, containerAddress: "10.77.0.2", containerPort: 80 },
+    ],
   }),
   containerSummary({
     id: `ab${"0".repeat(62)}`,
@@ -95,7 +98,10 @@ const cases: [filters: string[], names: string[]][] = [
   [["volume=/mnt"], ["web-old"]],
   [["volume=/volumes/data/_data"], []],
   [["network=host"], ["web"]],
+  [["publish=8080"], ["web"]],
+  [["publish=8000-9000"], ["web"]],
   [["publish=80"], []],
+  [["publish=8080/udp"], []],
   [["expose=80"], ["web"]],
   [["expose=80/udp"], []],
   [["expose=8005/udp"], ["web"]],
