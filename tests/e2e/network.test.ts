@@ -167,12 +167,15 @@ describe.skipIf(!canConnect)("containers in networks", () => {
     await lab.host.ip("link add used type veth peer name other");
     await lab.host.ip("addr add 10.77.3.1/24 dev used");
     await lab.host.ip("link set used up");
+    // A macvlan network has none of its parent's addresses.
+    await lab.must("network", "create", "-d", "macvlan", "--subnet", "10.99.0.0/24", "-o", "parent=used", "lan");
     const one = await lab.container("one");
     expect(one.address).toMatch(/^172\.24\.0\.2$/);
     expect(await one.peer.ask("tcp", "192.0.2.2", 80)).toBe("outside 192.0.2.1");
     const refused = await lab.gocker(["network", "create", "--subnet", "10.77.0.0/16", "blue"]);
     expect(refused).toMatchObject({ stdout: "", exitCode: 125 });
     expect(refused.stderr).toContain("overlaps 10.77.3.0/24, which the host uses otherwise");
+    await lab.must("network", "rm", "lan");
     await lab.host.ip("link del used");
   });
 });

@@ -170,6 +170,12 @@ describe.skipIf(!canRunCorpus)("the words after the image", () => {
       [["--rm=maybe"], 'gocker: run: --rm is true or false, not "maybe"', "gocker run --help lists the flags"],
       [["--pull", "often"], 'gocker: run: --pull must be always, missing or never, not "often"', ""],
       [["-p", "80:", "IMAGE"], 'gocker: invalid --publish "80:": "" is no port', "8080:80"],
+      [
+        ["--network", "blue", "--network", "name=bridge,alias=x", "IMAGE"],
+        "gocker: containers of the default network find each other by no names",
+        "gocker network create",
+      ],
+      [["--ip", "10.77.0.9", "--network", "bridge", "IMAGE"], "gocker: addresses of the default network", "--subnet"],
       [["--network", "blue", "IMAGE"], "gocker: no such network: blue", "gocker network ls"],
       [["--name", "-x", "IMAGE"], 'gocker: invalid container name "-x"', ""],
       [["-u", "99999999999", "IMAGE"], "gocker: user and group numbers are between 0 and 2147483647", ""],

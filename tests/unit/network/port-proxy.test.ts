@@ -25,7 +25,7 @@ class TestProxy implements Disposable {
   readonly port: number;
   now = 0;
 
-  constructor(protocol: "tcp" | "udp", target: number) {
+  constructor(protocol: "tcp" | "udp", target: number, address = "127.0.0.1") {
     const socket = openInternetSocket(4, protocol === "tcp" ? "stream" : "datagram");
     if (protocol === "tcp") listenAt(socket, { address: loopback, port: 0 });
     else bindSocket(socket, { address: loopback, port: 0 });
@@ -34,7 +34,7 @@ class TestProxy implements Disposable {
       protocol,
       hostAddress: "127.0.0.1",
       hostPort: this.port,
-      containerAddress: "127.0.0.1",
+      containerAddress: address,
       containerPort: target,
     };
     this.proxy = new PortProxy([publication], [socket.release()], () => this.now);
@@ -272,6 +272,21 @@ describe("datagrams that are passed on", () => {
     sendSome(client, Uint8Array.of(7));
     await bench.until("it was passed on", () => !bench.proxy.isIdle);
     await bench.until("it is forgotten", () => bench.proxy.isIdle);
+  });
+
+  test("to an address that the kernel refuses are lost, and leave no socket behind", () => {
+    using refused = new TestProxy("udp", 80, "255.255.255.255");
+    using client = refused.client("datagram");
+    const before = readdirSync("/proc/self/fd").length;
+    for (let count = 0; count < 20; count++) {
+      sendSome(client, Uint8Array.of(count));
+      const [one] = refused.proxy.waiting();
+      const [ready = 0] = pollAll(one === undefined ? [] : [one], patience(1_000));
+      expect(ready).not.toBe(0);
+      refused.serveOnce();
+    }
+    expect(refused.proxy.isIdle).toBe(true);
+    expect(readdirSync("/proc/self/fd")).toHaveLength(before);
   });
 });
 

@@ -79,20 +79,7 @@ function withFlags(requests: readonly NetworkRequest[], flags: NetworkFlagValues
   if (repeated !== undefined) throw new UsageError(`--network ${repeated.network} is given twice`);
   const { ip, ip6, "mac-address": hardwareAddress, "network-alias": given } = flags;
   const aliases = [...(first.aliases ?? []), ...given.map(checkAlias)];
-  if (aliases.length > 0 && isDefault(first)) {
-    throw new UsageError(
-      "containers of the default network find each other by no names: --network-alias is for others",
-      {
-        hint: "make a network with `gocker network create`, and name it by --network",
-      },
-    );
-  }
-  if ((isGiven(ip) || isGiven(ip6)) && isDefault(first)) {
-    throw new UsageError("addresses of the default network are not for the user to choose: --ip is for others", {
-      hint: "make a network with `gocker network create --subnet …`, and name it by --network",
-    });
-  }
-  return [
+  const wanted = [
     {
       ...first,
       ...(aliases.length > 0 && { aliases }),
@@ -102,6 +89,24 @@ function withFlags(requests: readonly NetworkRequest[], flags: NetworkFlagValues
     },
     ...others,
   ];
+  for (const request of wanted) if (isDefault(request)) refuseOfDefault(request);
+  return wanted;
+}
+
+function refuseOfDefault({ aliases = [], ipv4, ipv6 }: NetworkRequest): void {
+  if (aliases.length > 0) {
+    throw new UsageError(
+      "containers of the default network find each other by no names: --network-alias is for others",
+      {
+        hint: "make a network with `gocker network create`, and name it by --network",
+      },
+    );
+  }
+  if (ipv4 !== undefined || ipv6 !== undefined) {
+    throw new UsageError("addresses of the default network are not for the user to choose: --ip is for others", {
+      hint: "make a network with `gocker network create --subnet …`, and name it by --network",
+    });
+  }
 }
 
 function refuseWithout(flags: NetworkFlagValues, mode: string): void {
