@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { outputOf } from "./bench/command.ts";
 import { buildWhenStale, repository, runAsOwner, ToolchainError } from "./toolchain.mjs";
 import { Machine, outputPath } from "./vm/machine.ts";
+import { bootModules } from "./vm/modules.ts";
 
 const usage = `usage: bun scripts/test-vm.ts [OPTIONS] [TEST FILE...]
   --results FILE   write the results there too, as JUnit's XML
@@ -20,7 +21,7 @@ The exit code is 3 where there is no qemu (qemu-system-x86_64 in PATH, or GOCKER
 const defaultTests = [
   "tests/security/cgroup*.test.ts",
   "tests/e2e/oci-{cgroups,conflicts,exec,hooks,lifecycle,user-namespace}.test.ts",
-  "tests/e2e/run-{container,process}.test.ts",
+  "tests/e2e/{run-{container,disk-size,process},update}.test.ts",
 ].flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(repository)].toSorted());
 
 /** Those that need systemd. */
@@ -31,7 +32,8 @@ const systemd = "/lib/systemd/systemd";
 const slowness = Number(process.env["GOCKER_TEST_SLOWNESS"] ?? 10);
 /** Milliseconds that one test may take there where it does not say so itself. */
 const testTimeout = 18_000 * slowness;
-const boot = join(repository, ".cache", "vm", "debian-amd64");
+/** Kept under a name that tells which modules are in it. */
+const boot = join(repository, ".cache", "vm", `debian-amd64-${Bun.hash(bootModules.join()).toString(36)}`);
 
 const { values, positionals } = readArguments();
 const minutes = Number(values.minutes ?? 10);

@@ -7,14 +7,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFi
 import { mkdtemp } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-import { modulesInOrder } from "./modules.ts";
-
-/**
- * The host's files come by 9p, which Debian's cloud kernel has not, and what is written goes to an overlay. Temporary files
- * lie on a disk: ext4 asks for its checksum by name. Tests make network devices, which are not loaded when asked for as no
- * modules lie where the kernel looks.
- */
-const modules = ["virtio_pci", "9pnet_virtio", "9p", "overlay", "virtio_blk", "crc32c_generic", "ext4", "veth"];
+import { bootModules, modulesInOrder } from "./modules.ts";
 
 const [directory = "", kernelPackage = ""] = process.argv.slice(2);
 // A Ctrl-C ends apt too, which is an error like others: what there is by then is removed.
@@ -48,7 +41,7 @@ async function collect(unpacked: string, into: string): Promise<void> {
   mkdirSync(join(into, "modules"), { recursive: true });
   cpSync(join(unpacked, "boot", `vmlinuz-${version}`), join(into, "kernel"));
   cpSync(join(unpacked, "bin/busybox"), join(into, "busybox"));
-  const inOrder = await modulesInOrder(modules, join(unpacked, "lib/modules", version));
+  const inOrder = await modulesInOrder(bootModules, join(unpacked, "lib/modules", version));
   for (const [index, { name, bytes }] of inOrder.entries()) {
     writeFileSync(join(into, "modules", `${String(index).padStart(2, "0")}-${name}.ko`), bytes);
   }

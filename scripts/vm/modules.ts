@@ -3,6 +3,40 @@ import { basename, join } from "node:path";
 
 import { mustRun } from "../bench/command.ts";
 
+/**
+ * Those that a machine boots with, as none lie where its kernel looks for more. The host's files come by 9p, which Debian's
+ * cloud kernel has not, and what is written goes to an overlay. Temporary files lie on a disk: ext4 asks for its checksum
+ * by name.
+ */
+export const bootModules: readonly string[] = [
+  "virtio_pci",
+  "9pnet_virtio",
+  "9p",
+  "overlay",
+  "virtio_blk",
+  "crc32c_generic",
+  "ext4",
+  // File systems that tests make in a file, and quotas of theirs.
+  "loop",
+  "xfs",
+  "quota_v2",
+  // Devices of networks, and what the firewall's rules ask for.
+  "veth",
+  "bridge",
+  "dummy",
+  "macvlan",
+  "sctp",
+  "nf_tables",
+  "nft_chain_nat",
+  "nft_ct",
+  "nft_nat",
+  "nft_masq",
+  "nft_redir",
+  "nft_reject_inet",
+  "nft_fib_inet",
+  "nf_conntrack_netlink",
+];
+
 /** A kernel module's bytes, ready to be loaded. */
 export interface Module {
   readonly name: string;

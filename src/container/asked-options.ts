@@ -38,6 +38,7 @@ export interface AskedOptions extends Partial<
   readonly deviceRules?: readonly DeviceCgroupRule[];
   readonly volumesFrom?: readonly { readonly container: string; readonly readOnly: boolean }[];
   readonly cgroupParent?: string;
+  readonly diskSize?: number;
 }
 
 /** A namespace by Docker's word for it, of another container, or by its path. */
@@ -70,6 +71,7 @@ const names: ReadonlySet<string> = new Set([
   "deviceRules",
   "volumesFrom",
   "cgroupParent",
+  "diskSize",
 ] satisfies (keyof AskedOptions)[]);
 
 /** Those of the options that are kept, and say something: neither absent nor false nor empty. */

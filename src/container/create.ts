@@ -28,7 +28,7 @@ import { removeContainer } from "./remove.ts";
 import { defaultSeccomp, seccompFromFile } from "./seccomp-profile.ts";
 import { serialiseSpec } from "./serialise-spec.ts";
 import { buildRuntimeSpec, containerHostname, specCapabilities } from "./spec.ts";
-import { makeUpper, type MarkedLayer, readLayers, visibleLayers } from "./upper.ts";
+import { fillUpper, type MarkedLayer, readLayers, visibleLayers } from "./upper.ts";
 import { readUserDatabase, resolveUser } from "./user.ts";
 import { locateTarget } from "./target-path.ts";
 import { volumeRequests } from "./volume-requests.ts";
@@ -98,6 +98,10 @@ export async function createContainer(given: CreateInput): Promise<CreatedContai
   const imageRoot = cleanup.use(LayeredRoot.open(visible));
   const host = readHostFacts({ devices: options.privileged });
   checkAgainstHost(options, host);
+  if (options.diskSize !== undefined) {
+    const { checkDiskLimit } = await import("./disk-limit.ts");
+    checkDiskLimit(`${input.root}/containers`);
+  }
   const devices = requestDevices(options.devices ?? []);
   const wantedUser = input.user ?? image.config.config?.User ?? "";
   const user = resolveUser(wantedUser, input.groupAdd, readUserDatabase(imageRoot));
@@ -154,7 +158,7 @@ export async function createContainer(given: CreateInput): Promise<CreatedContai
     ...(options.terminal && { consoleSize: windowSize(1) ?? windowSize(0) }),
   });
   writeFileSync(`${claim.directory}/config.json`, serialiseSpec(spec));
-  const rootFileSystem = makeOverlay(input, claim, layers);
+  const rootFileSystem = await makeOverlay(input, claim, layers);
   cleanup.move();
   return {
     claim,
@@ -249,14 +253,18 @@ function createBindSources({ mounts }: ContainerOptions): void {
 }
 
 /** The directories of the container's own, and the overlay that they and the layers make. */
-function makeOverlay(
-  { root, remove }: CreateInput,
-  claim: ClaimedContainer,
+async function makeOverlay(
+  { root, remove, options: { diskSize } }: CreateInput,
+  { directory }: ClaimedContainer,
   layers: readonly MarkedLayer[],
-): OverlayRoot {
-  const { directory } = claim;
-  makeUpper(`${directory}/upper`, layers);
-  mkdirSync(`${directory}/work`, { mode: 0o700 });
-  mkdirSync(`${directory}/rootfs`, { mode: 0o700 });
+): Promise<OverlayRoot> {
+  const upper = `${directory}/upper`;
+  const work = `${directory}/work`;
+  for (const path of [upper, work, `${directory}/rootfs`]) mkdirSync(path, { mode: 0o700 });
+  if (diskSize !== undefined) {
+    const { limitDisk } = await import("./disk-limit.ts");
+    limitDisk([upper, work], diskSize);
+  }
+  fillUpper(upper, layers);
   return overlayRoot({ root, directory, layers, volatile: remove, kernel: kernelVersion() });
 }

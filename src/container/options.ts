@@ -56,6 +56,8 @@ export interface ContainerOptions {
   oomScoreAdj?: number;
   /** Of /dev/shm, in bytes. */
   shmSize?: number;
+  /** What it may write to its root file system, in bytes on the disk. */
+  diskSize?: number;
   /** The cgroup in which the container's is made, from the root of each hierarchy. */
   cgroupParent?: string;
 

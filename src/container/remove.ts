@@ -25,6 +25,10 @@ export async function removeContainer(
       if (!(error instanceof ConflictError)) throw error;
     }
   }
+  if (record.options?.diskSize !== undefined) {
+    const { releaseDisk } = await import("./disk-limit.ts");
+    releaseDisk(`${claim.directory}/upper`);
+  }
   claim.remove();
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, fstatSync, mkdirSync } from "node:fs";
+import { chmodSync, fstatSync } from "node:fs";
 import { type ByteString, makeDirectoryAt, namesIn, openAt, openDirectory } from "../linux/at.ts";
 import { O_DIRECTORY, O_RDONLY } from "../linux/constants.ts";
 import type { OwnedFd } from "../linux/fd.ts";
@@ -32,14 +32,13 @@ export function visibleLayers(layers: readonly MarkedLayer[]): readonly MarkedLa
 }
 
 /**
- * Makes the directory that takes the container's changes. The overlay shows its owner, mode, attributes and times as
+ * Prepares the directory that takes the container's changes, which is empty. The overlay shows its owner, mode, attributes and times as
  * those of `/`, so they are the image's: of the uppermost layer that names its root. For directories further down that
  * layers imply only, it has what overlayfs would not find.
  * @param layers all of the image's, the lowest first: what an opaque root hides are the names in it, not its attributes
  * @throws SystemCallError
  */
-export function makeUpper(path: string, layers: readonly MarkedLayer[]): void {
-  mkdirSync(path, { mode: 0o700 });
+export function fillUpper(path: string, layers: readonly MarkedLayer[]): void {
   using upper = openDirectory(path);
   const top = layers.findLast(({ marks }) => !marks.includes(impliedAttribute));
   // The root of an image that never names it is as other directories that are made for want of one.

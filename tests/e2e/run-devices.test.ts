@@ -144,7 +144,6 @@ describe.skipIf(!canTest)("devices and settings of the kernel", () => {
 
   test.each([
     ["--gpus", "all", "--device gives the device files alone"],
-    ["--storage-opt", "size=1g", "project quotas"],
     ["--runtime", "runc", "gocker is the runtime"],
     ["--link", "db", "--network container:NAME"],
   ])("%s says why it is refused", async (flag, value, reason) => {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 
 import { LayeredRoot } from "../../../src/container/layered-root.ts";
-import { makeUpper, readLayers, visibleLayers } from "../../../src/container/upper.ts";
+import { fillUpper, readLayers, visibleLayers } from "../../../src/container/upper.ts";
 import { LayerPipeline } from "../../../src/image/layer/pipeline.ts";
 import { makeTar, type TarMemberInput } from "../../helpers/tar.ts";
 import { isRoot, TemporaryDirectory } from "../../helpers/temporary.ts";
@@ -28,7 +28,8 @@ async function layer(...members: TarMemberInput[]): Promise<string> {
 
 function upperOf(...layers: string[]): string[] {
   const path = `${directory.path}/upper`;
-  makeUpper(path, readLayers(layers));
+  mkdirSync(path, { mode: 0o700 });
+  fillUpper(path, readLayers(layers));
   return describeTree(path, { showMarks: true });
 }
 

@@ -345,7 +345,6 @@ export const absentRunFlags: ReadonlySet<string> = new Set(
 /** Flags of `docker run` that gocker refuses, and why. */
 export const refusedRunFlags: ReadonlyMap<string, string> = new Map([
   ["gpus", "it takes a vendor's programs on the host, and gocker starts none; --device gives the device files alone"],
-  ["storage-opt", "gocker sets no project quotas, by which alone size= could be kept"],
   ["link", "it belongs to Docker's old bridge; --add-host and --network container:NAME are other ways"],
   ["runtime", "gocker is the runtime"],
 ]);

@@ -48,6 +48,13 @@ export const resourceFlags = {
   "device-write-iops": ofDevice("N", "The most writes to a device each second"),
   "oom-score-adj": number("Which is killed first when the machine lacks memory, -1000 to 1000"),
   "shm-size": size("Size of /dev/shm; 64m unless told"),
+  "storage-opt": {
+    type: "string",
+    repeated: true,
+    valueHint: "size=SIZE",
+    group,
+    description: "What it may write on the disk, by a project quota",
+  },
   "cgroup-parent": {
     type: "string",
     valueHint: "PATH",
@@ -59,7 +66,7 @@ export const resourceFlags = {
 type ChangeableValues = FlagValues<typeof changeableFlags>;
 type ResourceValues = FlagValues<typeof resourceFlags>;
 
-type LimitOptions = Pick<ContainerOptions, "resources" | "oomScoreAdj" | "shmSize" | "cgroupParent">;
+type LimitOptions = Pick<ContainerOptions, "resources" | "oomScoreAdj" | "shmSize" | "diskSize" | "cgroupParent">;
 
 /**
  * What `run` is asked for by {@link resourceFlags}.
@@ -70,6 +77,7 @@ export function parseResourceFlags(flags: ResourceValues): LimitOptions {
     resources: parseResources(flags),
     oomScoreAdj: integer("oom-score-adj", flags["oom-score-adj"]),
     shmSize: bytes("shm-size", flags["shm-size"]),
+    diskSize: parseDiskSize(flags["storage-opt"]),
     cgroupParent: flags["cgroup-parent"] || undefined,
   };
   const { oomScoreAdj = 0, cgroupParent = "" } = options;
@@ -82,6 +90,20 @@ export function parseResourceFlags(flags: ResourceValues): LimitOptions {
     });
   }
   return withoutAbsent<LimitOptions>(options) ?? {};
+}
+
+/** `--storage-opt size=SIZE`, the one of docker's that there is for overlay; the last one counts. */
+function parseDiskSize(texts: readonly string[]): number | undefined {
+  let limit: number | undefined;
+  for (const text of texts) {
+    const [, value] = /^size=(.*)$/i.exec(text) ?? [];
+    if (value === undefined) {
+      throw new UsageError(`invalid --storage-opt ${JSON.stringify(text)}: it is not of the form size=SIZE`);
+    }
+    limit = parseSize(value, "--storage-opt size");
+    if (limit === 0) throw new UsageError("--storage-opt size must be more than 0");
+  }
+  return limit;
 }
 
 function parseResources(flags: ResourceValues): ResourceOptions | undefined {
