@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { hostArchitecture } from "../linux/arch.ts";
 import { kernelVersion } from "../linux/kernel.ts";
 import { windowSize } from "../linux/terminal.ts";
@@ -26,8 +26,8 @@ import { recordedMounts } from "./recorded-mounts.ts";
 import type { ContainerStore } from "./records.ts";
 import { removeContainer } from "./remove.ts";
 import { defaultSeccomp, seccompFromFile } from "./seccomp-profile.ts";
-import { serialiseSpec } from "./serialise-spec.ts";
 import { buildRuntimeSpec, containerHostname, specCapabilities } from "./spec.ts";
+import { createStoredSpec } from "./stored-spec.ts";
 import { fillUpper, type MarkedLayer, readLayers, visibleLayers } from "./upper.ts";
 import { readUserDatabase, resolveUser } from "./user.ts";
 import { locateTarget } from "./target-path.ts";
@@ -77,6 +77,8 @@ export interface CreatedContainer extends Disposable {
   /** The caller disposes of it, after removing the container if it should not stay. */
   readonly claim: ClaimedContainer;
   readonly spec: RuntimeSpec;
+  /** See `storedVersion`. */
+  readonly specVersion: string;
   readonly imageConfig: ImageConfig;
   readonly rootFileSystem: OverlayRoot;
   /** See `MountFacts.resolveTarget`. Until this is disposed of. */
@@ -157,12 +159,13 @@ export async function createContainer(given: CreateInput): Promise<CreatedContai
     limits,
     ...(options.terminal && { consoleSize: windowSize(1) ?? windowSize(0) }),
   });
-  writeFileSync(`${claim.directory}/config.json`, serialiseSpec(spec));
+  const specVersion = createStoredSpec(claim.directory, spec);
   const rootFileSystem = await makeOverlay(input, claim, layers);
   cleanup.move();
   return {
     claim,
     spec,
+    specVersion,
     imageConfig: image.config,
     rootFileSystem,
     resolveTarget: (path) => locateTarget(imageRoot, path),

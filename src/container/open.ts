@@ -4,7 +4,7 @@ import type { OverlayRoot } from "../runtime/root.ts";
 import { LayeredRoot } from "./layered-root.ts";
 import { overlayRoot } from "./overlay-root.ts";
 import type { ContainerRecord } from "./record.ts";
-import { readStoredSpec } from "./stored-spec.ts";
+import { readStoredSpec, storedVersion } from "./stored-spec.ts";
 import { locateTarget } from "./target-path.ts";
 import { readLayers, visibleLayers } from "./upper.ts";
 
@@ -22,6 +22,8 @@ export interface ContainerPlace {
 /** A container that is there, to be started. */
 export interface OpenContainer extends Disposable {
   readonly spec: RuntimeSpec;
+  /** See `storedVersion`. */
+  readonly specVersion: string;
   readonly rootFileSystem: OverlayRoot;
   /** See `MountFacts.resolveTarget`. Until this is disposed of. */
   resolveTarget(this: void, path: string): string;
@@ -33,12 +35,15 @@ export interface OpenContainer extends Disposable {
  */
 export function openContainer({ root, directory, record, layerDirectory }: ContainerPlace): OpenContainer {
   const layers = readLayers(record.layers.map(layerDirectory));
+  // First: what is written in between is another version.
+  const specVersion = storedVersion(directory);
   const spec = readStoredSpec(record.id, directory);
   const kernel = kernelVersion();
   const rootFileSystem = overlayRoot({ root, directory, layers, volatile: record.remove, kernel });
   const files = LayeredRoot.open([...visibleLayers(layers).map((layer) => layer.directory), `${directory}/upper`]);
   return {
     spec,
+    specVersion,
     rootFileSystem,
     resolveTarget: (path) => locateTarget(files, path),
     [Symbol.dispose]: () => files[Symbol.dispose](),

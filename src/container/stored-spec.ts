@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { type BigIntStats, closeSync, fstatSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import { parseRuntimeSpec } from "../oci/runtime-spec-parse.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
@@ -33,6 +33,26 @@ export function cgroupPathOf(id: string, directory: string): string {
     if (error instanceof NotFoundError || error instanceof InvalidDocumentError) return usualCgroupPath(id);
     throw error;
   }
+}
+
+/** Writes the specification of a new container. @param directory the container's @returns see {@link storedVersion} */
+export function createStoredSpec(directory: string, spec: RuntimeSpec): string {
+  const file = openSync(`${directory}/config.json`, "wx");
+  try {
+    writeFileSync(file, serialiseSpec(spec));
+    return versionOf(fstatSync(file, { bigint: true }));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** What tells a specification on the disk from one that it is exchanged for. @param directory the container's */
+export function storedVersion(directory: string): string {
+  return versionOf(statSync(`${directory}/config.json`, { bigint: true }));
+}
+
+function versionOf({ ino, mtimeNs }: BigIntStats): string {
+  return `${ino}:${mtimeNs}`;
 }
 
 /** Exchanges the specification of a container that exists. @param directory the container's */

@@ -21,6 +21,8 @@ import { confinedSources } from "./volume-place.ts";
 export interface SupervisorOptions {
   readonly claim: ClaimedContainer;
   readonly spec: RuntimeSpec;
+  /** See `storedVersion`. */
+  readonly specVersion: string;
   readonly root: RootFileSystem;
   readonly cgroup: Cgroup;
   readonly stdio: ContainerStdio;
@@ -65,11 +67,11 @@ export class Supervisor {
    * @throws ExecutionError the program cannot be executed; CgroupError a limit cannot be had; GockerError the launch failed
    */
   async run(): Promise<ContainerExit> {
-    const { claim, cgroup, spec, stdio, onStarted, onLaunched, warn } = this.#options;
+    const { claim, cgroup, spec, specVersion, stdio, onStarted, onLaunched, warn } = this.#options;
     cgroup.create();
     using cleanup = new DisposableStack();
     cleanup.defer(() => cgroup.remove());
-    await applyLimits(cgroup, spec.linux?.resources, warn);
+    await applyLimits(cgroup, { id: claim.id, directory: claim.directory, spec, specVersion }, warn);
     const plan = planContainer(this.#processOptions());
     using launched = launchContainer(plan, this.#processOptions(), { timed: onLaunched !== undefined });
     const child = plan.tellsChild ? await launched.status.childTold() : undefined;

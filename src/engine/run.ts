@@ -163,7 +163,7 @@ async function runCreated(
   options: RunOptions,
   { ui, surroundings }: { readonly ui: RunUi; readonly surroundings: Surroundings | undefined },
 ): Promise<ContainerEnd> {
-  const { claim, spec, rootFileSystem, resolveTarget } = created;
+  const { claim, spec, specVersion, rootFileSystem, resolveTarget } = created;
   using cgroup = openCgroup(cgroupPathIn(claim.id, spec));
   using stdio = options.terminal
     ? new TerminalStdio({ interactive: options.interactive })
@@ -171,6 +171,7 @@ async function runCreated(
   const supervisor = new Supervisor({
     claim,
     spec,
+    specVersion,
     root: rootFileSystem,
     cgroup,
     stdio,

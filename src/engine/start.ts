@@ -30,6 +30,8 @@ export type StartContext = Pick<EngineContext, "root" | "state" | "debug" | "war
 export interface StartableContainer {
   readonly claim: ClaimedContainer;
   readonly spec: RuntimeSpec;
+  /** See `storedVersion`. */
+  readonly specVersion: string;
   readonly rootFileSystem: RootFileSystem;
   resolveTarget(this: void, path: string): string;
 }
@@ -47,7 +49,7 @@ export async function startClaimed(
   container: StartableContainer,
   greeting?: Greeting,
 ): Promise<OwnedFd | undefined> {
-  const { claim, spec, rootFileSystem } = container;
+  const { claim, spec, specVersion, rootFileSystem } = container;
   containers.clearMarks(claim.id);
   using cgroup = openCgroup(cgroupPathIn(claim.id, spec));
   const volumes = VolumeStore.open(context.root);
@@ -65,6 +67,7 @@ export async function startClaimed(
     const connection = await startMonitored({
       claim,
       spec,
+      specVersion,
       root: rootFileSystem,
       cgroup,
       reaper: claim.record.init === true,
@@ -151,8 +154,7 @@ export async function startStored(
   await killLeftovers(context, id, claim.directory);
   const { openStored } = await import("./open-container.ts");
   using opened = openStored(context.root, claim);
-  const { spec, rootFileSystem, resolveTarget } = opened;
-  return await startClaimed(context, containers, { claim, spec, rootFileSystem, resolveTarget }, greeting);
+  return await startClaimed(context, containers, { ...opened, claim }, greeting);
 }
 
 /** Milliseconds that another gocker has to be done with a container that does not run. */

@@ -20,7 +20,7 @@ import { openMonitoredStdio } from "./stdio.ts";
  */
 export async function startAgain(
   claim: ClaimedContainer,
-  { spec, rootFileSystem, resolveTarget }: OpenContainer,
+  { spec, specVersion, rootFileSystem, resolveTarget }: OpenContainer,
   {
     cgroup,
     surroundings,
@@ -35,7 +35,7 @@ export async function startAgain(
   using undo = new DisposableStack();
   cgroup.create();
   undo.defer(() => cgroup.remove());
-  await applyLimits(cgroup, spec.linux?.resources);
+  await applyLimits(cgroup, { id: claim.id, directory: claim.directory, spec, specVersion });
   const stdio = cleanup.use(openMonitoredStdio(claim.record, spec.process?.user.uid ?? 0));
   const options = {
     id: claim.id,

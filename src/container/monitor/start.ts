@@ -22,6 +22,8 @@ import { openMonitoredStdio } from "./stdio.ts";
 export interface MonitoredContainer {
   readonly claim: ClaimedContainer;
   readonly spec: RuntimeSpec;
+  /** See `storedVersion`. */
+  readonly specVersion: string;
   readonly root: RootFileSystem;
   readonly cgroup: Cgroup;
   /** Process 1 is gocker's reaper. */
@@ -42,18 +44,18 @@ export interface MonitoredContainer {
  * @throws ExecutionError the program cannot be executed; GockerError the launch failed: no process is left then
  */
 export async function startMonitored(container: MonitoredContainer): Promise<OwnedFd | undefined> {
-  const { claim, cgroup, directories, greeting } = container;
+  const { claim, spec, specVersion, cgroup, directories, greeting } = container;
   using cleanup = new DisposableStack();
   using undo = new DisposableStack();
   cgroup.create();
   undo.defer(() => cgroup.remove());
-  await applyLimits(cgroup, container.spec.linux?.resources);
+  await applyLimits(cgroup, { id: claim.id, directory: claim.directory, spec, specVersion });
   const listener = cleanup.use(listenAsMonitor(directories.state, claim.id));
   undo.defer(() => removeMonitorSocket(directories.state, claim.id));
   const connection = greeting === undefined ? undefined : connectToMonitor(directories.state, claim.id, greeting);
   if (connection !== undefined) undo.use(connection);
 
-  const stdio = cleanup.use(openMonitoredStdio(claim.record, container.spec.process?.user.uid ?? 0));
+  const stdio = cleanup.use(openMonitoredStdio(claim.record, spec.process?.user.uid ?? 0));
   const commitment = cleanup.use(createPipe());
   const monitor = cleanup.use(
     launchMonitored({
@@ -62,7 +64,7 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
       isAwake: probeOf(claim.record.healthcheck) !== undefined,
       container: {
         id: claim.id,
-        spec: container.spec,
+        spec,
         root: container.root,
         cgroup,
         reaper: container.reaper,
@@ -97,7 +99,7 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
   const pid = await monitor.status.childTold();
   if (pid !== undefined) claim.markRunning(pid);
   const outcome = await monitor.status.outcome();
-  const error = launchError(outcome, container.spec.process?.args?.[0] ?? "");
+  const error = launchError(outcome, spec.process?.args?.[0] ?? "");
   if (error !== undefined) throw error;
   if (pid === undefined) throw new GockerError("LAUNCH", "the container's monitor has ended before it did anything");
   writeAll(commitment.writer.number, new Uint8Array(1));
