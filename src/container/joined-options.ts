@@ -28,7 +28,10 @@ export function settleOptions(options: ContainerOptions, containers: ContainerSt
     const id = settled.ipc.container;
     requireShareable(containers.read(id), readStoredSpec(id, containers.directory(id)));
   }
-  if (options.uts === "host") settled.hostname = hostname();
+  // On its network a container is known by the host's name, unless it has one of its own.
+  if (options.uts === "host" || (options.network === "host" && options.hostname === undefined)) {
+    settled.hostname = hostname();
+  }
   if (!isJoined(options.network)) return { options: settled };
   settled.network = resolved(options.network, containers);
   const id = settled.network.container;

@@ -13,7 +13,7 @@ import { containerDocument } from "./inspect/container-document.ts";
 import { imageDocument } from "./inspect/image-document.ts";
 import { networkDocument } from "./inspect/network-document.ts";
 import { volumeDocument } from "./inspect/volume-document.ts";
-import { networkSummary } from "./networks.ts";
+import { findWithoutRecord, networkSummary } from "./network/summary.ts";
 import { EndpointStore } from "../network/endpoints.ts";
 import { NetworkStore } from "../network/networks.ts";
 import { type ContainerStores, openContainers } from "./reconcile.ts";
@@ -129,7 +129,8 @@ export class Inspector {
 
   #network(name: string): object {
     const store = new NetworkStore(this.#context.root, this.#context.state);
-    return networkDocument(networkSummary(store.resolve(name), store, this.#stores.containers.list()));
+    const records = this.#stores.containers.list();
+    return networkDocument(findWithoutRecord(name, records) ?? networkSummary(store.resolve(name), store, records));
   }
 
   #volume(name: string): object | undefined {

@@ -8,7 +8,6 @@ import { sendSignal } from "../linux/process.ts";
 import { releaseContainer } from "../network/connect.ts";
 import { defaultNetwork } from "../network/default-network.ts";
 import { createNetwork, type NetworkWish } from "../network/create.ts";
-import type { Attachment } from "../network/endpoints.ts";
 import { HostNetwork } from "../network/host-network.ts";
 import { plugIn, type RunningContainer, unplug } from "../network/hot-plug.ts";
 import { NetworkStore } from "../network/networks.ts";
@@ -16,23 +15,16 @@ import { defaultNetworkName, type NetworkRecord } from "../network/record.ts";
 import { ConflictError, errorMessage, NotFoundError, UsageError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 import { canonicalName } from "./network/canonical.ts";
+import {
+  isUnused,
+  networkSummary,
+  type NetworkSummary,
+  refuseWithoutRecord,
+  withoutRecord,
+} from "./network/summary.ts";
 import { openContainers } from "./reconcile.ts";
 
 type Context = Pick<EngineContext, "root" | "state" | "debug" | "warn">;
-
-/** A network, and who is in it. */
-export interface NetworkSummary extends NetworkRecord {
-  /** Those that run. */
-  readonly connected: readonly ConnectedMember[];
-  /** The names of all containers that want to be in it, running or not. */
-  readonly users: readonly string[];
-}
-
-export interface ConnectedMember {
-  readonly container: string;
-  readonly name: string;
-  readonly attachment: Attachment;
-}
 
 /** `gocker network create`. @returns its ID @throws as `createNetwork` */
 export async function createNetworkOf(context: Context, wish: NetworkWish): Promise<string> {
@@ -46,30 +38,14 @@ export async function listNetworks(context: Context): Promise<NetworkSummary[]> 
   const store = new NetworkStore(context.root, context.state);
   await makeDefaultNetwork(store);
   const records = containers.list();
-  return store.list().map((network) => networkSummary(network, store, records));
+  const networks = store.list().map((network) => networkSummary(network, store, records));
+  return [...networks, ...withoutRecord(records)].toSorted((one, other) => (one.name < other.name ? -1 : 1));
 }
 
 /** It is there before the first container is in it, for those who look. */
 async function makeDefaultNetwork(store: NetworkStore): Promise<void> {
   using socket = RouteSocket.open();
   await defaultNetwork(store, socket);
-}
-
-/** A network with those who are in it. */
-export function networkSummary(
-  network: NetworkRecord,
-  store: NetworkStore,
-  records: readonly ContainerRecord[],
-): NetworkSummary {
-  const connected = store.endpoints
-    .list()
-    .flatMap(({ container, name, attachments }) =>
-      attachments.flatMap((attachment) =>
-        attachment.networkId === network.id ? [{ container, name, attachment }] : [],
-      ),
-    );
-  const users = records.filter(({ networks = [] }) => networks.some((one) => one.network === network.name));
-  return { ...network, connected, users: users.map(({ name }) => name) };
 }
 
 /**
@@ -79,11 +55,12 @@ export function networkSummary(
 export async function removeNetwork(context: Context, reference: string): Promise<void> {
   const { containers } = await openContainers(context);
   const store = new NetworkStore(context.root, context.state);
+  refuseWithoutRecord(reference);
   const { name } = store.resolve(reference);
   if (name === defaultNetworkName) throw new UsageError("the default network cannot be removed");
   using _records = await store.lockRecords();
-  const network = networkSummary(store.resolve(name), store, containers.list());
-  refuseConnected(network);
+  const network = store.resolve(name);
+  refuseConnected(networkSummary(network, store, containers.list()));
   await takeDown(store, network);
 }
 
@@ -104,11 +81,6 @@ async function takeDown(store: NetworkStore, network: NetworkRecord): Promise<vo
   store.remove(network);
 }
 
-/** Whether no container wants to be in a network, which may be removed. */
-export function isUnused({ name, connected, users }: NetworkSummary): boolean {
-  return name !== defaultNetworkName && connected.length + users.length === 0;
-}
-
 /**
  * `gocker network prune`: removes networks that no container wants to be in.
  * @returns their names
@@ -121,10 +93,10 @@ export async function pruneNetworks(
   const store = new NetworkStore(context.root, context.state);
   using _records = await store.lockRecords();
   const records = containers.list();
-  const unused = store
-    .list()
-    .map((network) => networkSummary(network, store, records))
-    .filter((network) => isUnused(network) && isWanted(network));
+  const unused = store.list().filter((network) => {
+    const summary = networkSummary(network, store, records);
+    return isUnused(summary) && isWanted(summary);
+  });
   for (const network of unused) await takeDown(store, network);
   return unused.map(({ name }) => name);
 }
@@ -145,6 +117,7 @@ export async function connectToNetwork(
   const { containers } = await openContainers(context);
   const store = new NetworkStore(context.root, context.state);
   const id = containers.resolve(container);
+  refuseWithoutRecord(reference);
   const name = canonicalName(reference, store);
   await containers.update(id, (record) => withNetwork(record, { network: name, ...options }));
   try {
@@ -171,6 +144,7 @@ export async function disconnectFromNetwork(
   const { containers } = await openContainers(context);
   const store = new NetworkStore(context.root, context.state);
   const id = containers.resolve(container);
+  refuseWithoutRecord(reference);
   const network = store.resolve(reference);
   const record = containers.read(id);
   if (record.networks?.some((one) => one.network === network.name) !== true) {

@@ -37,6 +37,11 @@ export interface NetworkRecord {
 /** The network of containers that ask for none. */
 export const defaultNetworkName = "bridge";
 
+/** Whether a network is there without having been made, and stays. */
+export function isPredefined(name: string): boolean {
+  return name === defaultNetworkName || name === "host" || name === "none";
+}
+
 /** Names that stand for something else than a network of gocker's. */
 export const reservedNetworkNames: ReadonlySet<string> = new Set(["host", "none", "default", "container", "ns"]);
 

@@ -46,6 +46,29 @@ describe.skipIf(!canConnect)("gocker network", () => {
     expect(await lab.must("ps", "--format", "{{.Networks}}")).toBe("blue\n");
   });
 
+  test("host and none are networks as well, which nobody makes, changes or removes", async () => {
+    expect(await lab.must("network", "ls", "--format", "{{.Name}} {{.Driver}} {{.Scope}}")).toBe(
+      "bridge bridge local\nhost host local\nnone null local\n",
+    );
+    expect(await lab.must("network", "ls", "--filter", "dangling=true", "-q")).toBe("");
+    expect(await lab.must("network", "ls", "--filter", "type=custom", "-q")).toBe("");
+    const id = (await lab.must("network", "ls", "-q", "--no-trunc", "--filter", "driver=null")).trim();
+    const alone = await lab.container("alone", "--network", "none");
+    const [document] = JSON.parse(await lab.must("network", "inspect", id.slice(0, 10))) as unknown[];
+    expect(document).toMatchObject({
+      Name: "none",
+      Id: id,
+      Driver: "null",
+      IPAM: { Config: [] },
+      Containers: { [alone.id]: { Name: "alone", MacAddress: "", IPv4Address: "", IPv6Address: "" } },
+    });
+    const refusal = /^gocker: network (host|none) is always there, and is neither removed nor connected to$/;
+    expect(await refuse("network", "rm", "host")).toMatch(refusal);
+    expect(await refuse("network", "rm", id)).toMatch(refusal);
+    expect(await refuse("network", "connect", "host", "alone")).toMatch(refusal);
+    expect(await refuse("network", "disconnect", "none", "alone")).toMatch(refusal);
+  });
+
   test("create refuses what cannot be", async () => {
     await lab.must("network", "create", "--subnet", "10.99.0.0/24", "blue");
     for (const [reason, ...words] of [

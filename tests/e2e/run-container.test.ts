@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 
 import { alpineLayer, canRunCorpus } from "../helpers/corpus-images.ts";
@@ -68,9 +69,16 @@ describe.skipIf(!canRunCorpus)("the container itself", () => {
     expect(runner.leftovers()).toEqual([]);
   });
 
+  test("on the host's network it has the host's name, unless it is given another", async () => {
+    const script = "hostname; cat /etc/hostname; echo $HOSTNAME";
+    const named = (name: string) => success(`${name}\n`.repeat(3));
+    expect(await runner.run(["--network", "host", image, "sh", "-c", script])).toEqual(named(hostname()));
+    expect(await runner.run(["--network", "host", "-h", "own", image, "sh", "-c", script])).toEqual(named("own"));
+  });
+
   test("its host name is its ID, and the shell prompt's", async () => {
     const file = join(runner.sandbox.directory, "id");
-    const { stdout } = await runner.run(["--cidfile", file, image, "hostname"]);
+    const { stdout } = await runner.run(["--network", "none", "--cidfile", file, image, "hostname"]);
     const id = readFileSync(file, "utf8");
     expect(id).toMatch(/^[0-9a-f]{64}$/);
     expect(stdout).toBe(`${id.slice(0, 12)}\n`);

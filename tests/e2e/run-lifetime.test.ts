@@ -145,7 +145,9 @@ describe.skipIf(!canRunCorpus)("the container's life", () => {
   test("twenty at once get names, networks and files of their own", async () => {
     const script = "hostname; echo $N >/n; sleep 0.1; cat /n";
     const outcomes = await Promise.all(
-      Array.from({ length: 20 }, (_, index) => runner.run(["-e", `N=${index}`, image, "sh", "-c", script])),
+      Array.from({ length: 20 }, (_, index) =>
+        runner.run(["--network", "none", "-e", `N=${index}`, image, "sh", "-c", script]),
+      ),
     );
     const names = new Set<string>();
     for (const [index, { stdout, stderr, exitCode }] of outcomes.entries()) {

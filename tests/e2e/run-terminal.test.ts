@@ -20,7 +20,7 @@ describe.skipIf(!canRunCorpus)("a terminal", () => {
   const session = (...words: string[]) => new TerminalSession([gockerBinary(), "run", "--rm", ...words], environment());
 
   test("a shell: its prompt, its terminal, its exit code; the log names the container", async () => {
-    await using terminal = session("-it", image, "sh");
+    await using terminal = session("-it", "--network", "none", image, "sh");
     await terminal.expect(`Running [sh] on image ${image}\nStarting container `);
     const id = await terminal.expect(/[0-9a-f]{64}/);
     await terminal.expect("/ # ");

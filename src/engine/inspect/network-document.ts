@@ -1,15 +1,15 @@
 import { Dictionary, NilDictionary } from "../../util/document.ts";
-import type { NetworkSummary } from "../networks.ts";
+import type { NetworkSummary } from "../network/summary.ts";
 
 /** What `inspect` tells of a network: the shape and names of Docker's API (GET /networks/NAME of version 1.50). */
 export function networkDocument(network: NetworkSummary) {
   const { name, id, created, driver, subnets, internal, options, labels, connected } = network;
   const members = connected.map(({ container, name: member, attachment }) => {
-    const address = (isIpv6: boolean) => attachment.addresses.find((text) => text.includes(":") === isIpv6) ?? "";
+    const address = (isIpv6: boolean) => attachment?.addresses.find((text) => text.includes(":") === isIpv6) ?? "";
     const document = {
       Name: member,
       EndpointID: container,
-      MacAddress: attachment.hardwareAddress,
+      MacAddress: attachment?.hardwareAddress ?? "",
       IPv4Address: address(false),
       IPv6Address: address(true),
     };

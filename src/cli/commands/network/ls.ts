@@ -1,4 +1,6 @@
-import { isUnused, listNetworks, type NetworkSummary } from "../../../engine/networks.ts";
+import { isUnused, type NetworkSummary } from "../../../engine/network/summary.ts";
+import { listNetworks } from "../../../engine/networks.ts";
+import { isPredefined } from "../../../network/record.ts";
 import { UsageError } from "../../../util/errors.ts";
 import { command } from "../../command.ts";
 import { openEngine } from "../../open-engine.ts";
@@ -68,7 +70,7 @@ export const networkLsCommand = command({
           if (value !== "builtin" && value !== "custom") {
             throw new UsageError(`invalid --filter type=${value}: it is builtin or custom`);
           }
-          return ({ name }) => (name === "bridge") === (value === "builtin");
+          return ({ name }) => isPredefined(name) === (value === "builtin");
         },
       },
     });

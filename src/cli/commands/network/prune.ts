@@ -1,4 +1,5 @@
-import { type NetworkSummary, pruneNetworks } from "../../../engine/networks.ts";
+import type { NetworkSummary } from "../../../engine/network/summary.ts";
+import { pruneNetworks } from "../../../engine/networks.ts";
 import { parseDate } from "../../../util/instant.ts";
 import { command } from "../../command.ts";
 import { openEngine } from "../../open-engine.ts";
