@@ -79,20 +79,25 @@ export function buildEtcFiles(input: EtcFilesInput, host: HostEtc): EtcFiles {
 }
 
 /**
- * `/etc/hosts`. On the host's network it is the host's own, as Docker has it, unless hosts are to be added. There the
- * container's name, which is not the host's as under Docker, gets a loopback address of its own (as Debian does for
- * hosts), because programs such as sudo look up their own name.
+ * `/etc/hosts`. On the host's network it is the host's own, as Docker has it, unless hosts are to be added. There a
+ * container's name that is not in it gets a loopback address of its own (as Debian does for hosts), because programs such
+ * as sudo look up their own name.
  */
 function buildHosts(input: EtcFilesInput, host: HostEtc): string {
   const shared = input.network === "host";
   const base = shared && input.addHosts.length === 0 && host.hosts !== "" ? endLine(host.hosts) : localhostLines;
-  const own = shared ? ["127.0.1.1"] : (input.addresses ?? []);
+  const own = shared ? (hasName(base, input.hostname) ? [] : ["127.0.1.1"]) : (input.addresses ?? []);
   const gateway = shared ? "127.0.0.1" : input.gateway;
   const added = input.addHosts.flatMap(({ name, address }) => {
     const actual = address === hostGateway ? gateway : address;
     return actual === undefined ? [] : [`${actual}\t${name}\n`];
   });
   return base + added.join("") + own.map((address) => `${address}\t${ownNames(input)}\n`).join("");
+}
+
+/** Whether a text of the form of /etc/hosts has a name. hosts(5) */
+function hasName(hosts: string, name: string): boolean {
+  return hosts.split("\n").some((line) => line.replace(/#.*/, "").trim().split(/\s+/).slice(1).includes(name));
 }
 
 /** The host name, and its first part when it has a domain. */
@@ -196,6 +201,17 @@ export function refreshEtcFiles(directory: string, input: EtcFilesInput): void {
   const { hosts, resolvConf } = buildEtcFiles(input, readHostEtc());
   write(join(directory, "hosts"), hosts);
   write(join(directory, "resolv.conf"), resolvConf);
+}
+
+/** Writes those that are as they were made before as they are made now: what a container has changed is its own. */
+export function exchangeEtcFiles(directory: string, before: EtcFiles, after: EtcFiles): void {
+  for (const [name, was, is] of [
+    ["hosts", before.hosts, after.hosts],
+    ["resolv.conf", before.resolvConf, after.resolvConf],
+  ] as const) {
+    const path = join(directory, name);
+    if (was !== is && readIfThere(path) === was) write(path, is);
+  }
 }
 
 /** Writes the files into a container's directory on the host, readable by every user of the container. */

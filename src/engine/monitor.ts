@@ -82,10 +82,15 @@ class Duties implements MonitorDuties {
     return new HealthCheck(probe, { startProbe: start, onHealth }, since, { health: state.health, nextAt });
   }
 
-  async openServices(descriptors: MonitorDescriptors): Promise<Service[]> {
-    if (descriptors.names === undefined && descriptors.ports === undefined) return [];
+  async openServices(sockets: Pick<MonitorDescriptors, "names" | "ports">): Promise<Service[]> {
+    if (sockets.names === undefined && sockets.ports === undefined) return [];
     const { openServices } = await import("./network/services.ts");
-    return openServices(this.#directories, this.#claim.record, descriptors);
+    return openServices(this.#directories, this.#claim.record, sockets);
+  }
+
+  async openSockets(descriptors: MonitorDescriptors): Promise<Pick<MonitorDescriptors, "names">> {
+    const { openFurtherSockets } = await import("./network/services.ts");
+    return openFurtherSockets(this.#stores.containers.read(this.#claim.id), descriptors);
   }
 
   async processEnded(state: MonitorState): Promise<Restart | undefined> {

@@ -1,20 +1,20 @@
-import { openFirstProcess } from "../container/first-process.ts";
 import type { NetworkRequest } from "../container/options.ts";
 import type { ContainerRecord } from "../container/record.ts";
+import type { ContainerStore } from "../container/records.ts";
 import { isHeld } from "../linux/lock.ts";
-import { openNamespaceOf } from "../linux/namespace.ts";
 import { RouteSocket } from "../linux/netlink/socket.ts";
-import { sendSignal } from "../linux/process.ts";
 import { releaseContainer } from "../network/connect.ts";
 import { defaultNetwork } from "../network/default-network.ts";
 import { createNetwork, type NetworkWish } from "../network/create.ts";
 import { HostNetwork } from "../network/host-network.ts";
-import { plugIn, type RunningContainer, unplug } from "../network/hot-plug.ts";
+import { plugIn, unplug } from "../network/hot-plug.ts";
 import { NetworkStore } from "../network/networks.ts";
 import { defaultNetworkName, type NetworkRecord } from "../network/record.ts";
 import { ConflictError, errorMessage, NotFoundError, UsageError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
+import type { ConnectedContainer } from "./network/announce.ts";
 import { canonicalName } from "./network/canonical.ts";
+import { openNetworkOf } from "./network/running.ts";
 import {
   isUnused,
   networkSummary,
@@ -119,6 +119,7 @@ export async function connectToNetwork(
   const id = containers.resolve(container);
   refuseWithoutRecord(reference);
   const name = canonicalName(reference, store);
+  const before = stateOf(containers.read(id), store);
   await containers.update(id, (record) => withNetwork(record, { network: name, ...options }));
   try {
     using running = openNetworkOf(containers.read(id));
@@ -128,6 +129,23 @@ export async function connectToNetwork(
     await containers.update(id, (record) => withoutNetwork(record, name));
     throw error;
   }
+  await tellChange(context, containers, before, store);
+}
+
+function stateOf(record: ContainerRecord, store: NetworkStore): ConnectedContainer {
+  return { record, endpoint: store.endpoints.read(record.id) };
+}
+
+/** Has a container's files and its monitor know of its networks as they are now. */
+async function tellChange(
+  context: Context,
+  containers: ContainerStore,
+  before: ConnectedContainer,
+  store: NetworkStore,
+): Promise<void> {
+  const { announceNetworks } = await import("./network/announce.ts");
+  const after = stateOf(containers.read(before.record.id), store);
+  await announceNetworks(context, containers.directory(before.record.id), before, after);
 }
 
 /**
@@ -146,7 +164,8 @@ export async function disconnectFromNetwork(
   const id = containers.resolve(container);
   refuseWithoutRecord(reference);
   const network = store.resolve(reference);
-  const record = containers.read(id);
+  const before = stateOf(containers.read(id), store);
+  const { record } = before;
   if (record.networks?.some((one) => one.network === network.name) !== true) {
     throw new NotFoundError(`container ${record.name} is not in network ${network.name}`);
   }
@@ -158,6 +177,7 @@ export async function disconnectFromNetwork(
     context.warn?.(errorMessage(error));
   }
   await containers.update(id, (current) => withoutNetwork(current, network.name));
+  if (before.endpoint !== undefined) await tellChange(context, containers, before, store);
 }
 
 function withNetwork(record: ContainerRecord, request: NetworkRequest): ContainerRecord {
@@ -175,20 +195,6 @@ function withNetwork(record: ContainerRecord, request: NetworkRequest): Containe
 
 function withoutNetwork(record: ContainerRecord, name: string): ContainerRecord {
   return { ...record, networks: (record.networks ?? []).filter(({ network }) => network !== name) };
-}
-
-/** The network namespace of a container that runs; undefined when it does not. */
-function openNetworkOf({ id, state }: ContainerRecord): (RunningContainer & Disposable) | undefined {
-  const { pid } = state;
-  using process = openFirstProcess(state);
-  if (process === undefined || pid === undefined) return undefined;
-  const opened = openNamespaceOf(pid, "net");
-  // What was opened is this process's if it still lives: its number is not used again before that.
-  if (opened === undefined || !sendSignal(process, 0)) {
-    opened?.[Symbol.dispose]();
-    return undefined;
-  }
-  return { id, namespace: opened.file.number, [Symbol.dispose]: () => opened[Symbol.dispose]() };
 }
 
 /**

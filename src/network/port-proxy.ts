@@ -33,8 +33,9 @@ const restTime = 200;
 /** A port of the host, and what it leads to. */
 interface ProxiedPort {
   readonly socket: OwnedFd;
-  readonly target: Uint8Array;
-  readonly publication: Publication;
+  /** Undefined while it leads nowhere: the container has left the network by which it was reached. */
+  target: Uint8Array | undefined;
+  publication: Publication;
 }
 
 /** Somebody who sends datagrams to a port, by a socket of his own to the container. */
@@ -42,6 +43,7 @@ interface Sender {
   readonly port: ProxiedPort;
   readonly source: Uint8Array;
   readonly socket: OwnedFd;
+  readonly target: Uint8Array;
   lastAt: number;
 }
 
@@ -51,6 +53,7 @@ interface Sender {
  * what comes when somebody has removed gocker's rules.
  */
 export class PortProxy implements Disposable {
+  readonly #publications: () => readonly Publication[];
   readonly #ports: readonly ProxiedPort[];
   readonly #connections = new Set<ProxiedConnection>();
   /** By port and source; who has been silent for longest comes first. */
@@ -59,16 +62,27 @@ export class PortProxy implements Disposable {
   readonly #now: () => number;
   #restUntil = -Infinity;
 
-  /** @param sockets one for each publication, owned from now on */
-  constructor(publications: readonly Publication[], sockets: readonly number[], now = () => performance.now()) {
+  /**
+   * @param publications as they are on record; where one leads may change, nothing else of them
+   * @param sockets one for each publication, owned from now on
+   */
+  constructor(publications: () => readonly Publication[], sockets: readonly number[], now = () => performance.now()) {
     this.#now = now;
-    this.#ports = publications.flatMap((publication, index) => {
+    this.#publications = publications;
+    this.#ports = publications().flatMap((publication, index) => {
       const number = sockets[index];
-      const address = parseIpAddress(publication.containerAddress);
-      if (number === undefined || address === undefined) return [];
-      const target = encodeSocketAddress({ address, port: publication.containerPort });
-      return [{ socket: new OwnedFd(number), target, publication }];
+      return number === undefined ? [] : [{ socket: new OwnedFd(number), target: targetOf(publication), publication }];
     });
+  }
+
+  /** Has new connections and datagrams go where the ports lead by now. */
+  refresh(): void {
+    for (const [index, publication] of this.#publications().entries()) {
+      const port = this.#ports[index];
+      if (port === undefined || port.publication.containerAddress === publication.containerAddress) continue;
+      Object.assign(port, { target: targetOf(publication), publication });
+      for (const [key, sender] of this.#senders) if (sender.port === port) this.#forget(key, sender);
+    }
   }
 
   /** Whether nothing is under way: that somebody comes is all that there is to wait for. */
@@ -142,6 +156,7 @@ export class PortProxy implements Disposable {
     const client = acceptConnection(socket);
     if (client === undefined) return false;
     cleanup.use(client);
+    if (target === undefined) return true;
     const server = cleanup.use(openInternetSocket(familyOf(target), "stream"));
     startConnecting(server, addressOf(publication));
     this.#connections.add(new ProxiedConnection(client, server));
@@ -155,11 +170,13 @@ export class PortProxy implements Disposable {
       if (datagram === undefined) return;
       const sender = this.#senderOf(port, datagram.source);
       if (sender === undefined) continue;
-      ignoreRefusal(() => sendDatagram(sender.socket, datagram.bytes, port.target));
+      ignoreRefusal(() => sendDatagram(sender.socket, datagram.bytes, sender.target));
     }
   }
 
   #senderOf(port: ProxiedPort, source: Uint8Array): Sender | undefined {
+    const { target } = port;
+    if (target === undefined) return undefined;
     const key = `${port.socket.number} ${Buffer.from(source).toString("hex")}`;
     const known = this.#senders.get(key);
     if (known !== undefined) {
@@ -173,9 +190,9 @@ export class PortProxy implements Disposable {
     if (oldest !== undefined && this.#senders.size >= mostSenders) this.#forget(...oldest);
     return ignoreRefusal(() => {
       using cleanup = new DisposableStack();
-      const socket = cleanup.use(openInternetSocket(familyOf(port.target), "datagram"));
+      const socket = cleanup.use(openInternetSocket(familyOf(target), "datagram"));
       startConnecting(socket, addressOf(port.publication));
-      const sender = { port, source: source.slice(), socket, lastAt: this.#now() };
+      const sender = { port, source: source.slice(), socket, target, lastAt: this.#now() };
       this.#senders.set(key, sender);
       cleanup.move();
       return sender;
@@ -219,6 +236,11 @@ function ignoreRefusal<Result>(deed: () => Result): Result | undefined {
     if (error instanceof SystemCallError) return undefined;
     throw error;
   }
+}
+
+function targetOf({ containerAddress, containerPort }: Publication): Uint8Array | undefined {
+  const address = parseIpAddress(containerAddress);
+  return address === undefined ? undefined : encodeSocketAddress({ address, port: containerPort });
 }
 
 function addressOf({ containerAddress, containerPort }: Publication) {

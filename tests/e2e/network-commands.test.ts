@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { canConnect, NetworkLab } from "../helpers/network-lab.ts";
+import { until } from "../helpers/until.ts";
 
 describe.skipIf(!canConnect)("gocker network", () => {
   let lab: NetworkLab;
@@ -134,15 +135,49 @@ describe.skipIf(!canConnect)("gocker network", () => {
     expect(await lab.must("exec", "web", "ip", "link", "show", "eth1")).toContain("eth1");
   });
 
-  test("connect gives a container of the default network the names of the other one", async () => {
+  test("connect gives a container of the default network the names of the other one at once", async () => {
     await lab.must("network", "create", "blue");
     const usual = await lab.container("usual");
     const web = await lab.container("web", "--network", "blue");
+    const files = () => lab.must("exec", "usual", "cat", "/etc/resolv.conf", "/etc/hosts");
+    expect(await files()).not.toContain("127.0.0.11");
     await lab.must("network", "connect", "blue", "usual");
     expect(await lab.must("exec", "usual", "ping", "-c", "1", "-W", "1", web.address)).toContain("1 packets received");
+    expect(await usual.peer.resolve("web")).toBe(web.address);
+    expect(await lab.must("exec", "usual", "ping", "-c", "1", "-W", "1", "web")).toContain("1 packets received");
+    const own = await lab.inspect("usual", "{{.NetworkSettings.Networks.blue.IPAddress}}");
+    expect(await web.peer.resolve("usual")).toBe(own);
+    expect(await files()).toContain("nameserver 127.0.0.11\n");
+    expect(await files()).toContain(`${usual.address}\t${usual.id.slice(0, 12)}\n${own}\t${usual.id.slice(0, 12)}\n`);
+    await lab.must("network", "disconnect", "blue", "usual");
+    expect(await files()).not.toContain(own);
+    await lab.must("network", "connect", "blue", "usual");
     await lab.must("restart", "-t", "0", "usual");
     expect(await (await lab.running("usual")).peer.resolve("web")).toBe(web.address);
     expect(usual.address).toStartWith("10.77.");
+  });
+
+  test("connect leaves files in /etc alone that the container has changed", async () => {
+    await lab.must("network", "create", "blue");
+    await lab.container("usual");
+    await lab.must("exec", "usual", "sh", "-c", "echo nameserver 192.0.2.2 >/etc/resolv.conf; echo >>/etc/hosts");
+    const files = () => lab.must("exec", "usual", "cat", "/etc/resolv.conf", "/etc/hosts");
+    const before = await files();
+    await lab.must("network", "connect", "blue", "usual");
+    expect(await files()).toBe(before);
+  });
+
+  test("connect says that a container without a monitor has no names", async () => {
+    await lab.must("network", "create", "blue");
+    const alone = lab.start(["run", "--rm", "--name", "alone", lab.image, "sleep", "1000"]);
+    await until("it runs", async () => (await lab.must("ps", "-q", "--filter", "name=alone")) !== "");
+    const { stderr, exitCode } = await lab.gocker(["network", "connect", "blue", "alone"]);
+    expect({ stderr, exitCode }).toEqual({
+      stderr: "gocker: warning: container alone knows no names there: it belongs to the command that runs it\n",
+      exitCode: 0,
+    });
+    await lab.must("kill", "alone");
+    await alone.exited;
   });
 
   test("rm and prune leave what is used, and take bridges away", async () => {

@@ -73,6 +73,15 @@ export class Connections implements Disposable {
     for (const client of this.#clients) if (client.greeting?.output === true) this.#tell(client, message);
   }
 
+  /** The container's networks have been looked at: those who had that done may go. */
+  endRefreshes(): void {
+    for (const client of this.#clients) {
+      if (client.greeting?.networks !== true) continue;
+      client.finish();
+      if (client.isOver) this.#drop(client);
+    }
+  }
+
   #tell(client: Client, ending: Uint8Array): void {
     client.send(ending);
     client.finish();

@@ -37,7 +37,9 @@ export interface MonitorDuties {
   /** The health check of a container that runs, if it has one. @param nextAt when the next probe is due, if that is known */
   openHealthCheck(nextAt: number | undefined): HealthCheck | undefined;
   /** What is done for a container that runs with the sockets that it has for that. */
-  openServices(descriptors: MonitorDescriptors): Promise<Service[]>;
+  openServices(sockets: Pick<MonitorDescriptors, "names" | "ports">): Promise<Service[]>;
+  /** Opens sockets that the container has not, and that its networks ask for by now. @returns their numbers */
+  openSockets(descriptors: MonitorDescriptors): Promise<Pick<MonitorDescriptors, "names">>;
   /** The container is at its end, which is put on record; the lock is given up. */
   finish(): Promise<Ending>;
 }
@@ -78,6 +80,8 @@ export class Monitor {
   #log: LogWriter | undefined;
   #logFailure: string | undefined;
   #isStopped = false;
+  /** Somebody has changed the container's networks, and waits until that is looked at. */
+  #hasNewNetworks = false;
   /** Of the terminal of who came last: it may come before the container's own does. */
   #size: WindowSize | undefined;
 
@@ -87,8 +91,9 @@ export class Monitor {
     this.#outputs = this.#openOutputs();
     this.#openInput();
     this.#connections = new Connections(new OwnedFd(state.descriptors.listener), {
-      onGreeting: (_, { stop }) => {
+      onGreeting: (_, { stop, networks }) => {
         if (stop === true) this.#isStopped = true;
+        if (networks === true) this.#hasNewNetworks = true;
       },
       onInput: (bytes) => this.#input?.add(bytes),
       onInputEnd: () => {
@@ -146,6 +151,9 @@ export class Monitor {
     const run = { process: this.#state.descriptors.process as number, hasEnded: false };
     const end: Waiting = { fd: run.process, events: pollEvent.readable, serve: () => void (run.hasEnded = true) };
     while (!run.hasEnded) {
+      if (this.#hasNewNetworks) {
+        for (const service of await this.#refresh(services)) services.push(cleanup.use(service));
+      }
       const lefts = [health?.timeLeft(Date.now()), ...services.map(({ timeout }) => timeout)];
       const others = services.flatMap((service) => [...service.waiting()]);
       const waiting = [...this.#waiting(), ...(health?.waiting() ?? []), ...others, end];
@@ -165,6 +173,17 @@ export class Monitor {
     this.#state = state;
   }
 
+  /** Does by the container's networks as they are now. @returns what is to be done for it besides */
+  async #refresh(services: readonly Service[]): Promise<Service[]> {
+    this.#hasNewNetworks = false;
+    for (const service of services) service.refresh?.();
+    const opened = await this.#duties.openSockets(this.#state.descriptors);
+    this.#state = { ...this.#state, descriptors: { ...this.#state.descriptors, ...opened } };
+    const further = await this.#duties.openServices(opened);
+    this.#connections.endRefreshes();
+    return further;
+  }
+
   /** What the container has written before its end. */
   #drain(): void {
     this.#outputs.containerEnded();
@@ -182,6 +201,9 @@ export class Monitor {
     for (let left = this.#timeToStart(); left > 0; left = this.#timeToStart()) {
       if (this.#isStopped) return false;
       const isBusy = this.#serve(this.#connections.waiting(false), Math.min(left, idleTime));
+      // It has none until it is started.
+      this.#hasNewNetworks = false;
+      this.#connections.endRefreshes();
       if (!isBusy && this.#timeToStart() > shortestSleep && this.#isIdle) this.#sleep({ timeout: this.#timeToStart() });
     }
     return !this.#isStopped;

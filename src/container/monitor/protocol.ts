@@ -28,6 +28,8 @@ export interface Greeting {
   readonly input: boolean;
   /** Not to start the container again that has ended; who was told so may count on it once the connection is closed. */
   readonly stop?: boolean;
+  /** To have the container's networks looked at again, as they have changed: once that is done the connection is closed. */
+  readonly networks?: boolean;
 }
 
 /** How the container has ended. */

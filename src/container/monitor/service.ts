@@ -8,6 +8,8 @@ export interface Service extends Disposable {
   readonly timeout: number | undefined;
   /** Does what is due by the clock. */
   expire(): void;
+  /** Looks again at what the container has of networks, where it does not do so all the time. */
+  refresh?(): void;
   /** Whether nothing is under way: the monitor may sleep until one of its sockets has something. */
   readonly isIdle: boolean;
 }

@@ -8,6 +8,7 @@ import type { Attachment } from "../../network/endpoints.ts";
 import { NetworkStore } from "../../network/networks.ts";
 import type { EngineContext } from "../context.ts";
 import type { SurroundingsInput } from "../surroundings.ts";
+import { etcFilesInput } from "./etc-input.ts";
 
 /** A container's network namespace, and the sockets that its monitor serves; the container has what is in there. */
 export interface JoinedNetworks extends Disposable {
@@ -20,25 +21,13 @@ export interface JoinedNetworks extends Disposable {
 export async function joinNetworks(input: SurroundingsInput): Promise<JoinedNetworks> {
   const { context, record, spec, warn, containers } = input;
   const store = new NetworkStore(context.root, context.state);
-  const { id, name, networks = [], options = {} } = record;
+  const { id, name, networks = [] } = record;
   using cleanup = new DisposableStack();
   const connected = cleanup.use(
     await connectContainer({ store, container: { id, name }, requests: networks, ports: portsOf(record), warn }),
   );
-  const asksGocker = hasNameServer(networks);
-  refreshEtcFiles(containers.directory(id), {
-    hostname: spec.hostname ?? "",
-    domainname: spec.domainname,
-    network: "connected",
-    addHosts: options.addHosts ?? [],
-    dns: options.dns ?? [],
-    dnsSearch: options.dnsSearch,
-    dnsOptions: options.dnsOptions,
-    addresses: connected.endpoint.attachments.flatMap(({ addresses }) => addresses.map(withoutLength)),
-    gateway: connected.endpoint.attachments.flatMap(({ gateways }) => gateways)[0],
-    hasNameServer: asksGocker,
-  });
-  const names = asksGocker ? await openNames(connected.namespace) : [];
+  refreshEtcFiles(containers.directory(id), etcFilesInput(record, spec, connected.endpoint));
+  const names = hasNameServer(networks) ? await openNames(connected.namespace) : [];
   const sockets = cleanup.use(new MonitorSockets(names, connected.held));
   const owned = cleanup.move();
   const { namespace, endpoint } = connected;
@@ -77,8 +66,4 @@ export async function leave(context: Pick<EngineContext, "root" | "state">, cont
   if (lock === undefined) return;
   const { launchSweeper } = await import("./sweeper.ts");
   await launchSweeper(context, lock);
-}
-
-function withoutLength(address: string): string {
-  return address.split("/", 1)[0] ?? address;
 }

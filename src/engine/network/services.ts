@@ -1,13 +1,15 @@
-import { readHostEtc, upstreamServers } from "../../container/etc-files.ts";
+import { hasNameServer, readHostEtc, upstreamServers } from "../../container/etc-files.ts";
 import type { Service } from "../../container/monitor/service.ts";
 import type { MonitorDescriptors } from "../../container/monitor/state.ts";
 import type { ContainerRecord } from "../../container/record.ts";
 import { OwnedFd } from "../../linux/fd.ts";
 import { NameServer } from "../../network/dns/server.ts";
+import { openNameSockets } from "../../network/name-sockets.ts";
 import { ContainerNames } from "../../network/names.ts";
 import { NetworkStore } from "../../network/networks.ts";
 import { PortProxy } from "../../network/port-proxy.ts";
 import { hasSocket } from "../../network/ports.ts";
+import { openNetworkOf } from "./running.ts";
 
 /** What a monitor does for a container with the sockets that `joinNetworks` has opened. */
 export function openServices(
@@ -16,7 +18,6 @@ export function openServices(
   { names, ports }: Pick<MonitorDescriptors, "names" | "ports">,
 ): Service[] {
   const store = new NetworkStore(directories.root, directories.state);
-  const endpoint = store.endpoints.read(record.id);
   const services: Service[] = [];
   const [udp, tcp] = names ?? [];
   if (udp !== undefined && tcp !== undefined) {
@@ -33,7 +34,23 @@ export function openServices(
       }),
     );
   }
-  const published = (endpoint?.publications ?? []).filter(hasSocket);
-  if (ports !== undefined) services.push(new PortProxy(published, ports));
+  if (ports !== undefined) {
+    const published = () => (store.endpoints.read(record.id)?.publications ?? []).filter(hasSocket);
+    services.push(new PortProxy(published, ports));
+  }
   return services;
+}
+
+/**
+ * Opens where a container that runs asks for names, when it is in a network with names by now and was not before.
+ * @returns the sockets' numbers, which are the caller's to close
+ */
+export function openFurtherSockets(
+  record: ContainerRecord,
+  { names }: Pick<MonitorDescriptors, "names">,
+): Pick<MonitorDescriptors, "names"> {
+  if (names !== undefined || !hasNameServer(record.networks)) return {};
+  using network = openNetworkOf(record);
+  if (network === undefined) return {};
+  return { names: openNameSockets(network.namespace).map((socket) => socket.release()) };
 }

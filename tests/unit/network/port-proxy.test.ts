@@ -23,6 +23,8 @@ const loopback = parseIpAddress("127.0.0.1") as IpAddress;
 class TestProxy implements Disposable {
   readonly proxy: PortProxy;
   readonly port: number;
+  /** Where it leads, by what is on record. */
+  leadsTo: { readonly address: string; readonly port: number };
   now = 0;
 
   constructor(protocol: "tcp" | "udp", target: number, address = "127.0.0.1") {
@@ -30,14 +32,19 @@ class TestProxy implements Disposable {
     if (protocol === "tcp") listenAt(socket, { address: loopback, port: 0 });
     else bindSocket(socket, { address: loopback, port: 0 });
     this.port = localAddress(socket).port;
-    const publication: Publication = {
+    this.leadsTo = { address, port: target };
+    const publication = (): Publication => ({
       protocol,
       hostAddress: "127.0.0.1",
       hostPort: this.port,
-      containerAddress: address,
-      containerPort: target,
-    };
-    this.proxy = new PortProxy([publication], [socket.release()], () => this.now);
+      containerAddress: this.leadsTo.address,
+      containerPort: this.leadsTo.port,
+    });
+    this.proxy = new PortProxy(
+      () => [publication()],
+      [socket.release()],
+      () => this.now,
+    );
   }
 
   serveOnce(milliseconds = 0): void {
@@ -213,6 +220,58 @@ describe("connections that are passed on", () => {
     } finally {
       for (const client of clients) client.close();
     }
+  });
+});
+
+describe("a port that leads elsewhere by now", () => {
+  /** Says which one it is. */
+  const namedServer = (name: string, hostname: string, port = 0) =>
+    Bun.listen({ hostname, port, socket: { open: (socket) => void socket.end(name), data() {} } });
+
+  test("takes new connections there once it is told, and none while it leads nowhere", async () => {
+    using first = namedServer("first", "127.0.0.1");
+    using _second = namedServer("second", "127.0.0.2", first.port);
+    using bench = new TestProxy("tcp", first.port);
+    const ask = async () => {
+      using client = bench.client();
+      let text = "";
+      await bench.until("the end of the answer", () => {
+        const bytes = tolerantRead(client);
+        text += Buffer.from(bytes ?? []).toString();
+        return bytes?.length === 0;
+      });
+      return text;
+    };
+    expect(await ask()).toBe("first");
+    bench.leadsTo = { address: "127.0.0.2", port: first.port };
+    expect(await ask()).toBe("first");
+    bench.proxy.refresh();
+    expect(await ask()).toBe("second");
+    bench.leadsTo = { address: "", port: first.port };
+    bench.proxy.refresh();
+    expect(await ask()).toBe("");
+    bench.leadsTo = { address: "127.0.0.1", port: first.port };
+    bench.proxy.refresh();
+    expect(await ask()).toBe("first");
+  });
+
+  test("takes datagrams there, of those who have sent some before, too", async () => {
+    using target = new FakeUpstream();
+    using bench = new TestProxy("udp", Number(target.address.split(":").at(-1)), "127.0.0.2");
+    using client = bench.client("datagram");
+    const before = openDescriptors();
+    sendSome(client, Uint8Array.of(1));
+    await bench.until("it is passed on", () => !bench.proxy.isIdle);
+    bench.leadsTo = { ...bench.leadsTo, address: "127.0.0.1" };
+    bench.proxy.refresh();
+    expect(openDescriptors()).toBe(before);
+    sendSome(client, Uint8Array.of(2));
+    expect(await bench.until("it comes", () => target.query()?.message)).toEqual(Buffer.of(2));
+    bench.leadsTo = { ...bench.leadsTo, address: "" };
+    bench.proxy.refresh();
+    sendSome(client, Uint8Array.of(3));
+    bench.serveOnce(100);
+    expect(bench.proxy.isIdle).toBe(true);
   });
 });
 
