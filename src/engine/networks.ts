@@ -7,8 +7,9 @@ import { releaseContainer } from "../network/connect.ts";
 import { defaultNetwork } from "../network/default-network.ts";
 import { createNetwork, type NetworkWish } from "../network/create.ts";
 import { HostNetwork } from "../network/host-network.ts";
-import { plugIn, unplug } from "../network/hot-plug.ts";
+import { isPluggedIn, plugIn, unplug } from "../network/hot-plug.ts";
 import { NetworkStore } from "../network/networks.ts";
+import { repairHost } from "../network/repair.ts";
 import { defaultNetworkName, type NetworkRecord } from "../network/record.ts";
 import { ConflictError, errorMessage, NotFoundError, UsageError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
@@ -119,17 +120,29 @@ export async function connectToNetwork(
   const id = containers.resolve(container);
   refuseWithoutRecord(reference);
   const name = canonicalName(reference, store);
+  const request = { network: name, ...options };
   const before = stateOf(containers.read(id), store);
-  await containers.update(id, (record) => withNetwork(record, { network: name, ...options }));
+  const isOnRecord = before.record.networks?.some(({ network }) => network === name) === true;
+  // Whoever wrote that may have been killed before he did it.
+  if (!isOnRecord || !isRunning(before)) await containers.update(id, (record) => withNetwork(record, request));
+  using running = openNetworkOf(containers.read(id));
+  if (running === undefined) return;
   try {
-    using running = openNetworkOf(containers.read(id));
-    if (running === undefined) return;
-    await plugIn(store, running, { network: name, ...options }, (message) => context.warn?.(message));
+    await plugIn(store, running, request, (message) => context.warn?.(message));
   } catch (error) {
-    await containers.update(id, (record) => withoutNetwork(record, name));
+    // Somebody else may have connected it at the same time.
+    const network = store.read(name);
+    if (network === undefined || !isPluggedIn(store, running, network)) {
+      await containers.update(id, (record) => withoutNetwork(record, name));
+    }
     throw error;
   }
   await tellChange(context, containers, before, store);
+}
+
+function isRunning({ record }: ConnectedContainer): boolean {
+  using network = openNetworkOf(record);
+  return network !== undefined;
 }
 
 function stateOf(record: ContainerRecord, store: NetworkStore): ConnectedContainer {
@@ -211,6 +224,7 @@ export async function repairNetworks(context: Context): Promise<string[]> {
     await releaseContainer(store, container);
     faults.push(`container ${name}, which does not run, had addresses or ports`);
   }
+  for (const record of containers.list()) faults.push(...(await repairContainer(context, store, record)));
   using host = new HostNetwork(store, (message) => context.warn?.(message));
   using _lock = await store.lockHost();
   const known = new Set(store.endpoints.list().map(({ container }) => container));
@@ -221,5 +235,20 @@ export async function repairNetworks(context: Context): Promise<string[]> {
       faults.push(`the address ${address} of network ${name} belonged to nobody who runs`);
     }
   }
-  return [...faults, ...host.repair()];
+  return [...faults, ...repairHost(store, host)];
+}
+
+/** Connects a container that runs to the networks that it has to be in and is not. @returns what was wrong, in words */
+async function repairContainer(context: Context, store: NetworkStore, record: ContainerRecord): Promise<string[]> {
+  if ((record.networks ?? []).length === 0) return [];
+  using running = openNetworkOf(record);
+  if (running === undefined) return [];
+  const faults: string[] = [];
+  for (const request of record.networks ?? []) {
+    const network = store.read(request.network);
+    if (network === undefined || isPluggedIn(store, running, network)) continue;
+    faults.push(`container ${record.name} had no device in network ${network.name}`);
+    await plugIn(store, running, request, (message) => context.warn?.(message));
+  }
+  return faults;
 }

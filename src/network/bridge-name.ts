@@ -16,7 +16,7 @@ export function bridgeAlias({ id }: Pick<NetworkRecord, "id">): string {
   return `gocker network ${id}`;
 }
 
-/** Whether a device of a network's name is that network's; one that says nothing is taken for it. */
+/** Whether a device of a network's name is that network's: its bridge says so since it was made. */
 export function isBridgeOf({ alias }: Link, network: Pick<NetworkRecord, "id">): boolean {
-  return alias === undefined || alias === bridgeAlias(network);
+  return alias === bridgeAlias(network);
 }

@@ -10,12 +10,12 @@ import { formatSubnet, isInSubnet, overlap, parseIpAddress, parseSubnet, type Su
 import { Firewall, type FirewallNetwork, type FirewallState } from "./firewall.ts";
 import type { Attachment } from "./endpoints.ts";
 import { bridgeAlias, freeBridgeName, isBridgeOf } from "./bridge-name.ts";
-import { firewallDifferences } from "./firewall-differences.ts";
+import { forwardingOf } from "./forwarding.ts";
 import { readDefaultNetworkConfig } from "./config.ts";
 import { defaultSubnets } from "./default-network.ts";
 import type { NetworkStore } from "./networks.ts";
 import { mustPortsReflect } from "./own-ports.ts";
-import { translatedPublications } from "./publication.ts";
+import { firewallPublications, type Publication } from "./publication.ts";
 import type { NetworkRecord } from "./record.ts";
 import { defaultNetworkName } from "./record.ts";
 import { bridgeNumbers, gatewayOf, subnetsOf, subnetsOfHost } from "./subnets.ts";
@@ -59,10 +59,10 @@ export class HostNetwork implements Disposable {
   async prepare(network: NetworkRecord): Promise<{ readonly link: Link; readonly network: NetworkRecord }> {
     const current = this.#fitToHost(this.#avoidOthers(network));
     const wasThere = findLink(this.socket, current.device) !== undefined;
-    const made = this.#ensureBridge(current);
+    const made = this.ensureBridge(current);
     this.#ensureFirewall(current);
     // Somebody may have removed the bridge while containers were connected to it.
-    if (!wasThere) this.#reconnect(this.#membersOf(current), made);
+    if (!wasThere) for (const { attachment } of this.membersOf(current)) this.reconnect(attachment, made);
     await this.#tellFirewalld();
     return { link: made, network: current };
   }
@@ -90,7 +90,7 @@ export class HostNetwork implements Disposable {
     if (present === undefined || isBridgeOf(present, network)) return network;
     if (options["com.docker.network.bridge.name"] !== undefined) {
       throw new ConflictError(`the bridge ${device} is not that of network ${name}`, {
-        hint: "another gocker, with another root directory, has one of this name",
+        hint: `\`ip -d link show ${device}\` tells what it is: somebody else's, or of a gocker with another root directory`,
       });
     }
     const renamed = { ...network, device: freeBridgeName(this.socket, this.#store.list()) };
@@ -121,12 +121,15 @@ export class HostNetwork implements Disposable {
     return chosen;
   }
 
-  #ensureBridge(network: NetworkRecord): Link {
-    const { device, subnets } = network;
-    const gateways = subnets.flatMap(({ subnet, gateway }) => gatewayOf(subnet, gateway) ?? []);
-    const present = findLink(this.socket, device);
-    if (present?.isUp === true) return present;
-    if (present === undefined) {
+  /**
+   * The bridge of a network as it has to be: what of it is there stays. For the holder of the host's lock, when no device of
+   * others has its name.
+   */
+  ensureBridge(network: NetworkRecord): Link {
+    const { device, internal } = network;
+    const gateways = gatewaysOf(network);
+    const before = findLink(this.socket, device);
+    if (before === undefined) {
       const first = gateways[0]?.address;
       makeBridge(this.socket, {
         name: device,
@@ -147,15 +150,16 @@ export class HostNetwork implements Disposable {
       try {
         addAddress(this.socket, link.index, device, deviceAddress(address, prefixLength));
       } catch (error) {
-        // One that was made by a gocker that was killed.
+        // It has it.
         if (!(error instanceof SystemCallError) || error.errno !== errnos.EEXIST) throw error;
       }
     }
-    setLinkUp(this.socket, link.index, device, true);
-    if (!network.internal) {
+    if (!link.isUp) setLinkUp(this.socket, link.index, device, true);
+    if (internal) return link;
+    this.#forward(gateways.map(({ address }) => address.family));
+    if (!link.isUp) {
       this.#made.push(device);
-      this.#forward(gateways.map(({ address }) => address.family));
-      this.#tellObstacles(device);
+      this.tellObstacles(device);
     }
     return link;
   }
@@ -166,14 +170,18 @@ export class HostNetwork implements Disposable {
    * needs it. For the holder of the host's lock, when what is published is on record.
    * @param leaving a container whose ports do not count any more
    */
-  leadLoopback({ id, device }: NetworkRecord, leaving?: string): void {
-    const isNeeded = this.#store.endpoints
+  leadLoopback(network: NetworkRecord, leaving?: string): void {
+    writeSysctl(leadsLoopback(network), this.hasPorts(network, leaving) ? "1" : "0");
+  }
+
+  /** Whether there are published ports in a network. @param leaving see {@link leadLoopback} */
+  hasPorts({ id }: NetworkRecord, leaving?: string): boolean {
+    return this.#store.endpoints
       .list()
       .some(
         ({ container, publications, attachments }) =>
           container !== leaving && publications.length > 0 && attachments.some(({ networkId }) => networkId === id),
       );
-    writeSysctl(`net/ipv4/conf/${device}/route_localnet`, isNeeded ? "1" : "0");
   }
 
   #configureBridge(device: string, hasIpv6: boolean): void {
@@ -193,7 +201,7 @@ export class HostNetwork implements Disposable {
   /** Nothing leaves a bridge for another device before the kernel forwards packets, which it does for the host as a whole. */
   #forward(families: readonly (4 | 6)[]): void {
     for (const family of new Set(families)) {
-      const setting = family === 4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding";
+      const setting = forwardingOf(family);
       if (readSysctl(setting) !== "0") continue;
       // The host has forwarded nothing, and is to forward nothing but what is of containers.
       this.#store.markForwarding(family);
@@ -210,7 +218,7 @@ export class HostNetwork implements Disposable {
   }
 
   /** gocker leaves what others have set up alone: so they may keep containers from what is outside. */
-  #tellObstacles(device: string): void {
+  tellObstacles(device: string): void {
     const [first] = this.firewall.obstacles();
     if (first === undefined) return;
     this.#warn(
@@ -221,10 +229,11 @@ export class HostNetwork implements Disposable {
 
   /** A host that forwards takes no routes from routers any more, unless it is told to: its own way out would end. */
   #keepRouterAdvertisements(): void {
-    for (const { name } of listLinks(this.socket)) {
-      const setting = `net/ipv6/conf/${name}/accept_ra`;
-      if (readSysctl(setting) === "1") writeSysctl(setting, "2");
-    }
+    const devices = listLinks(this.socket).flatMap(({ name }) =>
+      readSysctl(acceptsRoutes(name)) === "1" ? [name] : [],
+    );
+    this.#store.markRouterAdvertisements(devices);
+    for (const name of devices) writeSysctl(acceptsRoutes(name), "2");
   }
 
   #ensureFirewall(network: NetworkRecord): void {
@@ -237,8 +246,10 @@ export class HostNetwork implements Disposable {
     const others = this.others();
     return {
       networks: [...this.bridged().map(firewallNetwork), ...others.networks],
-      publications: [...this.#store.endpoints.list().flatMap(translatedPublications), ...others.publications],
-      confinesForwarding: this.#store.switchedForwarding(),
+      publications: [...this.#publications(), ...others.publications],
+      confinesForwarding: ([4, 6] as const).filter(
+        (family) => this.#store.switchedForwarding().includes(family) || others.confinesForwarding.includes(family),
+      ),
     };
   }
 
@@ -252,71 +263,70 @@ export class HostNetwork implements Disposable {
   }
 
   /** What there is in the firewall of gockers with other root directories. */
-  others(): Pick<FirewallState, "networks" | "publications"> {
-    const { networks, publications } = this.firewall.read() ?? { networks: [], publications: [] };
+  others(): FirewallState {
+    const { networks, publications, confinesForwarding } = this.firewall.read() ?? nothing;
     const bridges = new Set(listLinks(this.socket).flatMap(({ name, alias }) => (alias === undefined ? [] : [name])));
     const own = new Set(this.bridged().map(({ device }) => device));
     const others = networks.filter(({ bridge }) => bridges.has(bridge) && !own.has(bridge));
+    if (others.length === 0) return nothing;
     const subnets = others.flatMap((network) => network.subnets.flatMap((text) => parseSubnet(text) ?? []));
+    const ownPassed = new Set(this.#publications().map(passedPort));
     return {
       networks: others,
-      publications: publications.filter(({ containerAddress }) => {
-        const address = parseIpAddress(containerAddress);
-        return address !== undefined && subnets.some((subnet) => isInSubnet(address, subnet));
+      publications: publications.filter((publication) => {
+        const address = parseIpAddress(publication.containerAddress);
+        if (address === undefined) return !ownPassed.has(passedPort(publication));
+        return subnets.some((subnet) => isInSubnet(address, subnet));
       }),
+      confinesForwarding,
     };
   }
 
+  #publications(): Publication[] {
+    return this.#store.endpoints.list().flatMap(firewallPublications);
+  }
+
+  /** Connects a container to the bridge of its network again. For the holder of the host's lock. @returns whether it was not */
+  reconnect({ port }: Attachment, bridge: Link): boolean {
+    const link = port === undefined ? undefined : findLink(this.socket, port);
+    if (port === undefined || link === undefined) return false;
+    if (link.bridge === bridge.index && link.isUp) return false;
+    if (link.bridge !== bridge.index) setBridge(this.socket, link.index, port, bridge.index);
+    if (!link.isUp) setLinkUp(this.socket, link.index, port, true);
+    if (mustPortsReflect()) this.socket.carryOut([reflectionOrder(port)]);
+    return true;
+  }
+
+  /** The containers of a network. */
+  membersOf({ id }: NetworkRecord): { readonly name: string; readonly attachment: Attachment }[] {
+    return this.#store.endpoints
+      .list()
+      .flatMap(({ name, attachments }) => attachments.map((attachment) => ({ name, attachment })))
+      .filter(({ attachment }) => attachment.networkId === id);
+  }
+
   /**
-   * Makes what is in force fit what is on record, for the holder of the host's lock.
-   * @returns what was wrong, in words; nothing when all was well
+   * Ends that the host forwards what gocker has had it forward, and what came with that. For the holder of the host's lock,
+   * when there is no container in a network.
    */
-  repair(): string[] {
-    const faults: string[] = [];
-    for (const network of this.#store.list()) {
-      const members = this.#membersOf(network);
-      if (network.driver === "bridge" && members.length > 0) faults.push(...this.#repairBridge(network, members));
+  endForwarding(): void {
+    for (const family of this.#store.switchedForwarding()) {
+      writeSysctl(forwardingOf(family), "0");
+      this.#store.unmarkForwarding(family);
     }
-    const expected = this.state();
-    if (expected.networks.length === 0 && !this.firewall.isThere()) return faults;
-    const differences = firewallDifferences(this.firewall.read(), expected);
-    if (differences.length > 0) this.firewall.rebuild(expected);
-    return [...faults, ...differences];
-  }
-
-  #repairBridge(network: NetworkRecord, members: readonly Attachment[]): string[] {
-    const faults: string[] = [];
-    const { device, name } = network;
-    if (findLink(this.socket, device)?.isUp !== true)
-      faults.push(`the bridge ${device} of network ${name} was not there`);
-    const strays = this.#reconnect(members, this.#ensureBridge(network));
-    for (const { addresses } of strays) {
-      faults.push(`the container at ${addresses.join(", ")} was not connected to network ${name}`);
+    for (const name of this.#store.routerAdvertisements()) {
+      // It may be gone, or somebody may have set it otherwise.
+      if (readSysctl(acceptsRoutes(name)) === "2") writeSysctl(acceptsRoutes(name), "1");
     }
-    return faults;
-  }
-
-  /** Connects containers to the bridge of their network again. @returns those that were not */
-  #reconnect(members: readonly Attachment[], bridge: Link): Attachment[] {
-    return members.filter(({ port }) => {
-      const link = port === undefined ? undefined : findLink(this.socket, port);
-      if (port === undefined || link === undefined || link.bridge === bridge.index) return false;
-      setBridge(this.socket, link.index, port, bridge.index);
-      if (mustPortsReflect()) this.socket.carryOut([reflectionOrder(port)]);
-      return true;
-    });
-  }
-
-  #membersOf({ id }: NetworkRecord): Attachment[] {
-    const attachments = this.#store.endpoints.list().flatMap((endpoint) => endpoint.attachments);
-    return attachments.filter(({ networkId }) => networkId === id);
+    this.#store.unmarkRouterAdvertisements();
   }
 
   /** Takes a network's bridge away, and what the firewall knows of it. For the holder of the host's lock. */
   removeBridge(network: NetworkRecord): void {
     const link = findLink(this.socket, network.device);
+    // A device of that name may be somebody else's.
+    if (link === undefined || !isBridgeOf(link, network)) return;
     if (this.firewall.isThere()) this.firewall.removeNetwork(firewallNetwork(network));
-    if (link === undefined) return;
     // Of containers that have ended: a connection that nobody answers any more may keep a namespace for minutes.
     for (const port of listLinks(this.socket)) {
       if (port.bridge === link.index) ignoreAbsence(() => removeLink(this.socket, port, port.name));
@@ -330,6 +340,13 @@ export class HostNetwork implements Disposable {
   }
 }
 
+const nothing: FirewallState = { networks: [], publications: [], confinesForwarding: [] };
+
+/** A port that gocker passes on: on all addresses of a family, so that nobody else has it. */
+function passedPort({ hostAddress, hostPort, protocol }: Publication): string {
+  return `${hostAddress} ${hostPort} ${protocol}`;
+}
+
 /** The kernel may just have removed the device. */
 function ignoreAbsence(deed: () => void): void {
   try {
@@ -337,6 +354,21 @@ function ignoreAbsence(deed: () => void): void {
   } catch (error) {
     if (!(error instanceof SystemCallError) || error.errno !== errnos.ENODEV) throw error;
   }
+}
+
+/** The host's addresses in a network. */
+export function gatewaysOf({ subnets }: NetworkRecord) {
+  return subnets.flatMap(({ subnet, gateway }) => gatewayOf(subnet, gateway) ?? []);
+}
+
+/** The kernel's setting by which addresses of the loopback can be led to a bridge. */
+export function leadsLoopback({ device }: Pick<NetworkRecord, "device">): string {
+  return `net/ipv4/conf/${device}/route_localnet`;
+}
+
+/** That by which a device takes routes from routers: 1 unless the host forwards, 2 in any case. */
+function acceptsRoutes(device: string): string {
+  return `net/ipv6/conf/${device}/accept_ra`;
 }
 
 /** What the firewall has to know of a network. */

@@ -2,8 +2,8 @@ import { findLink, listLinks } from "../linux/netlink/links.ts";
 import { RouteSocket } from "../linux/netlink/socket.ts";
 import { removeLink } from "../linux/netlink/virtual-links.ts";
 import { inNetworkNamespace } from "../linux/network-namespace.ts";
-import { ConflictError, NotFoundError } from "../util/errors.ts";
-import type { Endpoint } from "./endpoints.ts";
+import { ConflictError } from "../util/errors.ts";
+import type { Attachment, Endpoint } from "./endpoints.ts";
 import { HostNetwork, type HostWarning } from "./host-network.ts";
 import type { NetworkStore } from "./networks.ts";
 import { attach, emptyAttachment, networkOf, parentDevice, type NetworkRequest } from "./place.ts";
@@ -14,17 +14,19 @@ import { republish } from "./republish.ts";
 /** A container that runs. */
 export interface RunningContainer {
   readonly id: string;
+  readonly name: string;
   /** Its network namespace's file descriptor. */
   readonly namespace: number;
 }
 
 /**
- * Connects a container that runs to one more network.
- * @throws ConflictError it is in it, or has no network of gocker's; as `connectContainer`
+ * Connects a container that runs to one more network, or to its first: its network namespace has to be its own. What
+ * somebody who was killed has left of it is made anew.
+ * @throws ConflictError it is in it; as `connectContainer`
  */
 export async function plugIn(
   store: NetworkStore,
-  { id, namespace }: RunningContainer,
+  { id, name, namespace }: RunningContainer,
   request: NetworkRequest,
   warn: HostWarning,
 ): Promise<void> {
@@ -34,11 +36,13 @@ export async function plugIn(
   store.confirm([wanted]);
   using _lock = await store.lockHost();
   const { link, network } = wanted.driver === "bridge" ? await host.prepare(wanted) : parentDevice(wanted, host.socket);
-  const endpoint = endpointOf(store, id);
-  if (endpoint.attachments.some(({ networkId }) => networkId === network.id)) {
-    throw new ConflictError(`the container is in network ${network.name} already`);
-  }
   using inside = inNetworkNamespace(namespace, () => RouteSocket.open());
+  const found = store.endpoints.read(id) ?? { version: 1, container: id, name, attachments: [], publications: [] };
+  const old = attachmentIn(found, network);
+  if (old !== undefined && isUp(inside, old)) {
+    throw new ConflictError(`container ${name} is in network ${network.name} already`);
+  }
+  const endpoint = old === undefined ? found : takeOut(store, host, inside, { endpoint: found, attachment: old });
   const device = freeDevice(endpoint, inside);
   const before = emptyAttachment({ request, network, device });
   // What it will have is on record before it has it.
@@ -47,9 +51,8 @@ export async function plugIn(
     const attachment = attach({ request, network, device }, store, id);
     republish(store, host, endpoint, [...endpoint.attachments, attachment]);
     inside.carryOut(plug({ host: host.socket, inside, namespace }, attachment, link, network).orders);
-    const networks = endpoint.attachments.map(({ network: name }) => store.read(name));
-    const hasWayOut = networks.some((other) => other !== undefined && !other.internal);
-    if (!hasWayOut) addWaysOut(inside, [attachment], [network]);
+    // For each family: what there is of ways out stays.
+    addWaysOutOf(inside, [...endpoint.attachments, attachment], store);
   } catch (error) {
     // Device and ports go before the address, which may be the next one's at once.
     const made = findLink(inside, device);
@@ -60,10 +63,7 @@ export async function plugIn(
   }
 }
 
-/**
- * Takes a container that runs out of a network.
- * @throws NotFoundError it is not in it; SystemCallError
- */
+/** Takes a container that runs out of a network, as far as it is in it. @throws SystemCallError */
 export async function unplug(
   store: NetworkStore,
   { id, namespace }: RunningContainer,
@@ -71,26 +71,63 @@ export async function unplug(
 ): Promise<void> {
   using host = new HostNetwork(store, () => {});
   using _lock = await store.lockHost();
-  const endpoint = endpointOf(store, id);
-  const attachment = endpoint.attachments.find(({ networkId }) => networkId === network.id);
-  if (attachment === undefined) throw new NotFoundError(`the container is not in network ${network.name}`);
+  const endpoint = store.endpoints.read(id);
+  const attachment = endpoint === undefined ? undefined : attachmentIn(endpoint, network);
+  if (endpoint === undefined || attachment === undefined) return;
   using inside = inNetworkNamespace(namespace, () => RouteSocket.open());
+  const { attachments } = takeOut(store, host, inside, { endpoint, attachment });
+  // Its way out may have been through that one.
+  addWaysOutOf(inside, attachments, store);
+}
+
+/** Whether a container has its device in a network: who connected it may have been killed before. @throws SystemCallError */
+export function isPluggedIn(
+  store: NetworkStore,
+  { id, namespace }: RunningContainer,
+  network: Pick<NetworkRecord, "id">,
+): boolean {
+  const endpoint = store.endpoints.read(id);
+  const attachment = endpoint === undefined ? undefined : attachmentIn(endpoint, network);
+  if (attachment === undefined) return false;
+  using inside = inNetworkNamespace(namespace, () => RouteSocket.open());
+  return isUp(inside, attachment);
+}
+
+function attachmentIn({ attachments }: Endpoint, { id }: Pick<NetworkRecord, "id">): Attachment | undefined {
+  return attachments.find(({ networkId }) => networkId === id);
+}
+
+function isUp(inside: RouteSocket, { device }: Attachment): boolean {
+  return findLink(inside, device)?.isUp === true;
+}
+
+/** Undoes what there is of an attachment. @returns what is on record then */
+function takeOut(
+  store: NetworkStore,
+  host: HostNetwork,
+  inside: RouteSocket,
+  { endpoint, attachment }: { readonly endpoint: Endpoint; readonly attachment: Attachment },
+): Endpoint {
   const link = findLink(inside, attachment.device);
   if (link !== undefined) removeLink(inside, link, attachment.device);
   const attachments = endpoint.attachments.filter((one) => one !== attachment);
-  // Its way out may have been through that one.
-  const networks = attachments.flatMap(({ network: name }) => store.read(name) ?? []);
-  if (networks.length === attachments.length) addWaysOut(inside, attachments, networks);
   republish(store, host, endpoint, attachments);
-  store.leases(network.id).release(id);
+  store.leases(attachment.networkId).release(endpoint.container);
+  return store.endpoints.read(endpoint.container) ?? { ...endpoint, attachments };
 }
 
-function endpointOf(store: NetworkStore, id: string): Endpoint {
-  const endpoint = store.endpoints.read(id);
-  if (endpoint !== undefined) return endpoint;
-  throw new ConflictError("the container has no network of gocker's to which another could be added", {
-    hint: "what has the host's network, none, or another container's cannot be connected",
+/** Those of networks that are still on record. */
+function addWaysOutOf(inside: RouteSocket, attachments: readonly Attachment[], store: NetworkStore): void {
+  const known = attachments.flatMap((attachment) => {
+    const network = store.read(attachment.network);
+    return network === undefined ? [] : [{ attachment, network }];
   });
+  const networks = known.map(({ network }) => network);
+  addWaysOut(
+    inside,
+    known.map(({ attachment }) => attachment),
+    networks,
+  );
 }
 
 /** A name that no device has, neither on record nor in the container, which may have made some of its own. */

@@ -130,6 +130,25 @@ export class NetworkStore {
     return ([4, 6] as const).filter((family) => readIfThere(`${this.#state}/forwards-${family}`) !== undefined);
   }
 
+  /** Notes, until the next boot, devices that gocker has had take routes from routers though the host forwards. */
+  markRouterAdvertisements(devices: readonly string[]): void {
+    const all = new Set([...this.routerAdvertisements(), ...devices]);
+    writeFileAtomic(this.#advertised, [...all].join("\n"));
+  }
+
+  /** The names that were noted. */
+  routerAdvertisements(): string[] {
+    return (readIfThere(this.#advertised) ?? "").split("\n").filter((name) => name !== "");
+  }
+
+  unmarkRouterAdvertisements(): void {
+    rmSync(this.#advertised, { force: true });
+  }
+
+  get #advertised(): string {
+    return `${this.#state}/accepts-routes`;
+  }
+
   /** @throws InvalidDocumentError */
   read(name: string): NetworkRecord | undefined {
     const path = this.#path(name);

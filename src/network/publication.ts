@@ -15,14 +15,24 @@ export interface Publication {
   readonly containerPort: number;
 }
 
-/** Those that the firewall leads to the container, by translating addresses: of one family. */
-export function translatedPublications({
+/**
+ * What the firewall has to know of publications. Those whose addresses it translates (of one family) are as they are; of
+ * others, which gocker itself passes on, only that their port is taken on all of the host's addresses: they lead nowhere.
+ */
+export function firewallPublications({
   publications,
 }: {
   readonly publications: readonly Publication[];
 }): Publication[] {
-  return publications.filter(
-    ({ hostAddress, containerAddress }) =>
-      containerAddress !== "" && hostAddress.includes(":") === containerAddress.includes(":"),
-  );
+  return publications.flatMap((publication) => {
+    if (isTranslated(publication)) return [publication];
+    return wildcards.has(publication.hostAddress) ? [{ ...publication, containerAddress: "", containerPort: 0 }] : [];
+  });
 }
+
+/** Whether the firewall leads it to the container. */
+export function isTranslated({ hostAddress, containerAddress }: Publication): boolean {
+  return containerAddress !== "" && hostAddress.includes(":") === containerAddress.includes(":");
+}
+
+const wildcards: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);

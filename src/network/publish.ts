@@ -3,7 +3,7 @@ import type { Endpoint } from "./endpoints.ts";
 import { HostNetwork } from "./host-network.ts";
 import type { NetworkStore } from "./networks.ts";
 import { type HeldPorts, holdPorts, type PortRequest } from "./ports.ts";
-import { translatedPublications } from "./publication.ts";
+import { firewallPublications } from "./publication.ts";
 import type { NetworkRecord } from "./record.ts";
 
 /**
@@ -21,7 +21,7 @@ export async function publishPorts(
   using cleanup = new DisposableStack();
   const held = cleanup.use(holdPorts(requests, addresses));
   const whole = { ...endpoint, publications: held.publications };
-  const publications = translatedPublications(whole);
+  const publications = firewallPublications(whole);
   if (publications.length === 0) {
     store.endpoints.write(whole);
   } else {
@@ -39,7 +39,7 @@ export async function publishPorts(
 
 /** Ends that. To do it again is no error. @throws SystemCallError */
 export async function unpublishPorts(store: NetworkStore, endpoint: Endpoint): Promise<void> {
-  const publications = translatedPublications(endpoint);
+  const publications = firewallPublications(endpoint);
   if (publications.length === 0) return;
   using host = new HostNetwork(store, () => {});
   using _lock = await store.lockHost();

@@ -2,7 +2,7 @@ import { parseIpAddress } from "../util/ip-address.ts";
 import type { Attachment, Endpoint } from "./endpoints.ts";
 import type { HostNetwork } from "./host-network.ts";
 import type { NetworkStore } from "./networks.ts";
-import { type Publication, translatedPublications } from "./publication.ts";
+import { type Publication, firewallPublications } from "./publication.ts";
 
 /**
  * Puts on record in which networks a container is now, and leads its ports to where it can be reached: an address that it
@@ -20,7 +20,7 @@ export function republish(
   const isSame = publications.every((one, index) => one === before.publications[index]);
   if (isSame) return store.endpoints.write({ ...before, attachments });
   const [old, current] = [before.publications, publications].map((list) =>
-    translatedPublications({ publications: list }),
+    firewallPublications({ publications: list }),
   );
   host.firewall.unpublish(old ?? []);
   host.firewall.redirectConversations(old ?? [], "unpublished");

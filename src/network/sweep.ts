@@ -1,5 +1,4 @@
 import { listLinks } from "../linux/netlink/links.ts";
-import { writeSysctl } from "../linux/sysctl.ts";
 import { HostNetwork } from "./host-network.ts";
 import type { NetworkStore } from "./networks.ts";
 
@@ -26,10 +25,7 @@ export async function sweepHost(store: NetworkStore): Promise<boolean> {
   if (host.others().networks.length > 0) return false;
   const isShared = links.some(({ name, kind }) => kind !== undefined && othersKinds.has(kind) && !own.has(name));
   if (isShared && store.switchedForwarding().length > 0) return false;
-  for (const family of store.switchedForwarding()) {
-    writeSysctl(family === 4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding", "0");
-    store.unmarkForwarding(family);
-  }
+  host.endForwarding();
   host.firewall.remove();
   return false;
 }

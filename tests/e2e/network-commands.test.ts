@@ -167,6 +167,54 @@ describe.skipIf(!canConnect)("gocker network", () => {
     expect(await files()).toBe(before);
   });
 
+  test("connect gives a way out for each family that has none", async () => {
+    await lab.must("network", "create", "four");
+    await lab.must("network", "create", "--ipv6", "six");
+    await lab.container("web", "--network", "four");
+    const routes = async () => (await lab.must("exec", "web", "ip", "-6", "route")).includes("default via fd");
+    expect(await routes()).toBe(false);
+    for (let round = 0; round < 2; round++) {
+      await lab.must("network", "connect", "six", "web");
+      expect(await routes()).toBe(true);
+      await lab.must("network", "disconnect", "six", "web");
+    }
+  });
+
+  test("connect takes a container back that is in no network any more, also after another start", async () => {
+    await lab.must("network", "create", "blue");
+    await lab.container("web", "--network", "blue");
+    await lab.must("network", "disconnect", "blue", "web");
+    await lab.must("network", "connect", "blue", "web");
+    expect((await lab.running("web")).address).toBe("10.78.0.2");
+    await lab.must("network", "disconnect", "blue", "web");
+    await lab.must("restart", "-t", "0", "web");
+    await lab.must("network", "connect", "blue", "web");
+    const web = await lab.running("web");
+    expect(web.address).toBe("10.78.0.2");
+    const other = await lab.container("other", "--network", "blue");
+    expect(await other.peer.resolve("web")).toBe(web.address);
+    expect(await web.peer.resolve("other")).toBe(other.address);
+  });
+
+  test("connect can be killed at any moment, and done again", async () => {
+    await lab.must("network", "create", "blue");
+    const web = await lab.container("web");
+    const other = await lab.container("other", "--network", "blue");
+    for (const delay of [10, 14, 18, 22, 26, 30, 40]) {
+      const connecting = lab.start(["network", "connect", "blue", "web"]);
+      await Bun.sleep(delay);
+      connecting.kill("SIGKILL");
+      await connecting.exited;
+      const { stderr, exitCode } = await lab.gocker(["network", "connect", "blue", "web"]);
+      if (exitCode !== 0) expect(stderr).toStartWith("gocker: container web is in network blue already\n");
+      expect(await web.peer.resolve("other")).toBe(other.address);
+      const own = await lab.inspect("web", "{{.NetworkSettings.Networks.blue.IPAddress}}");
+      expect(await lab.must("exec", "other", "ping", "-c", "1", "-W", "1", own)).toContain("1 packets received");
+      await lab.must("network", "disconnect", "blue", "web");
+      expect(lab.leases()).toHaveLength(2);
+    }
+  });
+
   test("connect says that a container without a monitor has no names", async () => {
     await lab.must("network", "create", "blue");
     const alone = lab.start(["run", "--rm", "--name", "alone", lab.image, "sleep", "1000"]);

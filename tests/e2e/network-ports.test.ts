@@ -39,10 +39,13 @@ describe.skipIf(!canConnect)("published ports", () => {
     const other = await lab.container("other");
     expect(await lab.atHost.ask("tcp", "127.0.0.1", 8080)).toStartWith("web ");
     expect(await lab.atOutside.askInVain("tcp", "192.0.2.1", 8080)).not.toContain("web");
-    // Somebody on the same cable who sends to the loopback.
-    await lab.outside.ip("route add 127.9.0.0/16 via 192.0.2.1");
-    expect(await lab.atOutside.askInVain("tcp", "127.9.0.1", 8080)).not.toContain("web");
-    await lab.outside.ip("route del 127.9.0.0/16");
+    // Somebody on the same cable who sends to the loopback, of a host that takes that.
+    await lab.host.run("sysctl -qw net.ipv4.conf.all.route_localnet=1");
+    await lab.outside.run("sysctl -qw net.ipv4.conf.all.route_localnet=1; ip addr del 127.0.0.1/8 dev lo");
+    await lab.outside.ip("route add 127.0.0.1 via 192.0.2.1 src 192.0.2.2");
+    expect(await lab.atOutside.askInVain("tcp", "127.0.0.1", 8080)).toBe("nothing");
+    await lab.outside.run("ip route del 127.0.0.1; ip addr add 127.0.0.1/8 dev lo");
+    await lab.host.run("sysctl -qw net.ipv4.conf.all.route_localnet=0");
     expect(await other.peer.askInVain("tcp", "10.77.0.1", 8080)).not.toContain("web");
     expect(await lab.atOutside.ask("tcp", "192.0.2.1", 8081)).toBe("web 192.0.2.2");
     expect(await lab.atHost.ask("tcp", "127.0.0.1", 8081)).toBe("ECONNREFUSED");

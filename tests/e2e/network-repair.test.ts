@@ -60,6 +60,77 @@ describe.skipIf(!canConnect)("what containers have of networks", () => {
     expect(await lab.must("network", "repair")).toBe("Nothing was wrong.\n");
   });
 
+  test("is put right by repair, which says what was wrong", async () => {
+    const web = await lab.container("web", "-p", "8080:80");
+    await web.peer.listen("tcp", 80, "web");
+    const port = (await lab.devices()).find((name) => name.startsWith("veth")) ?? "";
+    const bridge = "the bridge gocker0 of network bridge";
+    for (const [damage, ...faults] of [
+      ["sysctl -qw net.ipv4.ip_forward=0", "forwarding of IPv4 was off on this host"],
+      ["ip addr flush dev gocker0", `${bridge} had lost its address 10.77.0.1`],
+      ["ip link set gocker0 down", `${bridge} was down`],
+      [`ip link set ${port} down`, "container web was not connected to network bridge"],
+      [`ip link set ${port} nomaster down`, "container web was not connected to network bridge"],
+      [
+        "sysctl -qw net.ipv4.conf.gocker0.route_localnet=0",
+        "ports of containers in network bridge could not be reached at 127.0.0.1",
+      ],
+      [`ip link del ${port}`, "container web had no device in network bridge"],
+    ] as const) {
+      await lab.host.run(damage);
+      expect([damage, await lab.must("network", "repair")]).toEqual([
+        damage,
+        faults.map((fault) => `${fault}\n`).join(""),
+      ]);
+      expect([damage, await lab.atOutside.ask("tcp", "192.0.2.1", 8080)]).toEqual([damage, "web 192.0.2.2"]);
+      expect([damage, await lab.atHost.ask("tcp", "127.0.0.1", 8080)]).toEqual([damage, "web 10.77.0.1"]);
+      expect([damage, await web.peer.ask("tcp", "192.0.2.2", 80)]).toEqual([damage, "outside 192.0.2.1"]);
+      expect([damage, await lab.must("network", "repair")]).toEqual([damage, "Nothing was wrong.\n"]);
+    }
+  });
+
+  test("comes back with the next start when somebody has switched the forwarding of packets off", async () => {
+    const web = await lab.container("web");
+    await lab.host.run("sysctl -qw net.ipv4.ip_forward=0");
+    await lab.container("next");
+    expect(await web.peer.ask("tcp", "192.0.2.2", 80)).toBe("outside 192.0.2.1");
+  });
+
+  test("is no device of somebody else's, which has the name of a bridge", async () => {
+    const bridgeName = "com.docker.network.bridge.name=br-lan";
+    await lab.must("network", "create", "-o", bridgeName, "--subnet", "10.89.0.0/24", "lan");
+    await lab.host.run("ip link add br-lan type bridge");
+    await lab.host.run("ip link add tap0 type veth peer name tap1");
+    await lab.host.run("ip link set tap0 master br-lan");
+    const { stderr, exitCode } = await lab.gocker(["run", "--rm", "--network", "lan", lab.image, "true"]);
+    expect({ stderr: stderr.split("\n")[0], exitCode }).toEqual({
+      stderr: "gocker: the bridge br-lan is not that of network lan",
+      exitCode: 125,
+    });
+    await lab.must("network", "rm", "lan");
+    expect((await lab.devices()).toSorted()).toEqual(expect.arrayContaining(["br-lan", "tap0", "tap1"]));
+    await lab.host.run("ip link del br-lan");
+    await lab.host.run("ip link del tap0");
+
+    await until("the bridge is gone", async () => !(await lab.devices()).includes("gocker0"));
+    await lab.host.run("ip link add gocker0 type bridge");
+    const web = await lab.container("web");
+    expect(await web.peer.ask("tcp", "192.0.2.2", 80)).toBe("outside 192.0.2.1");
+    await lab.remove("web");
+    await until("the other bridge is gone", async () => Bun.deepEquals(await lab.devices(), ["gocker0"]));
+    await lab.host.run("ip link del gocker0");
+  });
+
+  test("has routes from routers again when the host does not forward IPv6 any more", async () => {
+    const accepted = () => lab.setting("ipv6/conf/wan/accept_ra");
+    await lab.host.run("sysctl -qw net.ipv6.conf.wan.accept_ra=1");
+    await lab.must("network", "create", "--ipv6", "blue");
+    await lab.container("web", "--network", "blue");
+    expect(await accepted()).toBe("2");
+    await lab.remove("web");
+    await until("it is as before", async () => (await accepted()) === "1");
+  });
+
   test("is given back by the next command when its monitor was killed", async () => {
     const web = await lab.container("web", "-p", "8080:80");
     await lab.silence();

@@ -102,6 +102,24 @@ describe.skipIf(!canConnect)("containers in networks", () => {
     await lab.host.ip("addr del 169.254.169.254/32 dev lo");
   });
 
+  test("of an internal network do not reach ports that are published for others, which gocker itself passes on", async () => {
+    await lab.must("network", "create", "--internal", "--ipv6", "inner");
+    const inner = await lab.container("inner", "--network", "inner");
+    const web = await lab.container("web", "-p", "8080:80", "-p", "8080:80/udp");
+    await web.peer.listen("tcp", 80, "web");
+    await web.peer.listen("udp", 80, "web");
+    const gateways = await lab.inspect(
+      "inner",
+      "{{with .NetworkSettings.Networks.inner}}{{.Gateway}} {{.IPv6Gateway}}{{end}}",
+    );
+    for (const protocol of ["tcp", "udp"] as const) {
+      expect(await lab.atHost.ask(protocol, "::1", 8080)).toStartWith("web ");
+      for (const address of gateways.split(" ")) {
+        expect([address, await inner.peer.askInVain(protocol, address, 8080)]).toEqual([address, "nothing"]);
+      }
+    }
+  });
+
   test("have IPv6 both ways where the network has it", async () => {
     await lab.must("network", "create", "--ipv6", "--subnet", "fd00:99::/64", "six");
     const [one, other] = [

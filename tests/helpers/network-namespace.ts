@@ -57,6 +57,13 @@ export class NetworkNamespace implements AsyncDisposable {
     return ipAt(this.path, words);
   }
 
+  /** Runs a shell's line in there. @throws Error it fails */
+  async run(line: string): Promise<void> {
+    const child = Bun.spawn([...this.by, "sh", "-c", line], { stderr: "pipe" });
+    const [stderr, exitCode] = await Promise.all([child.stderr.text(), child.exited]);
+    if (exitCode !== 0) throw new Error(`${line}: ${stderr}`);
+  }
+
   devices(): Promise<DeviceFacts[]> {
     return devicesAt(this.path);
   }

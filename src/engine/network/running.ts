@@ -5,7 +5,7 @@ import { sendSignal } from "../../linux/process.ts";
 import type { RunningContainer } from "../../network/hot-plug.ts";
 
 /** The network namespace of a container that runs; undefined when it does not. */
-export function openNetworkOf({ id, state }: ContainerRecord): (RunningContainer & Disposable) | undefined {
+export function openNetworkOf({ id, name, state }: ContainerRecord): (RunningContainer & Disposable) | undefined {
   const { pid } = state;
   using process = openFirstProcess(state);
   if (process === undefined || pid === undefined) return undefined;
@@ -15,5 +15,5 @@ export function openNetworkOf({ id, state }: ContainerRecord): (RunningContainer
     opened?.[Symbol.dispose]();
     return undefined;
   }
-  return { id, namespace: opened.file.number, [Symbol.dispose]: () => opened[Symbol.dispose]() };
+  return { id, name, namespace: opened.file.number, [Symbol.dispose]: () => opened[Symbol.dispose]() };
 }

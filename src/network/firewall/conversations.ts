@@ -1,7 +1,7 @@
 import { type Conversation, forgetConversations, listConversations } from "../../linux/netlink/conntrack.ts";
 import type { NetlinkSocket } from "../../linux/netlink/socket.ts";
 import { addressBytes, parseIpAddress } from "../../util/ip-address.ts";
-import type { Publication } from "../publication.ts";
+import { isTranslated as isLedByAddress, type Publication } from "../publication.ts";
 
 /**
  * Ends conversations over UDP that go by what held before ports were published, or taken back. Only the first packet of a
@@ -15,7 +15,7 @@ export function endConversations(
   publications: readonly Publication[],
   change: "published" | "unpublished",
 ): void {
-  const overUdp = publications.filter(({ protocol }) => protocol === "udp");
+  const overUdp = publications.filter((one) => one.protocol === "udp" && isLedByAddress(one));
   for (const family of [4, 6] as const) {
     const targets = new Map<number, Target[]>();
     for (const publication of overUdp) {

@@ -84,9 +84,14 @@ export function confinedEntry(family: 4 | 6): Entry {
 
 const protocolNumbers: Readonly<Record<PortProtocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
 
+/** @param publication see `firewallPublications` */
 export function publicationEntry(publication: Publication): Entry {
   const { protocol, hostAddress, hostPort, containerAddress, containerPort } = publication;
   const host = addressOf(hostAddress);
+  if (containerAddress === "") {
+    const fields = [protocolFamilies[host.family], protocolNumbers[protocol]].map((number) => Uint8Array.of(number));
+    return { set: sets.passed, element: { key: encodeFields(sets.passed.key, [...fields, bigEndian16(hostPort)]) } };
+  }
   const container = addressOf(containerAddress);
   const { family } = host;
   if (family !== container.family) throw new TypeError(`${hostAddress} cannot lead to ${containerAddress}`);
@@ -150,7 +155,10 @@ export function stateOf(elementsOf: (set: SetDefinition) => readonly SetElement[
   if (!isWhole) return undefined;
 
   const maps = [sets.addressports4, sets.ports4, sets.addressports6, sets.ports6];
-  const publications = maps.flatMap((map) => elementsOf(map).flatMap((element) => publicationOf(map, element) ?? []));
+  const publications = [
+    ...maps.flatMap((map) => elementsOf(map).flatMap((element) => publicationOf(map, element) ?? [])),
+    ...elementsOf(sets.passed).flatMap(({ key }) => passedPublication(key) ?? []),
+  ];
   publications.sort((one, other) => (sortKey(one) < sortKey(other) ? -1 : 1));
   const confined = new Set(elementsOf(sets.confined).map(({ key }) => key[0]));
   const confinesForwarding = ([4, 6] as const).filter((family) => confined.has(protocolFamilies[family]));
@@ -179,13 +187,23 @@ function subnetsIn(
 
 type PortMap = (typeof sets)["ports4" | "ports6" | "addressports4" | "addressports6"];
 
+function passedPublication(key: Uint8Array): Publication | undefined {
+  const [family, protocolField, port] = decodeFields(sets.passed.key, Buffer.from(key));
+  const protocol = protocolOf(protocolField);
+  if (protocol === undefined || port === undefined) return undefined;
+  const hostAddress = family?.[0] === protocolFamilies[4] ? "0.0.0.0" : "::";
+  return { protocol, hostAddress, hostPort: port.readUInt16BE(), containerAddress: "", containerPort: 0 };
+}
+
+function protocolOf(field: Buffer | undefined): PortProtocol | undefined {
+  return (Object.keys(protocolNumbers) as PortProtocol[]).find((name) => protocolNumbers[name] === field?.[0]);
+}
+
 function publicationOf(map: PortMap, { key, value }: SetElement): Publication | undefined {
   const fields = decodeFields(map.key, Buffer.from(key));
   const [containerAddress, containerPort] = decodeFields(map.value, Buffer.from(value ?? []));
   const [protocolField, portField] = fields.slice(-2);
-  const protocol = (Object.keys(protocolNumbers) as PortProtocol[]).find(
-    (name) => protocolNumbers[name] === protocolField?.[0],
-  );
+  const protocol = protocolOf(protocolField);
   const wildcard = map.value[0] === "ipv4_addr" ? "0.0.0.0" : "::";
   const hostField = fields.length > 2 ? fields[0] : undefined;
   if (protocol === undefined || portField === undefined) return undefined;

@@ -30,4 +30,6 @@ export const sets = {
     key: ["ipv6_addr", "inet_proto", "inet_service"],
     value: ["ipv6_addr", "inet_service"],
   },
+  /** Ports of all addresses of a family at which gocker itself passes on what comes. */
+  passed: { name: "passed", key: ["nf_proto", "inet_proto", "inet_service"] },
 } as const satisfies Record<string, SetDefinition>;

@@ -70,6 +70,8 @@ function address(family: Family, which: "saddr" | "daddr"): Rule {
   return [...ofFamily(family), payload("network", which === "saddr" ? sourceOffset : sourceOffset + length, length)];
 }
 
+const loopbackDevice = encodeFields(["ifname"], [Buffer.from("lo")]);
+
 /** `ip saddr 127.0.0.0/8`: the first byte decides. */
 function loopbackAddress(which: "saddr" | "daddr"): Rule {
   const sourceOffset = 12;
@@ -90,17 +92,18 @@ const isOfKind = (which: "saddr" | "daddr", kind: keyof typeof addressKinds): Ru
 /** `ct status dnat`: the connection has come to a published port. */
 const isPublished: Rule = [connection("status"), ...anyBitOf(destinationTranslated)];
 
+/** `meta l4proto . th dport`, in registers from a word on. */
+function protocolAndPort(word: number): Rule {
+  const destinationPort = { offset: 2, length: 2 };
+  // At the same place for TCP, UDP and SCTP; what has no ports is of no protocol in the maps.
+  return [meta("l4proto", word), payload("transport", destinationPort.offset, destinationPort.length, word + 1)];
+}
+
 /**
  * Sends connections to published ports on to containers. What is published on one address goes before what is published on
  * all, as it would between two programs that listen.
  */
 function published(): Chain {
-  const destinationPort = { offset: 2, length: 2 };
-  const protocolAndPort = (word: number): Rule => [
-    meta("l4proto", word),
-    // At the same place for TCP, UDP and SCTP; what has no ports is of no protocol in the maps.
-    payload("transport", destinationPort.offset, destinationPort.length, word + 1),
-  ];
   const onOneAddress = families.map((family) => [
     ...address(family, "daddr"),
     ...protocolAndPort(family === 4 ? 1 : 4),
@@ -173,7 +176,7 @@ function postrouting(): Chain {
     hook: { type: "nat", at: "postrouting", priority: sourcePriority },
     rules: [
       // The host speaks to an address of its own on a bridge.
-      [meta("oifname"), compare("equal", encodeFields(["ifname"], [Buffer.from("lo")])), verdict("return")],
+      [meta("oifname"), compare("equal", loopbackDevice), verdict("return")],
       ...leaving,
       // From the host itself: to 127.0.0.1 no container could answer, and to the host's other addresses not one in an internal
       // network, or in several.
@@ -193,11 +196,12 @@ function guard(): Chain {
   return {
     name: "guard",
     hook: { type: "filter", at: "prerouting", priority: beforeTracking },
-    rules: (["daddr", "saddr"] as const).map((which) => [
-      ...from("bridges"),
-      ...loopbackAddress(which),
-      verdict("drop"),
-    ]),
+    rules: [
+      // From nowhere but the host itself, whatever others have set for all devices: what is published on the loopback is
+      // listened at there, too.
+      [meta("iifname"), compare("different", loopbackDevice), ...loopbackAddress("daddr"), verdict("drop")],
+      [...from("bridges"), ...loopbackAddress("saddr"), verdict("drop")],
+    ],
   };
 }
 
@@ -238,6 +242,8 @@ function input(): Chain {
       [meta("iifname"), lookUp("internal", "not in"), verdict("accept")],
       // Answers to the host, at whichever of its addresses it has asked from: 127.0.0.1 for a published port.
       [connection("direction"), compare("equal", Uint8Array.of(connectionReply)), verdict("accept")],
+      // Ports of other networks' containers are led elsewhere and stopped by `forward`, but for those that gocker passes on.
+      [meta("nfproto"), ...protocolAndPort(1), lookUp("passed"), verdict("drop")],
       [addressKind("daddr", true), compare("equal", native32(addressKinds.local)), verdict("accept")],
       [...isOfKind("daddr", "broadcast"), verdict("accept")],
       [...isOfKind("daddr", "multicast"), verdict("accept")],
