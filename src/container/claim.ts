@@ -74,6 +74,11 @@ export class ClaimedContainer implements Disposable {
     });
   }
 
+  /** So many of its processes have been killed for lack of memory since it was started; it runs on. */
+  markOomKilled(count: number): void {
+    this.#setState({ ...this.record.state, oomKilled: true, oomKills: count });
+  }
+
   /** What its health check has found, of a container that runs. */
   markHealth(health: ContainerHealth): void {
     this.#setState({ ...this.record.state, health });

@@ -192,7 +192,12 @@ async function adjustBinds(mounts: readonly MountOption[], owner: FileOwner): Pr
 function furtherDetails(input: CreateInput): Partial<NewContainer> {
   const { image, stopTimeout = image.config.config?.StopTimeout } = input;
   const healthcheck = mergeHealthcheck(input.healthcheck, image.config.config);
-  const exposedPorts = [...Object.keys(image.config.config?.ExposedPorts ?? {}), ...(input.exposedPorts ?? [])];
+  const exposedPorts = [
+    ...Object.keys(image.config.config?.ExposedPorts ?? {}),
+    ...(input.exposedPorts ?? []),
+    // As Docker's command line has it.
+    ...(input.options.ports ?? []).map(({ containerPort, protocol }) => `${containerPort}/${protocol}`),
+  ];
   return {
     ...(stopTimeout !== undefined && { stopTimeout }),
     ...(healthcheck !== undefined && { healthcheck }),

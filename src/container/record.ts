@@ -105,6 +105,8 @@ export interface ContainerState {
   readonly restartCount?: number;
   /** A process of it was killed because memory was lacking: the container's, or the machine's. */
   readonly oomKilled?: boolean;
+  /** How many that is known of while it runs. */
+  readonly oomKills?: number;
   /** Why the container did not run or did not end by itself. */
   readonly error?: string;
   /** What its health check has found; absent without one. */

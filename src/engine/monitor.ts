@@ -82,10 +82,29 @@ class Duties implements MonitorDuties {
     return new HealthCheck(probe, { startProbe: start, onHealth }, since, { health: state.health, nextAt });
   }
 
-  async openServices(sockets: Pick<MonitorDescriptors, "names" | "ports">): Promise<Service[]> {
-    if (sockets.names === undefined && sockets.ports === undefined) return [];
+  async openServices({ oom, ...sockets }: Pick<MonitorDescriptors, "names" | "ports" | "oom">): Promise<Service[]> {
+    const services: Service[] = [];
+    if (oom !== undefined) services.push(await this.#openOomService(oom));
+    if (sockets.names === undefined && sockets.ports === undefined) return services;
     const { openServices } = await import("./network/services.ts");
-    return openServices(this.#directories, this.#claim.record, sockets);
+    return [...services, ...openServices(this.#directories, this.#claim.record, sockets)];
+  }
+
+  async #openOomService(events: number): Promise<Service> {
+    const { OomService } = await import("../container/monitor/oom.ts");
+    const claim = this.#claim;
+    return new OomService({
+      events,
+      known: claim.record.state.oomKills ?? 0,
+      count: () => {
+        using cgroup = openCgroup(this.#cgroupPath());
+        return oomKills(cgroup);
+      },
+      onKill: (count) => {
+        claim.markOomKilled(count);
+        recordEvent(this.#context, containerEvent(claim.record, "oom"));
+      },
+    });
   }
 
   async openSockets(descriptors: MonitorDescriptors): Promise<Pick<MonitorDescriptors, "names">> {
@@ -95,14 +114,15 @@ class Duties implements MonitorDuties {
 
   async processEnded(state: MonitorState): Promise<Restart | undefined> {
     const claim = this.#claim;
-    const { pid, startedAt } = claim.record.state;
+    const { pid, startedAt, oomKills: told = 0 } = claim.record.state;
     this.#exitCode = exitCodeOf(reap(pid as number));
     using cgroup = openCgroup(this.#cgroupPath());
-    this.#oomKilled = oomKills(cgroup) > 0;
+    const killed = oomKills(cgroup);
+    this.#oomKilled = killed > 0;
     cgroup.kill();
     cgroup.remove();
     await this.#leaveNetworks();
-    recordEnd(this.#context, claim.record, { exitCode: this.#exitCode, oomKilled: this.#oomKilled });
+    recordEnd(this.#context, claim.record, { exitCode: this.#exitCode, oomKilled: killed > told });
     // As it is now: others change it while the container runs.
     const record = this.#stores.containers.read(claim.id);
     claim.adopt(record);

@@ -112,8 +112,8 @@ export async function sizesOf(context: EngineContext, { id, layers }: ContainerS
 }
 
 /**
- * Tells which containers are of an image, or of one that was made of it by adding layers. One that is not here is known
- * by its name and ID alone.
+ * Tells which containers are of an image, or of one that was made of it: that has its layers and more, or its layers and a
+ * history that goes on from its own. One that is not here is known by its name and ID alone.
  */
 export function descendsFrom(
   { images }: Pick<EngineContext, "images">,
@@ -125,8 +125,16 @@ export function descendsFrom(
   return (container) => {
     if (container.image === nameOrId || container.imageId === image?.id) return true;
     if (/^[0-9a-f]+$/.test(id) && container.imageId.startsWith(`sha256:${id}`)) return true;
-    return ancestor.length > 0 && ancestor.every((layer, index) => container.layers[index] === layer);
+    const hasLayers = ancestor.length > 0 && ancestor.every((layer, index) => container.layers[index] === layer);
+    return hasLayers && (container.layers.length > ancestor.length || goesOn(container.imageId));
   };
+
+  /** Of an image with the same layers. */
+  function goesOn(imageId: string): boolean {
+    const before = image?.config.history ?? [];
+    const history = images.resolve(imageId)?.config.history ?? [];
+    return history.length > before.length && before.every((entry, index) => Bun.deepEquals(entry, history[index]));
+  }
 
   function find() {
     try {

@@ -27,7 +27,10 @@ export function recordUnmounts(context: EventContext, record: ContainerRecord): 
   for (const event of volumeEvents(record, "unmount")) recordEvent(context, event);
 }
 
-/** Tells of the end of a container: as Docker does, of its volumes first. */
+/**
+ * Tells of the end of a container: as Docker does, of its volumes first.
+ * @param end.oomKilled processes of it were killed for lack of memory, and nobody has been told
+ */
 export function recordEnd(
   context: EventContext,
   record: ContainerRecord,

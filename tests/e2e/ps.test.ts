@@ -14,6 +14,8 @@ describe.skipIf(!canRunCorpus)("gocker ps", () => {
     const config = { Cmd: ["sh"], ExposedPorts: { "80/tcp": {} } };
     runner = await createRunner([], {
       "base:1": { layers: [alpineLayer], config },
+      // The same files, and nothing of its history.
+      "sister:1": { layers: [alpineLayer], config: { Labels: { other: "yes" } } },
       "other:1": { layers: [Bun.gzipSync(new Uint8Array(10_240))] },
     });
     image = runner.image("base:1");
@@ -76,7 +78,9 @@ describe.skipIf(!canRunCorpus)("gocker ps", () => {
     expect(await names("-a", "-f", `ancestor=${image}`)).toHaveLength(3);
     const id = (await runner.gocker(["inspect", "-f", "{{.Image}}", "third"])).stdout.trim();
     for (const text of [id, id.slice(7, 19)]) expect(await names("-a", "-f", `ancestor=${text}`)).toHaveLength(3);
-    expect(await names("-a", "-f", `ancestor=${runner.image("other:1")}`)).toEqual([]);
+    for (const other of ["other:1", "sister:1"]) {
+      expect(await names("-a", "-f", `ancestor=${runner.image(other)}`)).toEqual([]);
+    }
     expect(await names("-a", "-f", "ancestor=nothing-like-it")).toEqual([]);
   });
 

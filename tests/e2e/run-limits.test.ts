@@ -187,6 +187,35 @@ describe.skipIf(!canRunCorpus || !hasLimits)("limits", () => {
       expect(await runner.gocker(["rm", "-f", "behind"])).toEqual(success("behind\n"));
     });
 
+    test("is told of a process while its container goes on, and of each once", async () => {
+      const script = "trap 'tail /dev/zero' USR1; while :; do sleep 0.1; done";
+      const words = ["-d", "--name", "on", "-m", "16m", "--restart", "always", image, "sh", "-c", script];
+      expect((await runner.gocker(["run", ...words])).exitCode).toBe(0);
+      const facts = async () => (await runner.gocker(["inspect", "-f", "{{.State.OOMKilled}} {{.Id}}", "on"])).stdout;
+      const [, id = ""] = (await facts()).trim().split(" ");
+      const actions = () => {
+        const events = readFileSync(`${runner.sandbox.state}/events.jsonl`, "utf8").split("\n");
+        return events.filter((line) => line.includes(id)).map((line) => /"Action":"(\w+)"/.exec(line)?.[1]);
+      };
+      const ooms = () => actions().filter((action) => action === "oom").length;
+      expect(await facts()).toBe(`false ${id}\n`);
+      for (const count of [1, 2]) {
+        await runner.gocker(["kill", "-s", "USR1", "on"]);
+        await until("it is told", () => ooms() === count);
+        expect(await facts()).toBe(`true ${id}\n`);
+      }
+      // A new start knows nothing of that, and what happens then is told, too.
+      await runner.gocker(["restart", "-t", "0", "on"]);
+      expect(await facts()).toBe(`false ${id}\n`);
+      await runner.gocker(["kill", "-s", "USR1", "on"]);
+      await until("it is told after the restart", () => ooms() === 3);
+      await runner.gocker(["stop", "-t", "0", "on"]);
+      expect(ooms()).toBe(3);
+      expect(actions().at(-1)).toBe("stop");
+      expect(await facts()).toBe(`true ${id}\n`);
+      await runner.gocker(["rm", "-f", "on"]);
+    });
+
     test("is nothing that other ends are taken for", async () => {
       const killed = await stateAfter(["-m", "16m"], ["sh", "-c", "sleep 1000 & kill -9 $!; wait $!"]);
       expect(killed.state).toMatchObject({ status: "exited", exitCode: 137 });

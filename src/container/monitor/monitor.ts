@@ -37,7 +37,7 @@ export interface MonitorDuties {
   /** The health check of a container that runs, if it has one. @param nextAt when the next probe is due, if that is known */
   openHealthCheck(nextAt: number | undefined): HealthCheck | undefined;
   /** What is done for a container that runs with the sockets that it has for that. */
-  openServices(sockets: Pick<MonitorDescriptors, "names" | "ports">): Promise<Service[]>;
+  openServices(sockets: Pick<MonitorDescriptors, "names" | "ports" | "oom">): Promise<Service[]>;
   /** Opens sockets that the container has not, and that its networks ask for by now. @returns their numbers */
   openSockets(descriptors: MonitorDescriptors): Promise<Pick<MonitorDescriptors, "names">>;
   /** The container is at its end, which is put on record; the lock is given up. */
@@ -302,7 +302,7 @@ export class Monitor {
 
   #sleep({ timeout, probeAt }: { readonly timeout?: number; readonly probeAt?: number | undefined } = {}): never {
     this.#keep((log) => log.flush());
-    const { lock, program, listener, process, names, ports } = this.#state.descriptors;
+    const { lock, program, listener, process, oom, names, ports } = this.#state.descriptors;
     const stdin = this.#stdin?.number;
     const descriptors = {
       lock,
@@ -310,6 +310,7 @@ export class Monitor {
       listener,
       ...(process !== undefined && { process }),
       ...(stdin !== undefined && { stdin }),
+      ...(oom !== undefined && { oom }),
       ...(names !== undefined && { names }),
       ...(ports !== undefined && { ports }),
       ...this.#outputs.descriptors,

@@ -10,6 +10,7 @@ import type { OpenedSurroundings } from "../joined-namespaces.ts";
 import type { OpenContainer } from "../open.ts";
 import { confinedSources } from "../volume-place.ts";
 import type { MonitorDescriptors } from "./state.ts";
+import { openOomEventsOf } from "./oom-events.ts";
 import { openMonitoredStdio } from "./stdio.ts";
 
 /**
@@ -36,6 +37,8 @@ export async function startAgain(
   cgroup.create();
   undo.defer(() => cgroup.remove());
   await applyLimits(cgroup, { id: claim.id, directory: claim.directory, spec, specVersion });
+  const oom = await openOomEventsOf(cgroup, spec);
+  if (oom !== undefined) undo.use(oom);
   const stdio = cleanup.use(openMonitoredStdio(claim.record, spec.process?.user.uid ?? 0));
   const options = {
     id: claim.id,
@@ -66,5 +69,6 @@ export async function startAgain(
   // its note is there by now.
   if (wasStopped()) sendSignal(process.pidfd, SIGKILL);
   undo.move();
-  return { ...stdio.release(), ...surroundings?.sockets?.release(), process: kill.pidfd.release() };
+  const oomEvents = oom === undefined ? {} : { oom: oom.release() };
+  return { ...stdio.release(), ...oomEvents, ...surroundings?.sockets?.release(), process: kill.pidfd.release() };
 }

@@ -16,6 +16,7 @@ import { confinedSources } from "../volume-place.ts";
 import { launchMonitored } from "./launch.ts";
 import type { Greeting } from "./protocol.ts";
 import { connectToMonitor, listenAsMonitor, removeMonitorSocket } from "./socket.ts";
+import { openOomEventsOf } from "./oom-events.ts";
 import { openMonitoredStdio } from "./stdio.ts";
 
 /** A container that is to run with a monitor. */
@@ -55,6 +56,8 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
   const connection = greeting === undefined ? undefined : connectToMonitor(directories.state, claim.id, greeting);
   if (connection !== undefined) undo.use(connection);
 
+  const oom = await openOomEventsOf(cgroup, spec);
+  if (oom !== undefined) cleanup.use(oom);
   const stdio = cleanup.use(openMonitoredStdio(claim.record, spec.process?.user.uid ?? 0));
   const commitment = cleanup.use(createPipe());
   const monitor = cleanup.use(
@@ -83,6 +86,7 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
         restarts: 0,
         descriptors: {
           ...stdio.ofMonitor,
+          ...(oom !== undefined && { oom: oom.number }),
           ...container.surroundings?.sockets?.numbers,
           lock: claim.lockDescriptor,
           program: cleanup.use(openProgram()).number,

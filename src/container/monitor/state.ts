@@ -42,6 +42,8 @@ export interface MonitorDescriptors {
   readonly terminal?: number;
   /** The other side of that, which nobody in the container had open for a while. */
   readonly terminalPeer?: number;
+  /** What tells of processes that are killed for lack of memory; absent where memory is not limited. */
+  readonly oom?: number;
   /** Where the container asks for names, by UDP and by TCP. */
   readonly names?: readonly number[];
   /** Where its published ports are reached on the host, as far as the firewall does not lead there at once. */

@@ -18,38 +18,70 @@ const modified = 2;
 
 /** See {@link Cgroup.watchOom}. The wait takes a thread of the runtime's pool, not this one. */
 export function watchOom(cgroup: Cgroup, onOom: () => void): OomWatch {
+  const { directory, version } = memoryDirectory(cgroup);
+  return version === 1 ? watchV1(directory, onOom) : watchV2(directory, onOom);
+}
+
+/**
+ * A descriptor that can be read when processes of a cgroup may have been killed for lack of memory: shortly before, in
+ * version 1. `oomKills` tells how many have.
+ * @throws CgroupError this host has no memory controller
+ */
+export function openOomEvents(cgroup: Cgroup): OwnedFd {
+  const { directory, version } = memoryDirectory(cgroup);
+  if (version === 1) return countOom(directory);
+  const events = openNotifier();
+  try {
+    addWatch(events.number, `${directory}/memory.events`);
+    return events;
+  } catch (error) {
+    events.close();
+    throw error;
+  }
+}
+
+function memoryDirectory(cgroup: Cgroup): { readonly directory: string; readonly version: 1 | 2 } {
   const place = cgroup.place("memory");
   const directory = place === undefined ? "" : place.mountPoint + cgroup.path;
   if (place === undefined || (place.version === 2 && !exists(`${directory}/memory.events`))) {
     throw new CgroupError("CGROUPS_UNABLE", "out-of-memory events need the memory controller, which this host lacks");
   }
-  return place.version === 1 ? watchV1(directory, onOom) : watchV2(directory, onOom);
+  return { directory, version: place.version };
 }
 
 /**
  * The kernel counts in an eventfd: each time that the cgroup is out of memory, and when it is removed.
  * admin-guide/cgroup-v1/memory.rst, "OOM Control"
  */
-function watchV1(directory: string, onOom: () => void): OomWatch {
+function countOom(directory: string): OwnedFd {
   const events = createEventCounter();
-  const { number } = events;
-  const control = `${directory}/cgroup.event_control`;
   try {
     using file = ControlFile.forReading(`${directory}/memory.oom_control`);
-    writeControl(control, `${number} ${file.fd}`);
+    writeControl(`${directory}/cgroup.event_control`, `${events.number} ${file.fd}`);
+    return events;
   } catch (error) {
     events.close();
     throw error;
   }
+}
+
+function watchV1(directory: string, onOom: () => void): OomWatch {
+  const events = countOom(directory);
   return watch(
     events,
     () => {
-      if (!exists(control)) return false;
+      if (!exists(`${directory}/cgroup.event_control`)) return false;
       onOom();
       return true;
     },
-    () => libc.write(number, new Uint8Array(BigUint64Array.of(1n).buffer), 8),
+    () => libc.write(events.number, new Uint8Array(BigUint64Array.of(1n).buffer), 8),
   );
+}
+
+function openNotifier(): OwnedFd {
+  const number = Number(libc.syscall(syscallNumber("inotify_init1"), closeOnExec, 0, 0, 0, 0, 0));
+  if (number === -1) throw systemCallError("inotify_init1");
+  return new OwnedFd(number);
 }
 
 /**
@@ -57,9 +89,8 @@ function watchV1(directory: string, onOom: () => void): OomWatch {
  * admin-guide/cgroup-v2.rst, memory.events and cgroup.events
  */
 function watchV2(directory: string, onOom: () => void): OomWatch {
-  const number = Number(libc.syscall(syscallNumber("inotify_init1"), closeOnExec, 0, 0, 0, 0, 0));
-  if (number === -1) throw systemCallError("inotify_init1");
-  const events = new OwnedFd(number);
+  const events = openNotifier();
+  const { number } = events;
   let populated: number;
   let kills: number;
   try {
