@@ -15,6 +15,7 @@ import { ConflictError, errorMessage, NotFoundError, UsageError } from "../util/
 import type { EngineContext } from "./context.ts";
 import type { ConnectedContainer } from "./network/announce.ts";
 import { canonicalName } from "./network/canonical.ts";
+import { recordMembership, recordNetworkEvent } from "./network/events.ts";
 import { openNetworkOf } from "./network/running.ts";
 import {
   isUnused,
@@ -29,8 +30,9 @@ type Context = Pick<EngineContext, "root" | "state" | "debug" | "warn">;
 
 /** `gocker network create`. @returns its ID @throws as `createNetwork` */
 export async function createNetworkOf(context: Context, wish: NetworkWish): Promise<string> {
-  const { id } = await createNetwork(new NetworkStore(context.root, context.state), wish);
-  return id;
+  const network = await createNetwork(new NetworkStore(context.root, context.state), wish);
+  recordNetworkEvent(context, "create", network);
+  return network.id;
 }
 
 /** The networks by their names, after putting in order what was left of containers. */
@@ -62,7 +64,7 @@ export async function removeNetwork(context: Context, reference: string): Promis
   using _records = await store.lockRecords();
   const network = store.resolve(name);
   refuseConnected(networkSummary(network, store, containers.list()));
-  await takeDown(store, network);
+  await takeDown(context, store, network);
 }
 
 function refuseConnected({ name, connected }: NetworkSummary): void {
@@ -73,13 +75,14 @@ function refuseConnected({ name, connected }: NetworkSummary): void {
 }
 
 /** For the holder of the records' lock. */
-async function takeDown(store: NetworkStore, network: NetworkRecord): Promise<void> {
+async function takeDown(context: Context, store: NetworkStore, network: NetworkRecord): Promise<void> {
   if (network.driver === "bridge") {
     using host = new HostNetwork(store, () => {});
     using _lock = await store.lockHost();
     host.removeBridge(network);
   }
   store.remove(network);
+  recordNetworkEvent(context, "destroy", network);
 }
 
 /**
@@ -98,7 +101,7 @@ export async function pruneNetworks(
     const summary = networkSummary(network, store, records);
     return isUnused(summary) && isWanted(summary);
   });
-  for (const network of unused) await takeDown(store, network);
+  for (const network of unused) await takeDown(context, store, network);
   return unused.map(({ name }) => name);
 }
 
@@ -158,6 +161,12 @@ async function tellChange(
 ): Promise<void> {
   const { announceNetworks } = await import("./network/announce.ts");
   const after = stateOf(containers.read(before.record.id), store);
+  const without = (some: ConnectedContainer, others: ConnectedContainer) =>
+    (some.endpoint?.attachments ?? []).filter(
+      ({ networkId }) => others.endpoint?.attachments.some((one) => one.networkId === networkId) !== true,
+    );
+  recordMembership(context, "connect", after.record.id, { attachments: without(after, before), store });
+  recordMembership(context, "disconnect", after.record.id, { attachments: without(before, after), store });
   await announceNetworks(context, containers.directory(before.record.id), before, after);
 }
 

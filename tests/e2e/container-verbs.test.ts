@@ -26,7 +26,9 @@ describe.skipIf(!canRunCorpus)("a container that runs", () => {
   /** Runs a script in the background, in a container that goes when this is disposed of. */
   async function background(name: string, script: string, flags: readonly string[] = ["--rm"]) {
     const child = runner.start(["run", "--name", name, ...flags, image, "sh", "-c", `touch /tmp/ready; ${script}`]);
-    await until(`${name} is ready`, () => existsSync(inUpper(name, "tmp/ready")));
+    // The program may begin before that is on record.
+    const isOnRecord = () => existsSync(`${containers()}/${idOf(name)}/running.json`);
+    await until(`${name} is ready`, () => isOnRecord() && existsSync(inUpper(name, "tmp/ready")));
     const id = idOf(name);
     return {
       child,

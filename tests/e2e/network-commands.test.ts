@@ -228,6 +228,32 @@ describe.skipIf(!canConnect)("gocker network", () => {
     await alone.exited;
   });
 
+  test("events tell of networks, and of containers that come and go", async () => {
+    const since = (Date.now() / 1000).toFixed(3);
+    const blue = (await lab.must("network", "create", "blue")).trim();
+    const { id } = await lab.container("web");
+    await lab.must("network", "connect", "blue", "web");
+    await lab.must("network", "disconnect", "blue", "web");
+    await lab.must("network", "connect", "blue", "web");
+    await lab.must("stop", "-t", "0", "web");
+    await lab.must("rm", "web");
+    await lab.must("network", "rm", "blue");
+    const format = "{{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.type}} {{.Actor.Attributes.container}}";
+    const words = ["events", "--since", since, "--until", "0s", "--filter", "type=network"];
+    const member = (action: string, name: string) => `${action} ${name} bridge ${id}`;
+    expect((await lab.must(...words, "--format", format)).trim().split("\n")).toEqual([
+      "create blue bridge <no value>",
+      member("connect", "bridge"),
+      member("connect", "blue"),
+      member("disconnect", "blue"),
+      member("connect", "blue"),
+      member("disconnect", "bridge"),
+      member("disconnect", "blue"),
+      "destroy blue bridge <no value>",
+    ]);
+    expect(await lab.must(...words, "--filter", "network=blue", "--format", "{{.Actor.ID}}")).toStartWith(`${blue}\n`);
+  });
+
   test("rm and prune leave what is used, and take bridges away", async () => {
     await lab.must("network", "create", "blue");
     await lab.must("network", "create", "--label", "keep", "red");

@@ -9,6 +9,7 @@ import { NetworkStore } from "../../network/networks.ts";
 import type { EngineContext } from "../context.ts";
 import type { SurroundingsInput } from "../surroundings.ts";
 import { etcFilesInput } from "./etc-input.ts";
+import { recordMembership } from "./events.ts";
 
 /** A container's network namespace, and the sockets that its monitor serves; the container has what is in there. */
 export interface JoinedNetworks extends Disposable {
@@ -27,11 +28,13 @@ export async function joinNetworks(input: SurroundingsInput): Promise<JoinedNetw
     await connectContainer({ store, container: { id, name }, requests: networks, ports: portsOf(record), warn }),
   );
   refreshEtcFiles(containers.directory(id), etcFilesInput(record, spec, connected.endpoint));
+  const { attachments } = connected.endpoint;
+  recordMembership(context, "connect", id, { attachments, store });
   const names = hasNameServer(networks) ? await openNames(connected.namespace) : [];
   const sockets = cleanup.use(new MonitorSockets(names, connected.held));
   const owned = cleanup.move();
-  const { namespace, endpoint } = connected;
-  return { namespace, sockets, attachments: endpoint.attachments, [Symbol.dispose]: () => owned.dispose() };
+  const { namespace } = connected;
+  return { namespace, sockets, attachments, [Symbol.dispose]: () => owned.dispose() };
 }
 
 async function openNames(namespace: OwnedFd): Promise<readonly OwnedFd[]> {
@@ -59,7 +62,9 @@ function exposedPort(text: string): PortRequest | undefined {
 /** See `leaveNetworks`. */
 export async function leave(context: Pick<EngineContext, "root" | "state">, container: string): Promise<void> {
   const store = new NetworkStore(context.root, context.state);
+  const attachments = store.endpoints.read(container)?.attachments ?? [];
   await releaseContainer(store, container);
+  recordMembership(context, "disconnect", container, { attachments, store });
   if (!store.endpoints.isEmpty()) return;
   using lock = store.trySweeping();
   // Somebody will look already.
