@@ -13,7 +13,10 @@ export type NewNetwork = Omit<NetworkRecord, "version" | "id" | "created">;
 
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
 
-/** @throws UsageError it is not of the form of names, or stands for something else */
+/**
+ * The name of a network that a user makes.
+ * @throws UsageError it is not of the form of names, or stands for something else
+ */
 export function parseNetworkName(name: string): string {
   if (!namePattern.test(name)) {
     throw new UsageError(`invalid network name ${JSON.stringify(name)}`, {

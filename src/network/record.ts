@@ -42,8 +42,15 @@ export function isPredefined(name: string): boolean {
   return name === defaultNetworkName || name === "host" || name === "none";
 }
 
-/** Names that stand for something else than a network of gocker's. */
-export const reservedNetworkNames: ReadonlySet<string> = new Set(["host", "none", "default", "container", "ns"]);
+/** Names that no network of a user's can have: they stand for something else, as Docker has it. */
+export const reservedNetworkNames: ReadonlySet<string> = new Set([
+  defaultNetworkName,
+  "default",
+  "host",
+  "none",
+  "container",
+  "ns",
+]);
 
 /**
  * Reads a network's document.

@@ -76,6 +76,7 @@ describe.skipIf(!canConnect)("gocker network", () => {
       ["there is a network blue already", "blue"],
       ["invalid network name", "a/b"],
       ["a network cannot be called host", "host"],
+      ["a network cannot be called bridge", "--internal", "bridge"],
       ["overlaps 10.99.0.0/24, which another network has", "--subnet", "10.99.0.0/16", "red"],
       ["overlaps 192.0.2.0/24, which the host uses otherwise", "--subnet", "192.0.2.128/25", "red"],
       ["it begins with 10.98.0.0/24", "--subnet", "10.98.0.7/24", "red"],

@@ -81,6 +81,8 @@ describe("a network that is made", () => {
   test.each<[string, Partial<NetworkWish>]>([
     ["invalid network name", { name: "a/b" }],
     ["a network cannot be called host", { name: "host" }],
+    ["a network cannot be called bridge", { name: "bridge", internal: true, subnets: [free4] }],
+    ["a network cannot be called default", { name: "default" }],
     ["there is a network taken already", { name: "taken" }],
     ["invalid --subnet", { subnets: ["nonsense"] }],
     ["invalid --subnet", { subnets: ["198.51.100.0/33"] }],

@@ -32,7 +32,7 @@ describe("names of networks", () => {
     },
   );
 
-  test.each(["host", "none", "default", "container", "ns"])(
+  test.each(["bridge", "host", "none", "default", "container", "ns"])(
     "may not be %s, which stands for something else",
     (name) => {
       expect(() => parseNetworkName(name)).toThrow(`a network cannot be called ${name}`);
