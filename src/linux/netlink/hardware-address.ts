@@ -18,6 +18,11 @@ export function parseHardwareAddress(text: string): HardwareAddress | undefined 
   return /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/.test(lower) ? lower : undefined;
 }
 
+/** Whether it can be a device's own: neither that of many, by the lowest bit of its first byte, nor none. IEEE 802 8.2 */
+export function isOfOneDevice(address: HardwareAddress): boolean {
+  return (Number.parseInt(address.slice(0, 2), 16) & 1) === 0 && address !== "00:00:00:00:00:00";
+}
+
 /** Locally administered, and of one device. IEEE 802 8.4 */
 export function randomHardwareAddress(): HardwareAddress {
   const bytes = crypto.getRandomValues(new Uint8Array(6));

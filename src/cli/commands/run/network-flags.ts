@@ -1,6 +1,6 @@
 import type { NetworkRequest } from "../../../container/options.ts";
 import type { RunOptions } from "../../../engine/options.ts";
-import { parseHardwareAddress } from "../../../linux/netlink/hardware-address.ts";
+import { isOfOneDevice, parseHardwareAddress } from "../../../linux/netlink/hardware-address.ts";
 import { UsageError } from "../../../util/errors.ts";
 import { formatIpAddress, parseIpAddress } from "../../../util/ip-address.ts";
 import { parseJoined } from "./namespace-flags.ts";
@@ -133,8 +133,7 @@ function checkAddress(flag: string, text: string, family: 4 | 6): string {
 
 function checkHardwareAddress(text: string): string {
   const address = parseHardwareAddress(text);
-  // The lowest bit of the first byte makes it an address of many.
-  if (address !== undefined && (Number.parseInt(address.slice(0, 2), 16) & 1) === 0) return address;
+  if (address !== undefined && isOfOneDevice(address)) return address;
   throw new UsageError(`invalid --mac-address ${JSON.stringify(text)}: it is no hardware address of one device`, {
     hint: "it looks like 02:42:c0:a8:00:05",
   });
