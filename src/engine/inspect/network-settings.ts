@@ -25,11 +25,11 @@ export function networkSettings({ record, endpoint }: ContainerFacts) {
 }
 
 /** Of one that does not run, the networks that it wants to be in. */
-function networksOf({ id, networks = [] }: ContainerFacts["record"], attachments: readonly Attachment[]) {
+function networksOf({ id, name, networks = [] }: ContainerFacts["record"], attachments: readonly Attachment[]) {
   return networks.map(({ network, aliases = [], ipv4, ipv6 }) => {
     const attachment = attachments.find((one) => one.network === network);
     const wishes = ipv4 === undefined && ipv6 === undefined ? null : ipamWishes(ipv4, ipv6);
-    const names = network === "bridge" ? [] : [...aliases, id.slice(0, 12)];
+    const names = network === "bridge" ? [] : [...new Set([name, ...aliases, id.slice(0, 12)])];
     const document = {
       IPAMConfig: wishes,
       Links: nilList,

@@ -68,7 +68,7 @@ test("a container that does not run has the networks that it wants to be in, and
       IPv6Gateway: "",
       GlobalIPv6Address: "",
       GlobalIPv6PrefixLen: 0,
-      DNSNames: ["db", id.slice(0, 12)],
+      DNSNames: ["web", "db", id.slice(0, 12)],
     },
   });
 });
@@ -94,13 +94,18 @@ test("addresses of the default network are there a second time, as Docker has it
   expect(both.Networks["blue"]).toMatchObject({
     IPAddress: "10.9.0.2",
     GlobalIPv6Address: "",
-    DNSNames: [id.slice(0, 12)],
+    DNSNames: ["web", id.slice(0, 12)],
   });
   expect(settings([{ network: "blue" }], { attachments: [attachment("blue")] })).toMatchObject({
     IPAddress: "",
     EndpointID: "",
     MacAddress: "",
   });
+});
+
+test("each of the names that it has in a network is there once", () => {
+  const { Networks } = settings([{ network: "blue", aliases: ["db", "web", "db"] }]);
+  expect(Networks["blue"]).toMatchObject({ DNSNames: ["web", "db", id.slice(0, 12)] });
 });
 
 test("ports are by those of the container; known ones that are not published have nothing", () => {
