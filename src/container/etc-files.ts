@@ -1,6 +1,7 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ContainerOptions, NetworkRequest } from "./options.ts";
+import { parseIpAddress } from "../util/ip-address.ts";
 import { readIfThere } from "../util/read-if-there.ts";
 
 /** The texts of the files that gocker gives every container in `/etc`. */
@@ -166,9 +167,10 @@ function linesOf(resolvConf: string, pattern: RegExp): string[] {
   return resolvConf.split("\n").filter((line) => pattern.test(line));
 }
 
-/** The servers that a resolv.conf names, in order. resolv.conf(5) */
+/** The servers that a resolv.conf names, in order; as to a resolver, what is no address is none. resolv.conf(5) */
 function nameservers(resolvConf: string): string[] {
-  return Array.from(resolvConf.matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm), (match) => match[1] as string);
+  const named = Array.from(resolvConf.matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm), (match) => match[1] as string);
+  return named.filter((text) => parseIpAddress(text.replace(/(:.*)%.+$/, "$1")) !== undefined);
 }
 
 /** Loopback and "this host" addresses: from another network namespace they mean that namespace. */

@@ -5,6 +5,7 @@ import {
   hostGateway,
   type EtcFilesInput,
   type HostEtc,
+  upstreamServers,
   writeEtcFiles,
 } from "../../../src/container/etc-files.ts";
 import { TemporaryDirectory } from "../../helpers/temporary.ts";
@@ -103,6 +104,17 @@ describe("resolv.conf", () => {
   test("systemd-resolved's real servers stand in for its stub", () => {
     const upstreamResolvConf = "nameserver 192.0.2.1\nnameserver fe80::1%eth0\nsearch up.example\n";
     expect(resolvConf({}, { upstreamResolvConf })).toBe("nameserver 192.0.2.1\nsearch up.example\n");
+  });
+
+  test("what is no address is left out, wherever servers come from", () => {
+    const text = "nameserver bogus\nnameserver 10.1.1.256\nnameserver 10.1.1.1%eth0\nnameserver fe80::1%eth0\n";
+    const change = { resolvConf: `${text}nameserver 192.0.2.7\n` };
+    expect(resolvConf({}, change)).toBe("nameserver 192.0.2.7\n");
+    expect(resolvConf({ network: "host", dnsSearch: ["."] }, change)).toBe(
+      "nameserver fe80::1%eth0\nnameserver 192.0.2.7\n",
+    );
+    expect(upstreamServers([], { ...host, ...change })).toEqual(["fe80::1%eth0", "192.0.2.7"]);
+    expect(resolvConf({}, { resolvConf: "nameserver bogus\n" })).toBe("nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
   });
 
   test.each(["", "nameserver 127.0.0.1\n", "nameserver ::1\nnameserver 0.0.0.0\n", "nameserver 0:0:0:0:0:0:0:1"])(
