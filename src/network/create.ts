@@ -14,6 +14,7 @@ import {
 import { freeBridgeName } from "./bridge-name.ts";
 import { isAssignable } from "./leases.ts";
 import { type NetworkStore, parseNetworkName } from "./networks.ts";
+import { findParent } from "./parent-device.ts";
 import type { NetworkDriver, NetworkRecord, NetworkSubnet } from "./record.ts";
 import {
   bridgeNumbers,
@@ -100,8 +101,7 @@ function deviceFor(
         hint: "name it with --opt parent=eth0",
       });
     }
-    if (findLink(socket, parent) === undefined) throw new UsageError(`the host has no network device ${parent}`);
-    return parent;
+    return findParent({ name, device: parent, options }, socket).name;
   }
   const asked = options["com.docker.network.bridge.name"];
   if (asked === undefined) return freeBridgeName(socket, others);

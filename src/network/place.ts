@@ -1,7 +1,7 @@
 import { hardwareAddressFor, randomHardwareAddress } from "../linux/netlink/hardware-address.ts";
-import { findLink, type Link } from "../linux/netlink/links.ts";
+import type { Link } from "../linux/netlink/links.ts";
 import type { RouteSocket } from "../linux/netlink/socket.ts";
-import { NotFoundError, UsageError } from "../util/errors.ts";
+import { UsageError } from "../util/errors.ts";
 import {
   formatIpAddress,
   type IpAddress,
@@ -13,6 +13,7 @@ import {
 import type { Attachment } from "./endpoints.ts";
 import { isAssignable } from "./leases.ts";
 import type { NetworkStore } from "./networks.ts";
+import { findParent } from "./parent-device.ts";
 import { defaultNetworkName, type NetworkRecord, type NetworkSubnet } from "./record.ts";
 
 /** A network that a container asks for. */
@@ -53,11 +54,9 @@ export interface HostDevice {
   readonly network: NetworkRecord;
 }
 
-/** The host's device on whose network the containers of a network are. @throws NotFoundError, SystemCallError */
+/** The host's device in whose network the containers of a network are. @throws as {@link findParent} */
 export function parentDevice(network: NetworkRecord, socket: RouteSocket): HostDevice {
-  const link = findLink(socket, network.device);
-  if (link !== undefined) return { link, network };
-  throw new NotFoundError(`network ${network.name}: the host has no device ${network.device}`);
+  return { link: findParent(network, socket), network };
 }
 
 /** What a container has in a network before it has anything. */

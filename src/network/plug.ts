@@ -8,6 +8,7 @@ import { errnos } from "../linux/errno.ts";
 import { NotFoundError, SystemCallError } from "../util/errors.ts";
 import { parseIpAddress } from "../util/ip-address.ts";
 import type { Attachment } from "./endpoints.ts";
+import { askedMtu } from "./mtu.ts";
 import { mustPortsReflect } from "./own-ports.ts";
 import type { NetworkRecord } from "./record.ts";
 
@@ -31,7 +32,8 @@ export function plug(sides: Sides, attachment: Attachment, link: Link, network: 
   const peer = { name: device, namespace: sides.namespace, hardwareAddress, mtu: link.mtu };
   if (port === undefined) {
     const mode = network.options["macvlan_mode"] ?? "bridge";
-    makeMacvlan(sides.host, peer, { parent: link.index, mode: mode as keyof typeof macvlanModes });
+    const own = { ...peer, mtu: askedMtu(network) ?? link.mtu };
+    makeMacvlan(sides.host, own, { parent: link.index, mode: mode as keyof typeof macvlanModes });
   } else {
     makeLinkPair(sides.host, { name: port, mtu: link.mtu, reflects: mustPortsReflect() }, link.index, peer);
     // The host is to have no address there: it is on the bridge.

@@ -37,6 +37,8 @@ const IFA_BROADCAST = 4;
 const IFA_FLAGS = 8;
 const IFA_RT_PRIORITY = 9;
 const IFF_UP = 1;
+/** linux/if_arp.h */
+const ARPHRD_ETHER = 1;
 /** IFA_F_NODAD, IFA_F_HOMEADDRESS, IFA_F_MANAGETEMPADDR, IFA_F_NOPREFIXROUTE, IFA_F_MCAUTOJOIN: what people set. */
 const settableFlags = 0x02 | 0x10 | 0x100 | 0x200 | 0x400;
 const IFA_F_NODAD = 0x02;
@@ -67,6 +69,8 @@ export interface Link {
   readonly index: number;
   readonly name: string;
   readonly isUp: boolean;
+  /** What goes by it are frames of Ethernet; of a loopback they are not. */
+  readonly isEthernet: boolean;
   /** The largest packet that goes through, in bytes. */
   readonly mtu: number;
   /** The number of the bridge whose port it is; undefined for none. */
@@ -112,6 +116,7 @@ function linkOf({ body }: Message): Link {
     index: body.readInt32LE(4),
     name: name === undefined ? "" : textOf(name),
     isUp: (body.readUInt32LE(8) & IFF_UP) !== 0,
+    isEthernet: body.readUInt16LE(2) === ARPHRD_ETHER,
     mtu: attributes.get(IFLA_MTU)?.readUInt32LE() ?? 0,
     ...(bridge !== undefined && { bridge }),
     ...(kind !== undefined && { kind: textOf(kind) }),

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
+import { listLinks } from "../../../src/linux/netlink/links.ts";
 import { RouteSocket } from "../../../src/linux/netlink/socket.ts";
 import { createNetwork, type NetworkWish } from "../../../src/network/create.ts";
 import { NetworkStore } from "../../../src/network/networks.ts";
 import { subnetsOfHost } from "../../../src/network/subnets.ts";
-import { ConflictError, UsageError } from "../../../src/util/errors.ts";
+import { ConflictError, NotFoundError, UsageError } from "../../../src/util/errors.ts";
 import { formatSubnet } from "../../../src/util/ip-address.ts";
 import { TemporaryDirectory } from "../../helpers/temporary.ts";
 
@@ -110,7 +111,11 @@ describe("a network that is made", () => {
     ["the host has a network device lo already", { options: { "com.docker.network.bridge.name": "lo" } }],
     ["needs the device of the host", { driver: "macvlan" }],
     ["the host has no network device nothing9", { driver: "macvlan", options: { parent: "nothing9" } }],
-    ["needs the --subnet of its host's network", { driver: "macvlan", options: { parent: "lo" } }],
+    [
+      "has no network device nothing9.7, and gocker makes none",
+      { driver: "macvlan", options: { parent: "nothing9.7" } },
+    ],
+    ["network blue: lo is no Ethernet device", { driver: "macvlan", subnets: [free4], options: { parent: "lo" } }],
     ["invalid --opt macvlan_mode", { driver: "macvlan", options: { parent: "lo", macvlan_mode: "x" } }],
   ])("is refused: %s, %j", async (reason, change) => {
     using bench = openStore();
@@ -122,19 +127,24 @@ describe("a network that is made", () => {
     const refused = bench.create(change);
     await expect(refused).rejects.toThrow(reason);
     const error: unknown = await refused.catch((thrown: unknown) => thrown);
-    expect(error instanceof UsageError || error instanceof ConflictError).toBe(true);
+    expect([UsageError, ConflictError, NotFoundError].some((kind) => error instanceof kind)).toBe(true);
     expect(bench.store.list()).toEqual([taken]);
   });
 
   test("is refused where the host uses its addresses otherwise, but as a macvlan", async () => {
     using socket = RouteSocket.open();
     const used = subnetsOfHost(socket, new Set()).find(({ family, prefixLength }) => family === 4 && prefixLength < 31);
-    if (used === undefined) return console.warn("skipped: this host has no network");
+    const parent = listLinks(socket).find(({ isEthernet }) => isEthernet)?.name;
+    if (used === undefined || parent === undefined) return console.warn("skipped: this host has no network");
     using bench = openStore();
     const subnets = [formatSubnet(used)];
     await expect(bench.create({ subnets })).rejects.toThrow("which the host uses otherwise");
-    const lan = await bench.create({ driver: "macvlan", subnets, options: { parent: "lo" } });
-    expect(lan).toMatchObject({ device: "lo", driver: "macvlan" });
+    const options = { parent };
+    const lan = await bench.create({ driver: "macvlan", subnets, options });
+    expect(lan).toMatchObject({ device: parent, driver: "macvlan" });
+    await expect(bench.create({ name: "red", driver: "macvlan", options })).rejects.toThrow(
+      "needs the --subnet of its host's network",
+    );
   });
 
   test("is one of many that are made at once, each with addresses of its own", async () => {

@@ -1,0 +1,67 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { canConnect, NetworkLab } from "../helpers/network-lab.ts";
+
+const lan = ["-d", "macvlan", "-o", "parent=wan"] as const;
+
+describe.skipIf(!canConnect)("containers in the host's own network", () => {
+  let lab: NetworkLab;
+  beforeAll(async () => {
+    lab = await NetworkLab.create();
+  });
+  afterEach(() => lab.clear());
+  afterAll(() => lab?.end());
+
+  async function refuse(...words: string[]): Promise<string> {
+    const { stdout, stderr, exitCode } = await lab.gocker(words);
+    expect({ words, stdout, exitCode }).toEqual({ words, stdout: "", exitCode: 125 });
+    return stderr.split("\n", 1)[0] ?? "";
+  }
+
+  const mtuOf = async (name: string) => (await lab.must("exec", name, "cat", "/sys/class/net/eth0/mtu")).trim();
+
+  test("send packets as large as the host's device does, or smaller ones", async () => {
+    const addresses = ["--subnet", "192.0.2.0/24", "--gateway", "192.0.2.2"] as const;
+    await lab.must("network", "create", ...lan, ...addresses, "lan");
+    await lab.container("usual", "--network", "lan", "--ip", "192.0.2.20");
+    expect(await mtuOf("usual")).toBe("1400");
+    await lab.remove("usual");
+    await lab.must("network", "rm", "lan");
+    for (const option of ["mtu", "com.docker.network.driver.mtu"]) {
+      await lab.must("network", "create", ...lan, "-o", `${option}=1300`, ...addresses, "small");
+      const small = await lab.container("small", "--network", "small", "--ip", "192.0.2.20");
+      expect(await mtuOf("small")).toBe("1300");
+      expect(await small.peer.ask("tcp", "192.0.2.2", 80)).toBe("outside 192.0.2.20");
+      await lab.remove("small");
+      await lab.must("network", "rm", "small");
+    }
+  });
+
+  test("have no larger packets than the host's device has, also when that takes fewer by now", async () => {
+    const create = ["network", "create", ...lan, "--subnet", "192.0.2.0/24", "--gateway", "192.0.2.2"] as const;
+    const reason = "its mtu of 1401 is larger than that of its parent wan, which is 1400";
+    expect(await refuse(...create, "-o", "mtu=1401", "lan")).toBe(`gocker: network lan: ${reason}`);
+    await lab.must(...create, "-o", "mtu=1400", "lan");
+    await lab.host.ip("link set wan mtu 1350");
+    const run = ["run", "--rm", "--network", "lan", "--ip", "192.0.2.20", lab.image, "true"] as const;
+    expect(await refuse(...run)).toContain("its mtu of 1400 is larger than that of its parent wan, which is 1350");
+    await lab.host.ip("link set wan mtu 1400");
+    await lab.must(...run);
+  });
+
+  test("are in the network of an Ethernet device that is there", async () => {
+    const create = ["network", "create", "-d", "macvlan", "--subnet", "192.0.2.0/24"] as const;
+    for (const [reason, parent] of [
+      ["network lan: lo is no Ethernet device", "lo"],
+      ["network lan: the host has no network device nothing", "nothing"],
+      ["network lan: the host has no network device wan.100, and gocker makes none of VLANs", "wan.100"],
+    ] as const) {
+      expect(await refuse(...create, "-o", `parent=${parent}`, "lan")).toContain(reason);
+    }
+    await lab.host.ip("link add wan.100 type veth peer name wan.101");
+    await lab.must(...create, "-o", "parent=wan.100", "lan");
+    await lab.host.ip("link del wan.100");
+    expect(await refuse("run", "--rm", "--network", "lan", lab.image, "true")).toContain(
+      "the host has no network device wan.100, and gocker makes none of VLANs",
+    );
+  });
+});
