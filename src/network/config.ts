@@ -1,6 +1,9 @@
 import { UsageError } from "../util/errors.ts";
 import { parseSubnet, type Subnet } from "../util/ip-address.ts";
 import { readIfThere } from "../util/read-if-there.ts";
+import { whyFull } from "./given-addresses.ts";
+import { subnetWithGateway } from "./subnets.ts";
+import { whyUnfit } from "./unfit-subnets.ts";
 
 /** What is configured for the default network. */
 export interface DefaultNetworkConfig {
@@ -61,9 +64,8 @@ function objectOf(value: unknown, path: string, where: string): Record<string, u
 
 function subnetOf(value: unknown, path: string): Subnet {
   const subnet = typeof value === "string" ? parseSubnet(value) : undefined;
-  const largest = subnet?.family === 4 ? 30 : 126;
-  if (subnet !== undefined && subnet.prefixLength <= largest) return subnet;
-  throw new UsageError(`${path}: network.subnets: ${JSON.stringify(value)} is no block of addresses`, {
-    hint: 'write "10.5.0.0/16"',
-  });
+  const why =
+    subnet === undefined ? "is no block of addresses" : (whyUnfit(subnet) ?? whyFull(subnetWithGateway(subnet)));
+  if (subnet !== undefined && why === undefined) return subnet;
+  throw new UsageError(`${path}: network.subnets: ${JSON.stringify(value)} ${why}`, { hint: 'write "10.5.0.0/16"' });
 }

@@ -28,14 +28,9 @@ export class AddressLeases {
    * The lowest address that nobody has.
    * @throws ConflictError all are taken
    */
-  take({ subnet, range = subnet, reserved }: AddressRange, holder: string): IpAddress {
-    const { family } = subnet;
+  take(range: AddressRange, holder: string): IpAddress {
     const taken = new Set(this.#names());
-    const first = range.base > subnet.base ? range.base : subnet.base;
-    const last = lastAddress(range) < lastAddress(subnet) ? lastAddress(range) : lastAddress(subnet);
-    for (let value = first; value <= last; value++) {
-      const address = { family, value };
-      if (!isAssignable(value, subnet) || reserved.includes(value)) continue;
+    for (const address of addressesIn(range)) {
       if (!taken.has(formatIpAddress(address)) && this.#tryTake(address, holder)) return address;
     }
     throw new ConflictError("the network has no address left", {
@@ -108,6 +103,21 @@ export class AddressLeases {
       throw error;
     }
   }
+}
+
+/** What may be given, from the lowest on. */
+function* addressesIn({ subnet, range = subnet, reserved }: AddressRange): Generator<IpAddress> {
+  const { family } = subnet;
+  const first = range.base > subnet.base ? range.base : subnet.base;
+  const last = lastAddress(range) < lastAddress(subnet) ? lastAddress(range) : lastAddress(subnet);
+  for (let value = first; value <= last; value++) {
+    if (isAssignable(value, subnet) && !reserved.includes(value)) yield { family, value };
+  }
+}
+
+/** Whether there is any address to give, as long as no container has one. */
+export function hasRoom(range: AddressRange): boolean {
+  return addressesIn(range).next().done !== true;
 }
 
 /** Neither the network's own address nor that for all in it, where it has these. RFC 3021 */

@@ -2,15 +2,9 @@ import { hardwareAddressFor, randomHardwareAddress } from "../linux/netlink/hard
 import type { Link } from "../linux/netlink/links.ts";
 import type { RouteSocket } from "../linux/netlink/socket.ts";
 import { UsageError } from "../util/errors.ts";
-import {
-  formatIpAddress,
-  type IpAddress,
-  isInSubnet,
-  parseIpAddress,
-  parseSubnet,
-  type Subnet,
-} from "../util/ip-address.ts";
+import { formatIpAddress, type IpAddress, isInSubnet, parseIpAddress, type Subnet } from "../util/ip-address.ts";
 import type { Attachment } from "./endpoints.ts";
+import { addressRange } from "./given-addresses.ts";
 import { isAssignable } from "./leases.ts";
 import type { NetworkStore } from "./networks.ts";
 import { findParent } from "./parent-device.ts";
@@ -79,12 +73,13 @@ export function attach(place: Place, store: NetworkStore, container: string): At
   const wanted = new Map([["4", request.ipv4] as const, ["6", request.ipv6] as const]);
   const taken: { readonly address: IpAddress; readonly prefixLength: number }[] = [];
   for (const given of network.subnets) {
-    const subnet = parseSubnet(given.subnet);
-    if (subnet === undefined) continue;
+    const range = addressRange(given);
+    if (range === undefined) continue;
+    const { subnet } = range;
     const text = wanted.get(subnet.family === 4 ? "4" : "6");
     const address =
       text === undefined
-        ? leases.take(rangeOf(subnet, given), container)
+        ? leases.take(range, container)
         : takeWanted(text, { subnet, given, network, leases, container });
     taken.push({ address, prefixLength: subnet.prefixLength });
   }
@@ -133,13 +128,4 @@ function takeWanted(
   }
   leases.takeThis(address, container);
   return address;
-}
-
-function rangeOf(subnet: Subnet, { gateway, ipRange }: NetworkSubnet) {
-  const reserved = gateway === undefined ? undefined : parseIpAddress(gateway);
-  return {
-    subnet,
-    range: ipRange === undefined ? undefined : parseSubnet(ipRange),
-    reserved: reserved === undefined ? [] : [reserved.value],
-  };
 }

@@ -14,6 +14,7 @@ import {
   type Subnet,
   subnetOf,
 } from "../util/ip-address.ts";
+import { isAssignable } from "./leases.ts";
 import type { NetworkRecord } from "./record.ts";
 
 /** A block from which networks get blocks of a size. */
@@ -118,8 +119,9 @@ export function subnetsOf({ subnets }: Pick<NetworkRecord, "subnets">): Subnet[]
   return subnets.flatMap(({ subnet }) => parseSubnet(subnet) ?? []);
 }
 
-/** The host has the first address of a block, unless told otherwise. */
+/** The host has the first address of a block that a device can have, unless told otherwise. */
 export function subnetWithGateway(subnet: Subnet): { readonly subnet: string; readonly gateway: string } {
   const { family, base } = subnet;
-  return { subnet: formatSubnet(subnet), gateway: formatIpAddress({ family, value: base + 1n }) };
+  const first = isAssignable(base, subnet) ? base : base + 1n;
+  return { subnet: formatSubnet(subnet), gateway: formatIpAddress({ family, value: first }) };
 }

@@ -158,6 +158,25 @@ describe.skipIf(!canConnect)("containers in networks", () => {
     expect(await refuse("--network", "blue", "--network", Networks["blue"]?.NetworkID ?? "")).toContain("blue");
   });
 
+  test("run in the smallest networks that there are, with the smallest packets and the largest", async () => {
+    const two = ["--subnet", "10.99.0.6/31", "--subnet", "fd00:99::6/127"] as const;
+    await lab.must("network", "create", ...two, "-o", "mtu=1280", "two");
+    const one = await lab.container("one", "--network", "two");
+    expect(one.address).toBe("10.99.0.7");
+    expect(await one.peer.ask("tcp", "192.0.2.2", 80)).toBe("outside 192.0.2.1");
+    expect(await one.peer.ask("tcp", "2001:db8:1::2", 80)).toBe("outside 2001:db8:1::1");
+    const full = await lab.gocker(["run", "--rm", "--network", "two", lab.image, "true"]);
+    expect([full.exitCode, full.stderr]).toEqual([125, expect.stringContaining("the network has no address left")]);
+    for (const [mtu, ...words] of [
+      ["68", "--subnet", "240.0.0.0/29"],
+      ["65535", "--ipv6"],
+    ] as const) {
+      await lab.must("network", "create", "-o", `mtu=${mtu}`, ...words, `of${mtu}`);
+      const inside = ["run", "--rm", "--network", `of${mtu}`, lab.image, "cat", "/sys/class/net/eth0/mtu"] as const;
+      expect(await lab.must(...inside)).toBe(`${mtu}\n`);
+    }
+  });
+
   test("share a network by --network container:, and lose it with the one whose it is", async () => {
     const one = await lab.container("one", "-p", "8080:80");
     const serve = ["lab-httpd", "--network", "container:one", lab.image, "httpd", "-f", "-h", "/etc", "-p", "80"];

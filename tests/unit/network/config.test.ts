@@ -30,7 +30,12 @@ describe("the configuration of the default network", () => {
     [{ subnet: "10.5.0.0/16" }, 'F: network has the unknown key "subnet" (known: subnets, ipv6)'],
     [{ subnets: "10.5.0.0/16" }, "F: network.subnets must be a list of strings"],
     [{ subnets: ["10.5.0.0"] }, 'F: network.subnets: "10.5.0.0" is no block of addresses'],
-    [{ subnets: ["10.5.0.0/31"] }, 'F: network.subnets: "10.5.0.0/31" is no block of addresses'],
+    [
+      { subnets: ["10.5.0.0/32"] },
+      'F: network.subnets: "10.5.0.0/32" has no address for a container beside the gateway',
+    ],
+    [{ subnets: ["127.0.0.0/24"] }, 'F: network.subnets: "127.0.0.0/24" cannot be a network\'s: the addresses of 127'],
+    [{ subnets: ["fe80::/64"] }, 'F: network.subnets: "fe80::/64" cannot be a network\'s: the addresses of fe80::/10'],
     [{ subnets: ["10.5.0.0/16", "10.6.0.0/16"] }, "F: network.subnets has two blocks of one family"],
     [{ ipv6: "yes" }, "F: network.ipv6 must be true or false"],
   ])("%p is refused", (network, message) => {

@@ -79,6 +79,18 @@ describe("a network that is made", () => {
     for (const { gateway } of subnets) expect(gateway).toBeDefined();
   });
 
+  test("may have two addresses alone, the smallest packets, or the largest", async () => {
+    using bench = openStore();
+    const { subnets } = await bench.create({ subnets: ["198.51.100.6/31", "2001:db8:9::6/127"] });
+    expect(subnets).toEqual([
+      { subnet: "198.51.100.6/31", gateway: "198.51.100.6" },
+      { subnet: "2001:db8:9::6/127", gateway: "2001:db8:9::6" },
+    ]);
+    await bench.create({ name: "small", options: { mtu: "68" } });
+    await bench.create({ name: "small6", ipv6: true, options: { mtu: "1280" } });
+    await bench.create({ name: "large", ipv6: true, options: { mtu: "65535" } });
+  });
+
   test.each<[string, Partial<NetworkWish>]>([
     ["invalid network name", { name: "a/b" }],
     ["a network cannot be called host", { name: "host" }],
@@ -93,6 +105,25 @@ describe("a network that is made", () => {
     ["overlaps 198.18.7.0/24, which another network has", { subnets: ["198.18.7.128/25"] }],
     ["overlaps 198.18.7.0/24, which another network has", { subnets: ["198.18.0.0/16"] }],
     ["overlaps 2001:db8:7::/64, which another network has", { subnets: ["2001:db8:7::/48"] }],
+    ["0.0.7.0/24 cannot be a network's: the addresses of 0.0.0.0/8 are unspecified", { subnets: ["0.0.7.0/24"] }],
+    ["0.0.0.0/0 cannot be a network's", { subnets: ["0.0.0.0/0"] }],
+    ["the addresses of 127.0.0.0/8 are each host's own loopbacks", { subnets: ["127.0.5.0/24"] }],
+    ["the addresses of 224.0.0.0/4 are for many hosts at once", { subnets: ["224.0.7.0/24"] }],
+    ["the addresses of 255.255.255.255/32 are for all hosts at once", { subnets: ["255.255.255.254/31"] }],
+    ["the addresses of ::/128 are unspecified", { subnets: ["::/64"] }],
+    ["the addresses of ::1/128 are each host's own loopback", { subnets: ["::1/128"] }],
+    ["the addresses of ::ffff:0:0/96 are of IPv4", { subnets: ["::ffff:0:0/96"] }],
+    ["the addresses of ::ffff:0:0/96 are of IPv4", { subnets: ["::ffff:10.7.0.0/112"] }],
+    ["the addresses of fe80::/10 are of one link alone", { subnets: ["fe80::/64"] }],
+    ["the addresses of ff00::/8 are for many hosts at once", { subnets: ["ff00:7::/64"] }],
+    ["198.51.100.7/32 has no address for a container beside the gateway", { subnets: ["198.51.100.7/32"] }],
+    ["2001:db8:9::/128 has no address for a container beside the gateway", { subnets: ["2001:db8:9::/128"] }],
+    ["198.51.100.1/32 has no address for a container", { subnets: [free4], ipRanges: ["198.51.100.1/32"] }],
+    ["198.51.100.254/31 has no", { subnets: [free4], ipRanges: ["198.51.100.254/31"], gateways: ["198.51.100.254"] }],
+    ["invalid --opt mtu=67: IPv4 needs packets of 68 bytes", { options: { mtu: "67" } }],
+    ["invalid --opt mtu=1279: IPv6 needs packets of 1280 bytes", { options: { mtu: "1279" }, ipv6: true }],
+    ["mtu=65536: no device takes packets of more", { options: { "com.docker.network.driver.mtu": "65536" } }],
+    ["mtu=7: IPv4 needs", { options: { "com.docker.network.driver.mtu": "1400", mtu: "7" } }],
     ["invalid --gateway", { subnets: [free4], gateways: ["gate"] }],
     ["203.0.113.1 is in none of the network's subnets", { subnets: [free4], gateways: ["203.0.113.1"] }],
     ["198.51.100.0 cannot be the gateway", { subnets: [free4], gateways: ["198.51.100.0"] }],
