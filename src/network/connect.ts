@@ -1,5 +1,6 @@
 import { errnos } from "../linux/errno.ts";
 import type { OwnedFd } from "../linux/fd.ts";
+import { listAddresses } from "../linux/netlink/addresses.ts";
 import { findLink, type Link, linkUpOrder, setLinkUp } from "../linux/netlink/links.ts";
 import { RouteSocket } from "../linux/netlink/socket.ts";
 import { makeNetworkNamespace } from "../linux/network-namespace.ts";
@@ -61,9 +62,10 @@ export async function connectContainer(input: ConnectInput): Promise<ConnectedCo
   await putOnRecord(nothing, places, store);
   const attachments: Attachment[] = [];
   const links: Link[] = [];
+  const ofHost = listAddresses(socket);
   for (const place of places) {
     const { link, network } = await hostDevice(place.network, { store, socket, warn, cleanup });
-    attachments.push(attach({ ...place, network }, store, container));
+    attachments.push(attach({ ...place, network }, store, container, ofHost));
     links.push(link);
   }
   const endpoint: Endpoint = { ...nothing, attachments };

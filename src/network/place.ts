@@ -1,14 +1,12 @@
 import { hardwareAddressFor, randomHardwareAddress } from "../linux/netlink/hardware-address.ts";
 import type { Link } from "../linux/netlink/links.ts";
 import type { RouteSocket } from "../linux/netlink/socket.ts";
-import { UsageError } from "../util/errors.ts";
-import { formatIpAddress, type IpAddress, isInSubnet, parseIpAddress, type Subnet } from "../util/ip-address.ts";
+import { formatIpAddress, type IpAddress, parseIpAddress } from "../util/ip-address.ts";
 import type { Attachment } from "./endpoints.ts";
-import { addressRange } from "./given-addresses.ts";
-import { isAssignable } from "./leases.ts";
+import { addressesOfHost, addressRange, checkWanted } from "./given-addresses.ts";
 import type { NetworkStore } from "./networks.ts";
 import { findParent } from "./parent-device.ts";
-import { defaultNetworkName, type NetworkRecord, type NetworkSubnet } from "./record.ts";
+import { defaultNetworkName, type NetworkRecord } from "./record.ts";
 
 /** A network that a container asks for. */
 export interface NetworkRequest {
@@ -66,26 +64,28 @@ export function emptyAttachment({ network, device, request }: Place): Attachment
   };
 }
 
-/** Takes addresses in a network. @throws UsageError, ConflictError one cannot be had */
-export function attach(place: Place, store: NetworkStore, container: string): Attachment {
+/**
+ * Takes addresses in a network.
+ * @param ofHost the host's own, which no container gets
+ * @throws UsageError, ConflictError one cannot be had; SystemCallError
+ */
+export function attach(
+  place: Place,
+  store: NetworkStore,
+  container: string,
+  ofHost: readonly IpAddress[] = addressesOfHost(),
+): Attachment {
   const { request, network } = place;
+  checkWanted(request, network, ofHost);
   const leases = store.leases(network.id);
-  const wanted = new Map([["4", request.ipv4] as const, ["6", request.ipv6] as const]);
   const taken: { readonly address: IpAddress; readonly prefixLength: number }[] = [];
   for (const given of network.subnets) {
-    const range = addressRange(given);
+    const range = addressRange(given, ofHost);
     if (range === undefined) continue;
-    const { subnet } = range;
-    const text = wanted.get(subnet.family === 4 ? "4" : "6");
-    const address =
-      text === undefined
-        ? leases.take(range, container)
-        : takeWanted(text, { subnet, given, network, leases, container });
-    taken.push({ address, prefixLength: subnet.prefixLength });
-  }
-  for (const [family, text] of wanted) {
-    if (text === undefined || taken.some(({ address }) => String(address.family) === family)) continue;
-    throw new UsageError(`network ${network.name} has no addresses of IPv${family}: ${text} cannot be one`);
+    const { family, prefixLength } = range.subnet;
+    const wanted = parseIpAddress((family === 4 ? request.ipv4 : request.ipv6) ?? "");
+    if (wanted !== undefined) leases.takeThis(wanted, container);
+    taken.push({ address: wanted ?? leases.take(range, container), prefixLength });
   }
   const [first] = taken;
   return {
@@ -101,31 +101,4 @@ export function attach(place: Place, store: NetworkStore, container: string): At
 /** A name that no container before had: the kernel takes its time to remove the devices of one that has ended. */
 function newPortName(): string {
   return `veth${Buffer.from(crypto.getRandomValues(new Uint8Array(4))).toString("hex")}`;
-}
-
-function takeWanted(
-  text: string,
-  {
-    subnet,
-    given,
-    network,
-    leases,
-    container,
-  }: {
-    readonly subnet: Subnet;
-    readonly given: NetworkSubnet;
-    readonly network: NetworkRecord;
-    readonly leases: ReturnType<NetworkStore["leases"]>;
-    readonly container: string;
-  },
-): IpAddress {
-  const address = parseIpAddress(text);
-  if (address === undefined || !isInSubnet(address, subnet)) {
-    throw new UsageError(`${text} is no address of network ${network.name}, which has ${given.subnet}`);
-  }
-  if (!isAssignable(address.value, subnet) || text === given.gateway) {
-    throw new UsageError(`${text} cannot be a container's address in network ${network.name}: it is the network's own`);
-  }
-  leases.takeThis(address, container);
-  return address;
 }

@@ -11,6 +11,8 @@ export interface NetworkSubnet {
   readonly gateway?: string;
   /** The part of it from which addresses are given; all of it when absent. */
   readonly ipRange?: string;
+  /** Addresses that no container gets, by the names of those for whom they are kept free. */
+  readonly auxiliary?: Readonly<Record<string, string>>;
 }
 
 /** What gocker remembers of a network: `ROOT/networks/<name>.json`. */

@@ -32,6 +32,8 @@ export interface SubnetWish {
   /** Each belongs to the subnet that it is in. */
   readonly gateways: readonly string[];
   readonly ipRanges: readonly string[];
+  /** Addresses that no container is to get: `NAME=10.5.0.9`. */
+  readonly auxiliary: readonly string[];
   /** Addresses of IPv6 too. */
   readonly ipv6: boolean;
   readonly internal: boolean;
@@ -66,7 +68,8 @@ export function wantedSubnets(
   }
   if (chosen.length === 0) throw new UsageError("a macvlan network needs the --subnet of its host's network");
   const details = chosen.map((subnet) => withDetails(subnet, wish));
-  for (const text of [...wish.gateways, ...wish.ipRanges]) {
+  const auxiliary = wish.auxiliary.map((text) => text.replace(/^.*?=/s, ""));
+  for (const text of [...wish.gateways, ...wish.ipRanges, ...auxiliary]) {
     const base = parseIpAddress(text.split("/", 1)[0] ?? "");
     if (base !== undefined && !chosen.some((subnet) => isInSubnet(base, subnet))) {
       throw new UsageError(`${text} is in none of the network's subnets: ${chosen.map(formatSubnet).join(", ")}`);
@@ -102,7 +105,7 @@ function refuseTaken(subnet: Subnet, ofNetworks: readonly Subnet[], ofHost: read
   }
 }
 
-function withDetails(subnet: Subnet, { gateways, ipRanges, internal, driver }: SubnetWish): NetworkSubnet {
+function withDetails(subnet: Subnet, { gateways, ipRanges, auxiliary, internal, driver }: SubnetWish): NetworkSubnet {
   const gateway = gateways.map(checkGateway).find((address) => isInSubnet(address, subnet));
   const range = ipRanges.map(checkRange).find((one) => isInSubnet({ family: one.family, value: one.base }, subnet));
   if (gateway !== undefined && !isAssignable(gateway.value, subnet)) {
@@ -112,10 +115,15 @@ function withDetails(subnet: Subnet, { gateways, ipRanges, internal, driver }: S
     throw new UsageError(`--ip-range ${formatSubnet(range)} is larger than its --subnet ${formatSubnet(subnet)}`);
   }
   const usual = internal && driver === "macvlan" ? { subnet: formatSubnet(subnet) } : subnetWithGateway(subnet);
+  const kept = auxiliary.map(checkAuxiliary).filter(({ address }) => isInSubnet(address, subnet));
+  refuseRepeated(kept.map(({ name }) => name));
   const details = {
     ...usual,
     ...(gateway !== undefined && { gateway: formatIpAddress(gateway) }),
     ...(range !== undefined && { ipRange: formatSubnet(range) }),
+    ...(kept.length > 0 && {
+      auxiliary: Object.fromEntries(kept.map(({ name, address }) => [name, formatIpAddress(address)])),
+    }),
   };
   const why = whyFull(details);
   if (why === undefined) return details;
@@ -128,6 +136,19 @@ function checkGateway(text: string): IpAddress {
   const address = parseIpAddress(text);
   if (address === undefined) throw new UsageError(`invalid --gateway ${JSON.stringify(text)}: it is no IP address`);
   return address;
+}
+
+function checkAuxiliary(text: string): { readonly name: string; readonly address: IpAddress } {
+  const [, name = "", value = ""] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
+  const address = parseIpAddress(value);
+  if (address !== undefined) return { name, address };
+  throw new UsageError(`invalid --aux-address ${JSON.stringify(text)}: it looks like router=10.5.0.254`);
+}
+
+/** Names of one block: each of the other family's may be that of the same host. */
+function refuseRepeated(names: readonly string[]): void {
+  const repeated = names.find((name, index) => names.indexOf(name) < index);
+  if (repeated !== undefined) throw new UsageError(`--aux-address ${repeated} is given twice`);
 }
 
 function checkRange(text: string): Subnet {

@@ -48,6 +48,49 @@ describe.skipIf(!canConnect)("containers in the host's own network", () => {
     await lab.must(...run);
   });
 
+  test("never get an address that the host has, of whichever device and family, nor one that is kept free", async () => {
+    await lab.host.ip("addr add 192.0.2.4/32 dev lo");
+    const four = ["--subnet", "192.0.2.0/24", "--gateway", "192.0.2.2", "--aux-address", "nas=192.0.2.3"] as const;
+    const six = ["--subnet", "2001:db8:1::/64", "--gateway", "2001:db8:1::2"] as const;
+    await lab.must("network", "create", ...lan, ...four, ...six, "--aux-address", "nas=2001:db8:1::3", "lan");
+    const one = await lab.container("one", "--network", "lan");
+    expect(one.address).toBe("192.0.2.5");
+    expect((await lab.networksOf("one")).Networks["lan"]?.GlobalIPv6Address).toBe("2001:db8:1::4");
+    expect(await one.peer.ask("tcp", "192.0.2.2", 80)).toBe("outside 192.0.2.5");
+    expect(await one.peer.ask("tcp", "2001:db8:1::2", 80)).toBe("outside 2001:db8:1::4");
+    const [document] = JSON.parse(await lab.must("network", "inspect", "lan")) as [Record<string, unknown>];
+    expect(document).toMatchObject({
+      IPAM: {
+        Config: [
+          { Subnet: "192.0.2.0/24", Gateway: "192.0.2.2", AuxiliaryAddresses: { nas: "192.0.2.3" } },
+          { Subnet: "2001:db8:1::/64", Gateway: "2001:db8:1::2", AuxiliaryAddresses: { nas: "2001:db8:1::3" } },
+        ],
+      },
+    });
+    await lab.must("create", "--name", "other", lab.image, "true");
+    await lab.container("running");
+    for (const [flag, address, whose] of [
+      ["--ip", "192.0.2.1", "the host's own"],
+      ["--ip", "192.0.2.4", "the host's own"],
+      ["--ip6", "2001:db8:1::1", "the host's own"],
+      ["--ip", "192.0.2.3", "kept free for nas"],
+      ["--ip6", "2001:DB8:1:0::3", "kept free for nas"],
+    ] as const) {
+      const reason = expect.stringContaining(`cannot be a container's address in network lan: it is ${whose}`);
+      expect(await refuse("run", "--rm", "--network", "lan", flag, address, lab.image, "true")).toEqual(reason);
+      expect(await refuse("network", "connect", flag, address, "lan", "other")).toEqual(reason);
+      expect(await refuse("network", "connect", flag, address, "lan", "running")).toEqual(reason);
+    }
+    await lab.must("start", "other");
+    // One that is given already may become the host's.
+    await lab.must("stop", "-t", "0", "one");
+    await lab.host.ip("addr add 192.0.2.5/32 dev lo");
+    await lab.must("start", "one");
+    expect((await lab.running("one")).address).toBe("192.0.2.6");
+    await lab.host.ip("addr del 192.0.2.5/32 dev lo");
+    await lab.host.ip("addr del 192.0.2.4/32 dev lo");
+  });
+
   test("are in the network of an Ethernet device that is there", async () => {
     const create = ["network", "create", "-d", "macvlan", "--subnet", "192.0.2.0/24"] as const;
     for (const [reason, parent] of [

@@ -26,10 +26,11 @@ export function networkDocument(network: NetworkSummary) {
     IPAM: {
       Driver: "default",
       Options: new NilDictionary(),
-      Config: subnets.map(({ subnet, gateway, ipRange }) => ({
+      Config: subnets.map(({ subnet, gateway, ipRange, auxiliary }) => ({
         Subnet: subnet,
         ...(ipRange !== undefined && { IPRange: ipRange }),
         ...(gateway !== undefined && { Gateway: gateway }),
+        ...(auxiliary !== undefined && { AuxiliaryAddresses: Dictionary.of(auxiliary) }),
       })),
     },
     Internal: internal,

@@ -15,6 +15,7 @@ const wish = (change: Partial<NetworkWish> = {}): NetworkWish => ({
   subnets: [],
   gateways: [],
   ipRanges: [],
+  auxiliary: [],
   ipv6: false,
   internal: false,
   labels: {},
@@ -79,6 +80,27 @@ describe("a network that is made", () => {
     for (const { gateway } of subnets) expect(gateway).toBeDefined();
   });
 
+  test("keeps addresses free for others, of each family for one of a name", async () => {
+    using bench = openStore();
+    const { subnets } = await bench.create({
+      subnets: [free4, free6],
+      auxiliary: ["nas=198.51.100.9", "nas=2001:DB8:9:0::9", "__proto__=198.51.100.8", "a b=198.51.100.1"],
+    });
+    expect(subnets).toEqual([
+      {
+        subnet: free4,
+        gateway: "198.51.100.1",
+        auxiliary: Object.fromEntries([
+          ["nas", "198.51.100.9"],
+          ["__proto__", "198.51.100.8"],
+          ["a b", "198.51.100.1"],
+        ]),
+      },
+      { subnet: free6, gateway: "2001:db8:9::1", auxiliary: { nas: "2001:db8:9::9" } },
+    ]);
+    expect(bench.store.list()[0]?.subnets).toEqual(subnets);
+  });
+
   test("may have two addresses alone, the smallest packets, or the largest", async () => {
     using bench = openStore();
     const { subnets } = await bench.create({ subnets: ["198.51.100.6/31", "2001:db8:9::6/127"] });
@@ -120,6 +142,15 @@ describe("a network that is made", () => {
     ["2001:db8:9::/128 has no address for a container beside the gateway", { subnets: ["2001:db8:9::/128"] }],
     ["198.51.100.1/32 has no address for a container", { subnets: [free4], ipRanges: ["198.51.100.1/32"] }],
     ["198.51.100.254/31 has no", { subnets: [free4], ipRanges: ["198.51.100.254/31"], gateways: ["198.51.100.254"] }],
+    ["invalid --aux-address", { subnets: [free4], auxiliary: ["198.51.100.9"] }],
+    ["invalid --aux-address", { subnets: [free4], auxiliary: ["=198.51.100.9"] }],
+    ["invalid --aux-address", { subnets: [free4], auxiliary: ["nas=198.51.100.9/24"] }],
+    ["203.0.113.9 is in none of the network's subnets", { subnets: [free4], auxiliary: ["nas=203.0.113.9"] }],
+    ["--aux-address nas is given twice", { subnets: [free4], auxiliary: ["nas=198.51.100.9", "nas=198.51.100.8"] }],
+    [
+      "198.51.100.0/30 has no address for a container beside the gateway 198.51.100.1 and those that are kept free",
+      { subnets: ["198.51.100.0/30"], auxiliary: ["nas=198.51.100.2"] },
+    ],
     ["invalid --opt mtu=67: IPv4 needs packets of 68 bytes", { options: { mtu: "67" } }],
     ["invalid --opt mtu=1279: IPv6 needs packets of 1280 bytes", { options: { mtu: "1279" }, ipv6: true }],
     ["mtu=65536: no device takes packets of more", { options: { "com.docker.network.driver.mtu": "65536" } }],

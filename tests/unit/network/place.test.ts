@@ -3,6 +3,7 @@ import { attach, type NetworkRequest } from "../../../src/network/place.ts";
 import { NetworkStore } from "../../../src/network/networks.ts";
 import type { NetworkRecord } from "../../../src/network/record.ts";
 import { ConflictError, UsageError } from "../../../src/util/errors.ts";
+import { type IpAddress, parseIpAddress } from "../../../src/util/ip-address.ts";
 import { TemporaryDirectory } from "../../helpers/temporary.ts";
 
 const blue: NetworkRecord = {
@@ -21,11 +22,11 @@ const blue: NetworkRecord = {
   options: {},
 };
 
-function openPlace(network: NetworkRecord = blue) {
+function openPlace(network: NetworkRecord = blue, ofHost: readonly IpAddress[] = []) {
   const directory = new TemporaryDirectory("place");
   const store = new NetworkStore(`${directory.path}/root`, directory.path);
   const take = (request: Partial<NetworkRequest> = {}, container = "1".repeat(64)) =>
-    attach({ request: { network: network.name, ...request }, network, device: "eth3" }, store, container);
+    attach({ request: { network: network.name, ...request }, network, device: "eth3" }, store, container, ofHost);
   const leases = () => [...store.leases(network.id).holders().keys()].toSorted();
   return { take, leases, [Symbol.dispose]: () => directory[Symbol.dispose]() };
 }
@@ -75,6 +76,30 @@ describe("a container's place in a network", () => {
     expect(refused).toThrow(reason);
   });
 
+  test("is neither the host's own address nor one that is kept free for somebody, not even when it is asked for", () => {
+    const [four, six] = ["10.9.0.3", "fd00:9::3"].map((text) => parseIpAddress(text) as IpAddress);
+    const kept = { nas: "10.9.0.4" };
+    const subnets = [
+      { subnet: "10.9.0.0/24", gateway: "10.9.0.2", auxiliary: kept },
+      { subnet: "fd00:9::/64", gateway: "fd00:9::2" },
+    ];
+    const ofHost = [four, six, { family: 4, value: 0xfd00_0009n }] as IpAddress[];
+    using bench = openPlace({ ...blue, subnets }, ofHost);
+    expect(bench.take().addresses).toEqual(["10.9.0.1/24", "fd00:9::1/64"]);
+    expect(bench.take({}, "2".repeat(64)).addresses).toEqual(["10.9.0.5/24", "fd00:9::4/64"]);
+    for (const [request, whose] of [
+      [{ ipv4: "10.9.0.3" }, "the host's own"],
+      [{ ipv6: "fd00:9::3" }, "the host's own"],
+      [{ ipv4: "10.9.0.4" }, "kept free for nas"],
+      [{ ipv4: "10.9.0.2" }, "the network's own"],
+    ] as const) {
+      const refused = () => bench.take(request, "3".repeat(64));
+      expect(refused).toThrow(UsageError);
+      expect(refused).toThrow(`cannot be a container's address in network blue: it is ${whose}`);
+    }
+    expect(bench.leases()).toHaveLength(4);
+  });
+
   test("cannot be where another one is", () => {
     using bench = openPlace();
     bench.take({ ipv4: "10.9.0.7" });
@@ -87,6 +112,6 @@ describe("a container's place in a network", () => {
     using bench = openPlace({ ...blue, driver: "macvlan", subnets: [{ subnet: "10.9.0.0/24" }] });
     expect(() => bench.take({ ipv6: "fd00:9::2" })).toThrow("network blue has no addresses of IPv6");
     const { addresses, gateways, port } = bench.take({}, "2".repeat(64));
-    expect([addresses, gateways, port]).toEqual([["10.9.0.2/24"], [], undefined]);
+    expect([addresses, gateways, port]).toEqual([["10.9.0.1/24"], [], undefined]);
   });
 });

@@ -11,9 +11,7 @@ export const networkCreateCommand = command({
     description: "Make a network",
     usage: "[OPTIONS] NETWORK",
     operands: { minimum: 1, maximum: 1 },
-    absent: new Set(
-      "attachable aux-address config-from config-only ingress ipam-driver ipam-opt ipv4 scope".split(" "),
-    ),
+    absent: new Set("attachable config-from config-only ingress ipam-driver ipam-opt ipv4 scope".split(" ")),
     notes: [
       {
         heading: "Drivers",
@@ -59,6 +57,12 @@ export const networkCreateCommand = command({
       valueHint: "SUBNET",
       description: "The part of a subnet from which containers get addresses",
     },
+    "aux-address": {
+      type: "string",
+      repeated: true,
+      valueHint: "NAME=ADDRESS",
+      description: "An address that no container gets: somebody else there has it",
+    },
     ipv6: { type: "boolean", description: "Addresses of IPv6, too" },
     internal: { type: "boolean", description: "There is no way out of it" },
     label: {
@@ -82,6 +86,7 @@ export const networkCreateCommand = command({
       subnets: flags.subnet,
       gateways: flags.gateway,
       ipRanges: flags["ip-range"],
+      auxiliary: flags["aux-address"],
       ipv6: flags.ipv6 || flags.subnet.some((subnet) => subnet.includes(":")),
       internal: flags.internal,
       labels: parseKeyValues("--label", flags.label),
