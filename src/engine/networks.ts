@@ -6,6 +6,7 @@ import { RouteSocket } from "../linux/netlink/socket.ts";
 import { releaseContainer } from "../network/connect.ts";
 import { defaultNetwork } from "../network/default-network.ts";
 import { createNetwork, type NetworkWish } from "../network/create.ts";
+import { checkBeforehand } from "../network/given-addresses.ts";
 import { HostNetwork } from "../network/host-network.ts";
 import { isPluggedIn, plugIn, unplug } from "../network/hot-plug.ts";
 import { NetworkStore } from "../network/networks.ts";
@@ -123,6 +124,7 @@ export async function connectToNetwork(
   const id = containers.resolve(container);
   refuseWithoutRecord(reference);
   const name = canonicalName(reference, store);
+  checkBeforehand(store, name, options);
   const request = { network: name, ...options };
   const before = stateOf(containers.read(id), store);
   const isOnRecord = before.record.networks?.some(({ network }) => network === name) === true;

@@ -130,6 +130,26 @@ describe.skipIf(!canConnect)("gocker network", () => {
     expect(Object.keys((await lab.networksOf("red1")).Networks).toSorted()).toEqual(["blue", "red"]);
   });
 
+  test("connect refuses addresses for a container that does not run as for one that does, but those that are in use", async () => {
+    await lab.must("network", "create", "--subnet", "10.99.0.0/24", "--aux-address", "nas=10.99.0.9", "blue");
+    await lab.container("web", "--network", "blue");
+    await lab.must("create", "--name", "rest", lab.image, "true");
+    for (const [reason, ...words] of [
+      ["1.2.3.4 is no address of network blue", "--ip", "1.2.3.4"],
+      ["10.99.0.255 cannot be a container's address", "--ip", "10.99.0.255"],
+      ["10.99.0.1 cannot be a container's address", "--ip", "10.99.0.1"],
+      ["10.99.0.9 cannot be a container's address in network blue: it is kept free for nas", "--ip", "10.99.0.9"],
+      ["network blue has no addresses of IPv6", "--ip6", "fd00::9"],
+    ] as const) {
+      expect(await refuse("network", "connect", ...words, "blue", "rest")).toContain(reason);
+    }
+    expect(Object.keys((await lab.networksOf("rest")).Networks)).toEqual(["bridge"]);
+    await lab.must("network", "connect", "--ip", "10.99.0.2", "blue", "rest");
+    expect(await refuse("start", "rest")).toContain("the address 10.99.0.2 is in use by container");
+    await lab.remove("web");
+    await lab.must("start", "rest");
+  });
+
   test("connect leaves a device alone that the container has made", async () => {
     await lab.must("network", "create", "--subnet", "10.99.0.0/24", "blue");
     await lab.container("web", "--cap-add", "NET_ADMIN");
