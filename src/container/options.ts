@@ -79,6 +79,8 @@ export interface NetworkRequest {
   readonly ipv6?: string;
   /** `02:42:0a:4d:00:02` */
   readonly hardwareAddress?: string;
+  /** See `Attachment`. */
+  readonly gatewayPriority?: number;
 }
 
 /** `-p`: a port of a container that is to be reachable on the host. */

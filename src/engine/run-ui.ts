@@ -5,7 +5,7 @@ import type { Attachment } from "../network/endpoints.ts";
 /** A device of a container and the network that it is in: see `Attachment`. */
 export type ExplainedAttachment = Pick<
   Attachment,
-  "device" | "port" | "network" | "hardwareAddress" | "addresses" | "gateways"
+  "device" | "port" | "network" | "hardwareAddress" | "addresses" | "gateways" | "gatewayPriority"
 >;
 
 /** A launch plan for people to read, before or after it was run. */

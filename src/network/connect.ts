@@ -8,7 +8,7 @@ import { writeSysctl } from "../linux/sysctl.ts";
 import { SystemCallError } from "../util/errors.ts";
 import { type IpAddress, parseIpAddress } from "../util/ip-address.ts";
 import { bridgeAtRest } from "./bridge-at-rest.ts";
-import type { Attachment, Endpoint } from "./endpoints.ts";
+import { type Attachment, byPriority, type Endpoint } from "./endpoints.ts";
 import type { HostWarning } from "./host-network.ts";
 import type { NetworkStore } from "./networks.ts";
 import {
@@ -128,12 +128,14 @@ async function hostDevice(
   return await host.prepare(network);
 }
 
-/** Ports lead to the first network that has a way to the host. */
+/** Ports lead to the first network that has a way to the host, by which answers go: see `waysOut`. */
 function publishedAddresses(attachments: readonly Attachment[], places: readonly Place[]): IpAddress[] {
-  const first = attachments.find((_, index) => {
-    const network = places[index]?.network;
-    return network?.driver === "bridge" && !network.internal;
-  });
+  const [first] = byPriority(
+    attachments.filter((_, index) => {
+      const network = places[index]?.network;
+      return network?.driver === "bridge" && !network.internal;
+    }),
+  );
   return (first?.addresses ?? []).flatMap((text) => parseIpAddress(text.split("/", 1)[0] ?? "") ?? []);
 }
 

@@ -19,8 +19,15 @@ export interface Attachment {
   readonly addresses: readonly string[];
   /** Of each family at most one. */
   readonly gateways: readonly string[];
+  /** The container's way out is by the network with the highest: see {@link byPriority}. 0 where it is absent. */
+  readonly gatewayPriority?: number;
   /** Other names that it has in this network. */
   readonly aliases: readonly string[];
+}
+
+/** By which of its networks a container is to reach what is in none: the first of them first, unless others come before it. */
+export function byPriority<Item extends Pick<Attachment, "gatewayPriority">>(attachments: readonly Item[]): Item[] {
+  return attachments.toSorted((one, other) => (other.gatewayPriority ?? 0) - (one.gatewayPriority ?? 0));
 }
 
 /** What a container that runs has of the host's networks, and what has to be given back when it does not any more. */

@@ -18,6 +18,8 @@ export interface NetworkRequest {
   readonly ipv4?: string;
   readonly ipv6?: string;
   readonly hardwareAddress?: string;
+  /** See `Attachment`. */
+  readonly gatewayPriority?: number;
 }
 
 /** A network that a container is to be in, and what its device there is called. */
@@ -61,6 +63,7 @@ export function emptyAttachment({ network, device, request }: Place): Attachment
     addresses: [],
     gateways: [],
     aliases: request.aliases ?? [],
+    ...(request.gatewayPriority !== undefined && { gatewayPriority: request.gatewayPriority }),
   };
 }
 

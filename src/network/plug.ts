@@ -6,8 +6,8 @@ import { inNetworkNamespace } from "../linux/network-namespace.ts";
 import { writeSysctl } from "../linux/sysctl.ts";
 import { errnos } from "../linux/errno.ts";
 import { NotFoundError, SystemCallError } from "../util/errors.ts";
-import { parseIpAddress } from "../util/ip-address.ts";
-import type { Attachment } from "./endpoints.ts";
+import { type IpAddress, parseIpAddress } from "../util/ip-address.ts";
+import { type Attachment, byPriority } from "./endpoints.ts";
 import { askedMtu } from "./mtu.ts";
 import { mustPortsReflect } from "./own-ports.ts";
 import type { NetworkRecord } from "./record.ts";
@@ -57,27 +57,41 @@ export function plug(sides: Sides, attachment: Attachment, link: Link, network: 
   return { index, orders: [...addressOrders, linkUpOrder(index, device)] };
 }
 
+/** Where a container's packets go that are for none of its networks. */
+interface WayOut {
+  readonly device: string;
+  /** The number of that device in the container. */
+  readonly index: number;
+  readonly gateway: IpAddress;
+}
+
 /**
- * Of several networks the first that has a way out is the container's, for each family.
+ * For each family the way out by that of several networks which has one and comes first: see `byPriority`.
  * @param indexOf the numbers of the container's devices
  */
+function chooseWaysOut(
+  attachments: readonly Attachment[],
+  networks: readonly (NetworkRecord | undefined)[],
+  indexOf: (device: string) => number | undefined,
+): WayOut[] {
+  const open = byPriority(attachments.filter((_, position) => networks[position]?.internal !== true));
+  return ([4, 6] as const).flatMap((family) => {
+    const ways = open.flatMap(({ device, gateways }): WayOut[] => {
+      const gateway = gateways.map(parseIpAddress).find((address) => address?.family === family);
+      const index = gateway === undefined ? undefined : indexOf(device);
+      return gateway === undefined || index === undefined ? [] : [{ device, index, gateway }];
+    });
+    return ways.slice(0, 1);
+  });
+}
+
+/** {@link chooseWaysOut} for a container that is made. */
 export function waysOut(
   attachments: readonly Attachment[],
   networks: readonly NetworkRecord[],
   indexOf: (device: string) => number | undefined,
 ): Order[] {
-  const orders: Order[] = [];
-  for (const family of [4, 6] as const) {
-    for (const [position, { device, gateways }] of attachments.entries()) {
-      if (networks[position]?.internal === true) continue;
-      const gateway = gateways.map(parseIpAddress).find((address) => address?.family === family);
-      const index = gateway === undefined ? undefined : indexOf(device);
-      if (gateway === undefined || index === undefined) continue;
-      orders.push(defaultRouteOrder(index, gateway));
-      break;
-    }
-  }
-  return orders;
+  return chooseWaysOut(attachments, networks, indexOf).map(({ index, gateway }) => defaultRouteOrder(index, gateway));
 }
 
 /** {@link waysOut} for a container that runs: there may be one already, which stays. @throws SystemCallError */
@@ -93,4 +107,22 @@ export function addWaysOut(
       if (!(error instanceof SystemCallError) || error.errno !== errnos.EEXIST) throw error;
     }
   }
+}
+
+/**
+ * {@link waysOut} for a container that runs and has got one more network: where that one comes first now, it takes the
+ * place of the one before.
+ * @param device the container's in that network
+ * @param networks those of the attachments; one that is not on record any more counts as one that has a way out
+ * @throws SystemCallError
+ */
+export function moveWaysOut(
+  inside: RouteSocket,
+  device: string,
+  attachments: readonly Attachment[],
+  networks: readonly (NetworkRecord | undefined)[],
+): void {
+  const chosen = chooseWaysOut(attachments, networks, (name) => findLink(inside, name)?.index);
+  const moved = chosen.filter((way) => way.device === device);
+  inside.carryOut(moved.map(({ index, gateway }) => defaultRouteOrder(index, gateway, "replaces")));
 }

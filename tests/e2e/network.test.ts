@@ -158,6 +158,27 @@ describe.skipIf(!canConnect)("containers in networks", () => {
     expect(await refuse("--network", "blue", "--network", Networks["blue"]?.NetworkID ?? "")).toContain("blue");
   });
 
+  test("of several networks get out by the one with the highest priority, where their ports are too", async () => {
+    await lab.must("network", "create", "--subnet", "10.98.0.0/24", "blue");
+    await lab.must("network", "create", "--subnet", "10.99.0.0/24", "--ipv6", "red");
+    const words = ["--network", "blue", "--network", "name=red,gw-priority=10", "-p", "8080:80"] as const;
+    const one = await lab.container("one", ...words);
+    const route = async () => (await lab.must("exec", "one", "ip", "route", "show", "default")).split(" ")[2];
+    expect(await route()).toBe("10.99.0.1");
+    expect(await one.peer.ask("tcp", "192.0.2.2", 80)).toBe("outside 192.0.2.1");
+    await one.peer.listen("tcp", 80, "one", "10.99.0.2");
+    expect(await lab.atOutside.ask("tcp", "192.0.2.1", 8080)).toBe("one 192.0.2.2");
+    expect(await lab.inspect("one", "{{.NetworkSettings.Networks.red.GwPriority}}")).toBe("10");
+    await lab.silence("one");
+    await lab.must("stop", "-t", "0", "one");
+    await lab.must("network", "disconnect", "blue", "one");
+    await lab.must("network", "connect", "--gw-priority", "11", "blue", "one");
+    await lab.must("start", "one");
+    expect(await route()).toBe("10.98.0.1");
+    const refused = await lab.gocker(["network", "connect", "--gw-priority", "x", "bridge", "one"]);
+    expect(refused.stderr).toContain('invalid --gw-priority "x": it is no whole number');
+  });
+
   test("run in the smallest networks that there are, with the smallest packets and the largest", async () => {
     const two = ["--subnet", "10.99.0.6/31", "--subnet", "fd00:99::6/127"] as const;
     await lab.must("network", "create", ...two, "-o", "mtu=1280", "two");

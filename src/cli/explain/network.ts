@@ -1,3 +1,4 @@
+import { byPriority } from "../../network/endpoints.ts";
 import type { ExplainedAttachment } from "../../engine/run-ui.ts";
 
 /** What was asked of the kernel, in words, and how. */
@@ -35,7 +36,7 @@ export function networkDeeds(attachments: readonly ExplainedAttachment[]): Expla
     }
     deeds.push({ label: `Bring up ${device}`, call: request("RTM_NEWLINK", `${device}, IFF_UP`) });
   }
-  const [gateway] = attachments.flatMap(({ gateways }) => gateways);
+  const [gateway] = byPriority(attachments).flatMap(({ gateways }) => gateways);
   if (gateway !== undefined) {
     deeds.push({
       label: `Send everything else to the host, ${gateway}`,

@@ -26,7 +26,7 @@ export function networkSettings({ record, endpoint }: ContainerFacts) {
 
 /** Of one that does not run, the networks that it wants to be in. */
 function networksOf({ id, name, networks = [] }: ContainerFacts["record"], attachments: readonly Attachment[]) {
-  return networks.map(({ network, aliases = [], ipv4, ipv6 }) => {
+  return networks.map(({ network, aliases = [], ipv4, ipv6, gatewayPriority = 0 }) => {
     const attachment = attachments.find((one) => one.network === network);
     const wishes = ipv4 === undefined && ipv6 === undefined ? null : ipamWishes(ipv4, ipv6);
     const names = network === "bridge" ? [] : [...new Set([name, ...aliases, id.slice(0, 12)])];
@@ -35,7 +35,7 @@ function networksOf({ id, name, networks = [] }: ContainerFacts["record"], attac
       Links: nilList,
       Aliases: listOrNil(aliases),
       DriverOpts: null,
-      GwPriority: 0,
+      GwPriority: gatewayPriority,
       NetworkID: attachment?.networkId ?? "",
       ...endpointSettings(attachment, id),
       DNSNames: listOrNil(names),

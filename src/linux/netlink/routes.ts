@@ -7,7 +7,15 @@ import {
   type Subnet,
   subnetOf,
 } from "../../util/ip-address.ts";
-import { type Attribute, decodeAttributes, type Message, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL } from "./message.ts";
+import {
+  type Attribute,
+  decodeAttributes,
+  type Message,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+} from "./message.ts";
 import type { Order, RouteSocket } from "./socket.ts";
 
 /** linux/rtnetlink.h */
@@ -63,8 +71,11 @@ export function uplinkOf(socket: RouteSocket, family: 4 | 6): number | undefined
   return first?.device;
 }
 
-/** Sends what has no other route to a gateway. EEXIST when there is such a route already. */
-export function defaultRouteOrder(device: number, gateway: IpAddress): Order {
+/**
+ * Sends what has no other route to a gateway.
+ * @param place whether it takes the place of such a route; else EEXIST tells that there is one
+ */
+export function defaultRouteOrder(device: number, gateway: IpAddress, place: "new" | "replaces" = "new"): Order {
   const body = Buffer.alloc(bodySize);
   body.writeUInt8(families[gateway.family], 0);
   body.writeUInt8(RT_TABLE_MAIN, 4);
@@ -76,7 +87,12 @@ export function defaultRouteOrder(device: number, gateway: IpAddress): Order {
     [RTA_TABLE, RT_TABLE_MAIN],
   ];
   return {
-    request: { type: RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_EXCL, body, attributes },
+    request: {
+      type: RTM_NEWROUTE,
+      flags: NLM_F_CREATE | (place === "replaces" ? NLM_F_REPLACE : NLM_F_EXCL),
+      body,
+      attributes,
+    },
     deed: { step: "send everything else to the gateway", path: formatIpAddress(gateway) },
   };
 }

@@ -45,7 +45,7 @@ function parseMode(text: string): Exclude<RunOptions["network"], "connected"> | 
   throw new UsageError(`invalid --network ${JSON.stringify(text)}: ${JSON.stringify(path)} is not an absolute path`);
 }
 
-/** `NAME`, or Docker's `name=NAME,alias=OTHER,ip=ADDRESS,ip6=ADDRESS,mac-address=ADDRESS`. */
+/** `NAME`, or Docker's `name=NAME,alias=OTHER,ip=ADDRESS,ip6=ADDRESS,mac-address=ADDRESS,gw-priority=NUMBER`. */
 function parseRequest(text: string): NetworkRequest {
   if (!text.includes("=")) {
     if (parseMode(text) === undefined) return { network: text };
@@ -53,22 +53,23 @@ function parseRequest(text: string): NetworkRequest {
   }
   let network: string | undefined;
   const aliases: string[] = [];
-  const addresses: { ipv4?: string; ipv6?: string; hardwareAddress?: string } = {};
+  const wishes: { ipv4?: string; ipv6?: string; hardwareAddress?: string; gatewayPriority?: number } = {};
   for (const field of text.split(",")) {
     const [, key = "", value = ""] = /^([^=]+)=(.+)$/s.exec(field) ?? [];
     if (key === "name") network = value;
     else if (key === "alias") aliases.push(checkAlias(value));
-    else if (key === "ip") addresses.ipv4 = checkAddress("--network ip", value, 4);
-    else if (key === "ip6") addresses.ipv6 = checkAddress("--network ip6", value, 6);
-    else if (key === "mac-address") addresses.hardwareAddress = checkHardwareAddress(value);
+    else if (key === "ip") wishes.ipv4 = checkAddress("--network ip", value, 4);
+    else if (key === "ip6") wishes.ipv6 = checkAddress("--network ip6", value, 6);
+    else if (key === "mac-address") wishes.hardwareAddress = checkHardwareAddress(value);
+    else if (key === "gw-priority") wishes.gatewayPriority = parsePriority("--network gw-priority", value);
     else {
       throw new UsageError(`invalid --network ${JSON.stringify(text)}: ${JSON.stringify(field)} is no field of it`, {
-        hint: "the fields are name, alias, ip, ip6 and mac-address",
+        hint: "the fields are name, alias, ip, ip6, mac-address and gw-priority",
       });
     }
   }
   if (network === undefined) throw new UsageError(`invalid --network ${JSON.stringify(text)}: it has no name=NETWORK`);
-  return { network, ...(aliases.length > 0 && { aliases }), ...addresses };
+  return { network, ...(aliases.length > 0 && { aliases }), ...wishes };
 }
 
 /** Flags of their own are about the first network, as with Docker. */
@@ -137,6 +138,16 @@ function checkHardwareAddress(text: string): string {
   throw new UsageError(`invalid --mac-address ${JSON.stringify(text)}: it is no hardware address of one device`, {
     hint: "it looks like 02:42:c0:a8:00:05",
   });
+}
+
+/**
+ * Which of its networks gives a container its way out: see `byPriority`.
+ * @throws {UsageError} it is no whole number of 32 bits
+ */
+export function parsePriority(flag: string, text: string): number {
+  const value = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (Math.abs(value) < 2 ** 31) return value;
+  throw new UsageError(`invalid ${flag} ${JSON.stringify(text)}: it is no whole number`);
 }
 
 function checkAlias(text: string): string {

@@ -86,12 +86,12 @@ describe("networks of gocker's", () => {
     ]);
     expect(
       networks(
-        ..."--network blue --network name=green,alias=w,ip=10.0.0.9 --network-alias web".split(" "),
+        ..."--network blue --network name=green,alias=w,ip=10.0.0.9,gw-priority=-2 --network-alias web".split(" "),
         ..."--ip 10.1.0.5 --ip6 FD00::5 --mac-address 02-42-C0-A8-00-05".split(" "),
       ),
     ).toEqual([
       { network: "blue", aliases: ["web"], ipv4: "10.1.0.5", ipv6: "fd00::5", hardwareAddress: "02:42:c0:a8:00:05" },
-      { network: "green", aliases: ["w"], ipv4: "10.0.0.9" },
+      { network: "green", aliases: ["w"], ipv4: "10.0.0.9", gatewayPriority: -2 },
     ]);
   });
 
@@ -309,6 +309,8 @@ const refused: [flag: string, value: string, message: string | RegExp][] = [
   ["--mac-address", "01:42:c0:a8:00:05", /no hardware address of one device/],
   ["--mac-address", "ff:ff:ff:ff:ff:ff", /no hardware address of one device/],
   ["--mac-address", "00:00:00:00:00:00", /no hardware address of one device/],
+  ["--network", "name=web,gw-priority=1.5", 'invalid --network gw-priority "1.5": it is no whole number'],
+  ["--network", "name=web,gw-priority=4294967296", /it is no whole number/],
   ["--network", "name=web,mac-address=00-00-00-00-00-00", /no hardware address of one device/],
   ["--publish", "80:", /"" is no port/],
   ["--publish", "8000-8001:80-83", /not of one length/],

@@ -103,6 +103,10 @@ test("addresses of the default network are there a second time, as Docker has it
   });
 });
 
+test("the priority that a network has for the way out is shown", () => {
+  expect(settings([{ network: "blue", gatewayPriority: -3 }]).Networks["blue"]).toMatchObject({ GwPriority: -3 });
+});
+
 test("each of the names that it has in a network is there once", () => {
   const { Networks } = settings([{ network: "blue", aliases: ["db", "web", "db"] }]);
   expect(Networks["blue"]).toMatchObject({ DNSNames: ["web", "db", id.slice(0, 12)] });
