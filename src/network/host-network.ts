@@ -13,15 +13,13 @@ import { bridgeAlias, freeBridgeName, isBridgeOf } from "./bridge-name.ts";
 import { forwardingOf } from "./forwarding.ts";
 import { readDefaultNetworkConfig } from "./config.ts";
 import { defaultSubnets } from "./default-network.ts";
+import { askedMtu } from "./mtu.ts";
 import type { NetworkStore } from "./networks.ts";
 import { mustPortsReflect } from "./own-ports.ts";
 import { firewallPublications, type Publication } from "./publication.ts";
 import type { NetworkRecord } from "./record.ts";
 import { defaultNetworkName } from "./record.ts";
 import { bridgeNumbers, gatewayOf, subnetsOf, subnetsOfHost } from "./subnets.ts";
-
-/** `com.docker.network.driver.mtu` and gocker's shorter word for it. */
-const mtuOptions = ["com.docker.network.driver.mtu", "mtu"];
 
 /** Ethernet's, where the host has no way out whose one could be taken. */
 const usualMtu = 1500;
@@ -190,9 +188,9 @@ export class HostNetwork implements Disposable {
     if (!hasIpv6) writeSysctl(`net/ipv6/conf/${device}/disable_ipv6`, "1");
   }
 
-  #mtuFor({ options }: NetworkRecord): number {
-    const asked = mtuOptions.map((name) => options[name]).find((value) => value !== undefined);
-    if (asked !== undefined) return Number(asked);
+  #mtuFor(network: NetworkRecord): number {
+    const asked = askedMtu(network);
+    if (asked !== undefined) return asked;
     const uplink = uplinkOf(this.socket, 4) ?? uplinkOf(this.socket, 6);
     if (uplink === undefined) return usualMtu;
     return listLinks(this.socket).find(({ index }) => index === uplink)?.mtu ?? usualMtu;

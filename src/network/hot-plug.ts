@@ -7,7 +7,7 @@ import type { Attachment, Endpoint } from "./endpoints.ts";
 import { HostNetwork, type HostWarning } from "./host-network.ts";
 import type { NetworkStore } from "./networks.ts";
 import { attach, emptyAttachment, networkOf, parentDevice, type NetworkRequest } from "./place.ts";
-import { addWaysOut, plug } from "./plug.ts";
+import { addWaysOut, moveWaysOut, plug } from "./plug.ts";
 import type { NetworkRecord } from "./record.ts";
 import { republish } from "./republish.ts";
 
@@ -51,8 +51,13 @@ export async function plugIn(
     const attachment = attach({ request, network, device }, store, id);
     republish(store, host, endpoint, [...endpoint.attachments, attachment]);
     inside.carryOut(plug({ host: host.socket, inside, namespace }, attachment, link, network).orders);
-    // For each family: what there is of ways out stays.
-    addWaysOutOf(inside, [...endpoint.attachments, attachment], store);
+    const attachments = [...endpoint.attachments, attachment];
+    moveWaysOut(
+      inside,
+      device,
+      attachments,
+      attachments.map(({ network: other }) => store.read(other)),
+    );
   } catch (error) {
     // Device and ports go before the address, which may be the next one's at once.
     const made = findLink(inside, device);
@@ -77,7 +82,11 @@ export async function unplug(
   using inside = inNetworkNamespace(namespace, () => RouteSocket.open());
   const { attachments } = takeOut(store, host, inside, { endpoint, attachment });
   // Its way out may have been through that one.
-  addWaysOutOf(inside, attachments, store);
+  addWaysOut(
+    inside,
+    attachments,
+    attachments.map(({ network: other }) => store.read(other)),
+  );
 }
 
 /** Whether a container has its device in a network: who connected it may have been killed before. @throws SystemCallError */
@@ -114,20 +123,6 @@ function takeOut(
   republish(store, host, endpoint, attachments);
   store.leases(attachment.networkId).release(endpoint.container);
   return store.endpoints.read(endpoint.container) ?? { ...endpoint, attachments };
-}
-
-/** Those of networks that are still on record. */
-function addWaysOutOf(inside: RouteSocket, attachments: readonly Attachment[], store: NetworkStore): void {
-  const known = attachments.flatMap((attachment) => {
-    const network = store.read(attachment.network);
-    return network === undefined ? [] : [{ attachment, network }];
-  });
-  const networks = known.map(({ network }) => network);
-  addWaysOut(
-    inside,
-    known.map(({ attachment }) => attachment),
-    networks,
-  );
 }
 
 /** A name that no device has, neither on record nor in the container, which may have made some of its own. */

@@ -94,15 +94,19 @@ export function waysOut(
   return chooseWaysOut(attachments, networks, indexOf).map(({ index, gateway }) => defaultRouteOrder(index, gateway));
 }
 
-/** {@link waysOut} for a container that runs: there may be one already, which stays. @throws SystemCallError */
+/**
+ * {@link waysOut} for a container that runs and has left a network: there may be one already, which stays.
+ * @param networks those of the attachments; one that is not on record any more counts as one that has a way out
+ * @throws SystemCallError
+ */
 export function addWaysOut(
   inside: RouteSocket,
   attachments: readonly Attachment[],
-  networks: readonly NetworkRecord[],
+  networks: readonly (NetworkRecord | undefined)[],
 ): void {
-  for (const order of waysOut(attachments, networks, (device) => findLink(inside, device)?.index)) {
+  for (const { index, gateway } of chooseWaysOut(attachments, networks, (name) => findLink(inside, name)?.index)) {
     try {
-      inside.carryOut([order]);
+      inside.carryOut([defaultRouteOrder(index, gateway)]);
     } catch (error) {
       if (!(error instanceof SystemCallError) || error.errno !== errnos.EEXIST) throw error;
     }

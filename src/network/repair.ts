@@ -1,4 +1,5 @@
-import { addressOf, findLink, lastingAddresses, type Link } from "../linux/netlink/links.ts";
+import { listAddresses } from "../linux/netlink/addresses.ts";
+import { findLink, type Link } from "../linux/netlink/links.ts";
 import { readSysctl } from "../linux/sysctl.ts";
 import { formatIpAddress } from "../util/ip-address.ts";
 import { isBridgeOf } from "./bridge-name.ts";
@@ -48,9 +49,9 @@ function bridgeFaults(network: NetworkRecord, present: Link | undefined, host: H
   if (present === undefined) return [`${bridge} was not there`];
   const faults = present.isUp ? [] : [`${bridge} was down`];
   const gateways = gatewaysOf(network);
-  const addresses = lastingAddresses(host.socket, present.index, device).map(addressOf);
+  const addresses = listAddresses(host.socket);
   for (const { address } of gateways) {
-    if (addresses.some((one) => one?.family === address.family && one.value === address.value)) continue;
+    if (addresses.some(({ family, value }) => family === address.family && value === address.value)) continue;
     faults.push(`${bridge} had lost its address ${formatIpAddress(address)}`);
   }
   for (const family of internal ? [] : new Set(gateways.map(({ address }) => address.family))) {

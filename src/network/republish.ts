@@ -1,5 +1,5 @@
 import { parseIpAddress } from "../util/ip-address.ts";
-import type { Attachment, Endpoint } from "./endpoints.ts";
+import { type Attachment, byPriority, type Endpoint } from "./endpoints.ts";
 import type { HostNetwork } from "./host-network.ts";
 import type { NetworkStore } from "./networks.ts";
 import { type Publication, firewallPublications } from "./publication.ts";
@@ -35,7 +35,7 @@ export function republish(
 function ledTo(publication: Publication, attachments: readonly Attachment[], store: NetworkStore): Publication {
   const has = ({ addresses }: Attachment) => addressesOf(addresses).includes(publication.containerAddress);
   if (attachments.some(has)) return publication;
-  const first = attachments.find(({ network: name }) => {
+  const first = byPriority(attachments).find(({ network: name }) => {
     const network = store.read(name);
     return network?.driver === "bridge" && !network.internal;
   });

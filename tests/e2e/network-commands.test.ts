@@ -205,6 +205,20 @@ describe.skipIf(!canConnect)("gocker network", () => {
     }
   });
 
+  test("connect moves the way out to a network of a higher priority, and disconnect moves it back", async () => {
+    await lab.must("network", "create", "blue");
+    await lab.must("network", "create", "red");
+    await lab.container("web");
+    const wayOut = async () => /default via (\S+)/.exec(await lab.must("exec", "web", "ip", "route"))?.[1];
+    expect(await wayOut()).toBe("10.77.0.1");
+    await lab.must("network", "connect", "blue", "web");
+    expect(await wayOut()).toBe("10.77.0.1");
+    await lab.must("network", "connect", "--gw-priority", "5", "red", "web");
+    expect(await wayOut()).toBe("10.78.1.1");
+    await lab.must("network", "disconnect", "red", "web");
+    expect(await wayOut()).toBe("10.77.0.1");
+  });
+
   test("connect takes a container back that is in no network any more, also after another start", async () => {
     await lab.must("network", "create", "blue");
     await lab.container("web", "--network", "blue");

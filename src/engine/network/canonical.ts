@@ -1,4 +1,5 @@
 import type { NetworkRequest } from "../../container/options.ts";
+import { checkBeforehand } from "../../network/given-addresses.ts";
 import { NetworkStore } from "../../network/networks.ts";
 import { defaultNetworkName } from "../../network/record.ts";
 import { UsageError } from "../../util/errors.ts";
@@ -6,7 +7,7 @@ import type { EngineContext } from "../context.ts";
 
 /**
  * Networks by their names, however the user has named them: by the beginning of an ID, or Docker's `default`.
- * @throws NotFoundError there is no such network; UsageError several fit, or one is named twice
+ * @throws NotFoundError there is no such network; UsageError several fit, one is named twice, or an address is none of it
  */
 export function canonicalNetworks(
   { root, state }: Pick<EngineContext, "root" | "state">,
@@ -14,7 +15,9 @@ export function canonicalNetworks(
 ): NetworkRequest[] {
   const store = new NetworkStore(root, state);
   const canonical = requests.map((request) => ({ ...request, network: canonicalName(request.network, store) }));
-  for (const [index, { network }] of canonical.entries()) {
+  for (const [index, request] of canonical.entries()) {
+    const { network } = request;
+    checkBeforehand(store, network, request);
     if (canonical.findIndex((one) => one.network === network) < index) {
       throw new UsageError(`--network ${requests[index]?.network} names network ${network} a second time`);
     }

@@ -1,13 +1,6 @@
 import { errnos } from "../errno.ts";
 import { SystemCallError } from "../../util/errors.ts";
-import {
-  addressBits,
-  addressBytes,
-  addressOfBytes,
-  type IpAddress,
-  lastAddress,
-  subnetOf,
-} from "../../util/ip-address.ts";
+import { addressBits, addressBytes, type IpAddress, lastAddress, subnetOf } from "../../util/ip-address.ts";
 import {
   type Attribute,
   decodeAttributes,
@@ -200,13 +193,6 @@ function lastingAddress({ type, body }: Message, index: number): DeviceAddress |
   }
   if ((flags & settableFlags) !== 0) attributes.push([IFA_FLAGS, flags & settableFlags]);
   return { family: body.readUInt8(0), prefixLength: body.readUInt8(1), attributes };
-}
-
-/** The address itself: IPv6's have no part that is "local". rtnetlink(7) */
-export function addressOf({ attributes }: DeviceAddress): IpAddress | undefined {
-  const found = new Map(attributes);
-  const bytes = found.get(IFA_LOCAL) ?? found.get(IFA_ADDRESS);
-  return bytes instanceof Uint8Array ? addressOfBytes(bytes) : undefined;
 }
 
 /**
