@@ -45,12 +45,37 @@ export function sendSome({ number }: OwnedFd, bytes: Uint8Array): number {
  * @returns a part of `buffer`; empty at the end of a stream, undefined when nothing has come
  * @throws SystemCallError
  */
-export function receiveSome({ number }: OwnedFd, buffer: Uint8Array): Uint8Array | undefined {
-  const count = Number(libc.syscall(syscallNumber("recvfrom"), number, ptr(buffer), buffer.length, dontWait, 0, 0));
+export function receiveSome(socket: OwnedFd, buffer: Uint8Array): Uint8Array | undefined {
+  return receive(socket, buffer, 0);
+}
+
+function receive({ number }: OwnedFd, buffer: Uint8Array, flags: number): Uint8Array | undefined {
+  const call = syscallNumber("recvfrom");
+  const count = Number(libc.syscall(call, number, ptr(buffer), buffer.length, dontWait | flags, 0, 0));
   if (count >= 0) return buffer.subarray(0, count);
   const reason = errno();
   if (reason === errnos.EAGAIN || reason === errnos.EINTR) return undefined;
   throw systemCallError("recvfrom", {}, reason);
+}
+
+/**
+ * Looks at what has come over a connected socket, without taking it or waiting. recv(2), MSG_PEEK
+ * @returns as {@link receiveSome}
+ * @throws SystemCallError
+ */
+export function peekSome(socket: OwnedFd, buffer: Uint8Array): Uint8Array | undefined {
+  return receive(socket, buffer, 0x2);
+}
+
+/** Takes so many bytes that have come over TCP, and which nobody wants to see any more. tcp(7), MSG_TRUNC @throws SystemCallError */
+export function discardReceived({ number }: OwnedFd, count: number): void {
+  const [discard, call] = [0x20, syscallNumber("recvfrom")];
+  for (let left = count; left > 0;) {
+    const discarded = Number(libc.syscall(call, number, 0, left, dontWait | discard, 0, 0));
+    if (discarded < 0 && errno() === errnos.EINTR) continue;
+    if (discarded <= 0) throw systemCallError("recvfrom");
+    left -= discarded;
+  }
 }
 
 /** A datagram, and where it came from: a `sockaddr` to answer to. */
@@ -107,6 +132,20 @@ export function sendDatagram({ number }: OwnedFd, bytes: Uint8Array, destination
 /** Where bytes are in memory: there may be none, as in a datagram that is empty. */
 function startOf(bytes: Uint8Array): number {
   return bytes.length === 0 ? 0 : ptr(bytes);
+}
+
+/**
+ * Has a connection of TCP be broken off when it is closed: who is at the other end must not take it for whole. socket(7),
+ * SO_LINGER
+ * @throws SystemCallError
+ */
+export function resetOnClose({ number }: OwnedFd): void {
+  const [solSocket, soLinger] = [1, 13];
+  const atOnce = new Int32Array([1, 0]);
+  const call = syscallNumber("setsockopt");
+  if (Number(libc.syscall(call, number, solSocket, soLinger, ptr(atOnce), atOnce.byteLength, 0)) < 0) {
+    throw systemCallError("setsockopt");
+  }
 }
 
 /** Sets a socket's option that is a number. setsockopt(2) @throws SystemCallError */

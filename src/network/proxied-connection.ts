@@ -1,20 +1,18 @@
 import type { OwnedFd } from "../linux/fd.ts";
 import { pollEvent } from "../linux/poll.ts";
-import { receiveSome, sendSome, shutDownSending, socketError } from "../linux/socket.ts";
-import type { Waiting } from "../linux/waiting.ts";
+import { discardReceived, peekSome, resetOnClose, sendSome, shutDownSending, socketError } from "../linux/socket.ts";
+import type { Watch, WatchSet } from "../linux/watch-set.ts";
 import { SystemCallError } from "../util/errors.ts";
 
-/** As much as is kept of each direction until the other side takes it. */
-const bufferSize = 32 * 1024;
-
-/** One direction of a connection. */
+/**
+ * One direction of a connection. Nothing is kept here: what the other side does not take stays where it has come, in the
+ * kernel, which then lets the sender wait. So a connection costs the same whatever goes over it.
+ */
 class Direction {
   readonly #from: OwnedFd;
   readonly #to: OwnedFd;
-  readonly #buffer = new Uint8Array(bufferSize);
-  #rest = new Uint8Array(0);
-  #hasEnded = false;
-  #isShut = false;
+  #isBlocked = false;
+  #isOver = false;
 
   constructor(from: OwnedFd, to: OwnedFd) {
     this.#from = from;
@@ -22,34 +20,41 @@ class Direction {
   }
 
   get wantsToRead(): boolean {
-    return !this.#hasEnded && this.#rest.length === 0;
+    return !this.#isOver && !this.#isBlocked;
   }
 
   get wantsToWrite(): boolean {
-    return this.#rest.length > 0;
+    return this.#isBlocked;
   }
 
   get isOver(): boolean {
-    return this.#isShut;
+    return this.#isOver;
   }
 
-  /** Takes what has come, and passes on what the other side takes of it. @throws SystemCallError the connection is broken */
-  read(): void {
-    const bytes = receiveSome(this.#from, this.#buffer);
+  /** Passes on what has come, as far as the other side takes it. @throws SystemCallError the connection is broken */
+  passOn(buffer: Uint8Array): void {
+    const bytes = peekSome(this.#from, buffer);
+    this.#isBlocked = false;
     if (bytes === undefined) return;
-    if (bytes.length === 0) this.#hasEnded = true;
-    this.#rest = bytes as Uint8Array<ArrayBuffer>;
-    this.write();
+    if (bytes.length === 0) {
+      // The other direction may go on.
+      shutDownSending(this.#to);
+      this.#isOver = true;
+      return;
+    }
+    const count = sendSome(this.#to, bytes);
+    discardReceived(this.#from, count);
+    this.#isBlocked = count < bytes.length;
   }
+}
 
-  /** @throws SystemCallError the connection is broken */
-  write(): void {
-    if (this.#rest.length > 0) this.#rest = this.#rest.subarray(sendSome(this.#to, this.#rest));
-    if (!this.#hasEnded || this.#rest.length > 0 || this.#isShut) return;
-    // The other direction may go on.
-    shutDownSending(this.#to);
-    this.#isShut = true;
-  }
+/** What a {@link ProxiedConnection} works with. */
+export interface ProxySurroundings {
+  readonly watches: WatchSet;
+  /** For what is under way at this moment, of any connection. */
+  readonly buffer: Uint8Array;
+  /** Something has happened to a connection, which may be over by now. */
+  onUse(connection: ProxiedConnection): void;
 }
 
 /** A connection of somebody to gocker, and gocker's to the container: what comes by one goes out by the other. */
@@ -58,66 +63,85 @@ export class ProxiedConnection implements Disposable {
   readonly #server: OwnedFd;
   readonly #up: Direction;
   readonly #down: Direction;
-  #isConnected = false;
-  #isClosed = false;
+  readonly #surroundings: ProxySurroundings;
+  #clientWatch: Watch | undefined;
+  #serverWatch: Watch;
+  #isOver = false;
 
-  /** @param server is being connected; both are owned from now on */
-  constructor(client: OwnedFd, server: OwnedFd) {
+  /**
+   * @param server is being connected; both are owned from now on
+   * @throws SystemCallError they are the caller's still
+   */
+  constructor(client: OwnedFd, server: OwnedFd, surroundings: ProxySurroundings) {
     this.#client = client;
     this.#server = server;
+    this.#surroundings = surroundings;
     this.#up = new Direction(client, server);
     this.#down = new Direction(server, client);
+    this.#serverWatch = surroundings.watches.add(server, pollEvent.writable, () =>
+      this.#guard(() => this.#connected()),
+    );
   }
 
   get isOver(): boolean {
-    return this.#isClosed;
-  }
-
-  *waiting(): Generator<Waiting> {
-    if (this.#isClosed) return;
-    if (!this.#isConnected) {
-      yield { fd: this.#server.number, events: pollEvent.writable, serve: () => this.#guard(() => this.#connected()) };
-      return;
-    }
-    yield this.#side(this.#client, this.#up, this.#down);
-    yield this.#side(this.#server, this.#down, this.#up);
-  }
-
-  /** One socket: what comes by it, and what is to go out by it. */
-  #side(socket: OwnedFd, incoming: Direction, outgoing: Direction): Waiting {
-    const { readable, writable } = pollEvent;
-    const events = (incoming.wantsToRead ? readable : 0) | (outgoing.wantsToWrite ? writable : 0);
-    // A socket that hangs up is told of whether it is asked for or not, and for ever.
-    const fd = events === 0 ? -1 : socket.number;
-    const serve = (ready: number) => {
-      this.#guard(() => {
-        if ((ready & writable) !== 0) outgoing.write();
-        if ((ready & ~writable) !== 0 && incoming.wantsToRead) incoming.read();
-      });
-    };
-    return { fd, events, serve };
+    return this.#isOver;
   }
 
   #connected(): void {
     // Whoever is refused by the container is by gocker.
-    if (socketError(this.#server) !== 0) this[Symbol.dispose]();
-    this.#isConnected = true;
+    if (socketError(this.#server) !== 0) return this[Symbol.dispose]();
+    this.#serverWatch.end();
+    this.#serverWatch = this.#watch(this.#server, this.#down, this.#up);
+    this.#clientWatch = this.#watch(this.#client, this.#up, this.#down);
   }
 
-  #guard(deed: () => void): void {
-    if (this.#isClosed) return;
+  /** One socket: what comes by it, and what is to go out by it. */
+  #watch(socket: OwnedFd, incoming: Direction, outgoing: Direction): Watch {
+    const { buffer, watches } = this.#surroundings;
+    const { readable, writable } = pollEvent;
+    return watches.add(socket, readable, (ready) => {
+      this.#guard(() => {
+        if ((ready & ~readable) !== 0 && outgoing.wantsToWrite) outgoing.passOn(buffer);
+        if ((ready & ~writable) !== 0 && incoming.wantsToRead) incoming.passOn(buffer);
+      });
+    });
+  }
+
+  #guard(serve: () => void): void {
     try {
-      deed();
+      serve();
       if (this.#up.isOver && this.#down.isOver) this[Symbol.dispose]();
+      if (!this.#isOver) this.#changeWatches();
     } catch (error) {
       if (!(error instanceof SystemCallError)) throw error;
       this[Symbol.dispose]();
     }
+    this.#surroundings.onUse(this);
+  }
+
+  #changeWatches(): void {
+    this.#clientWatch?.change(eventsOf(this.#up, this.#down));
+    this.#serverWatch.change(eventsOf(this.#down, this.#up));
+  }
+
+  /** Ends it though neither side has: both are told that it was broken off. */
+  giveUp(): void {
+    for (const socket of [this.#client, this.#server]) resetOnClose(socket);
+    this[Symbol.dispose]();
+    this.#surroundings.onUse(this);
   }
 
   [Symbol.dispose](): void {
-    this.#isClosed = true;
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#clientWatch?.end();
+    this.#serverWatch.end();
     this.#client.close();
     this.#server.close();
   }
+}
+
+/** What a socket is waited for. One that hangs up is told of whether it is asked for or not, unless that is nothing. */
+function eventsOf(incoming: Direction, outgoing: Direction): number {
+  return (incoming.wantsToRead ? pollEvent.readable : 0) | (outgoing.wantsToWrite ? pollEvent.writable : 0);
 }

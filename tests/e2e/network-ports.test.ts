@@ -132,6 +132,15 @@ describe.skipIf(!canConnect)("published ports", () => {
     expect(await lab.atHost.transfer("::1", 8007, 30_000_000)).toBe("30000000 bytes came back");
   });
 
+  test("serve who comes while many others are connected and say nothing", async () => {
+    await web("-p", "8080:80", "-p", "8081:80");
+    await using _held = await lab.atHost.hold("::1", 8080, 1000);
+    for (const port of [8080, 8081]) {
+      expect(await lab.atHost.ask("tcp", "::1", port)).toStartWith("web ");
+      expect(await lab.atOutside.ask("tcp", "2001:db8:1::1", port)).toStartWith("web ");
+    }
+  });
+
   test("lead to where a container is by now, when it leaves the network by which they were reached", async () => {
     await lab.must("network", "create", "blue");
     await lab.must("network", "create", "red");

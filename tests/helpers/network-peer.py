@@ -11,6 +11,7 @@ import threading
 
 output = threading.Lock()
 listeners = []
+held = []
 closed = set()
 libc = ctypes.CDLL(None, use_errno=True)
 types = {"A": 1, "PTR": 12, "AAAA": 28}
@@ -222,6 +223,20 @@ def flood(kind, address, port, count):
     return str(done)
 
 
+def hold(address, port, count, namespace):
+    """Connects so many times, and says nothing."""
+    for _ in range(count):
+        held.append((namespace, socket.create_connection((address, port), timeout=5)))
+    return "held"
+
+
+def release(namespace):
+    for one in [one for one in held if one[0] == namespace]:
+        held.remove(one)
+        one[1].close()
+    return "released"
+
+
 def stray(source, address):
     addresses = socket.inet_aton(source) + socket.inet_aton(address)
     packet = struct.pack("!BBHHHBBH", 0x45, 0, 0, 0, 0, 64, socket.IPPROTO_TCP, 0) + addresses
@@ -241,6 +256,8 @@ verbs = {
     "transfer": transfer,
     "resolve": resolve,
     "flood": flood,
+    "hold": hold,
+    "release": release,
 }
 
 
@@ -251,7 +268,7 @@ def run(number, namespace, verb, words):
             with open(namespace) as file:
                 if libc.setns(file.fileno(), 0) != 0:
                     raise OSError(ctypes.get_errno(), "setns")
-        if verb == "listen":
+        if verb in ("listen", "hold", "release"):
             words["namespace"] = namespace
         answer(number, result=verbs[verb](**words))
     except Exception as error:

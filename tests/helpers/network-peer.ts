@@ -48,6 +48,12 @@ export class NetworkPeer {
     return Number(await this.#call("flood", { kind, address, port, count }));
   }
 
+  /** Connects by TCP so many times and says nothing, until the end of the scope. */
+  async hold(address: string, port: number, count: number): Promise<AsyncDisposable> {
+    await this.#call("hold", { address, port, count });
+    return { [Symbol.asyncDispose]: async () => void (await this.#call("release", {})) };
+  }
+
   /**
    * Asks a server.
    * @returns its name and which client it sees, `nothing` when no answer comes, or the name of the errno

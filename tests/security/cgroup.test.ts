@@ -1,16 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { ptr } from "bun:ffi";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defaultDeviceRules } from "../../src/container/linux-defaults.ts";
@@ -18,15 +7,14 @@ import { CLOSE_RANGE_CLOEXEC, PR_SET_PDEATHSIG, SIGKILL } from "../../src/linux/
 import { createPipe, readSome } from "../../src/linux/fd.ts";
 import { launch, type LaunchedProcess } from "../../src/linux/launch/launch.ts";
 import { words } from "../../src/linux/launch/plan.ts";
-import { libc } from "../../src/linux/libc.ts";
 import { type ExitStatus, exitCodeOf, reap } from "../../src/linux/process.ts";
-import { syscallNumber } from "../../src/linux/syscalls.ts";
 import type { DeviceCgroupRule } from "../../src/oci/runtime-spec.ts";
 import type { Cgroup } from "../../src/runtime/cgroup/cgroup.ts";
 import { type CgroupHost, detectCgroups, parseProcCgroup } from "../../src/runtime/cgroup/detect.ts";
 import { CgroupError } from "../../src/runtime/cgroup/errors.ts";
 import { killListed } from "../../src/runtime/cgroup/kill.ts";
 import { openCgroup } from "../../src/runtime/cgroup/open.ts";
+import { fewDescriptors } from "../helpers/few-descriptors.ts";
 import { patience } from "../helpers/patience.ts";
 
 /*
@@ -66,19 +54,6 @@ function inherit(directory: string, path: string, file: string): void {
   const value = readFileSync(`${from}/${file}`, "utf8");
   if (value.trim() === "") return;
   names.forEach((_, index) => writeFileSync(`${from}/${names.slice(0, index + 1).join("/")}/${file}`, value));
-}
-
-/** Lets this process open so many files more, until the end of the scope. getrlimit(2) */
-function fewDescriptors(count: number): Disposable {
-  const [nofile, prlimit] = [7, syscallNumber("prlimit64")];
-  const before = new BigUint64Array(2);
-  const open = new Set(readdirSync("/proc/self/fd").map(Number));
-  let most = 0;
-  for (let free = 0; free < count; most++) if (!open.has(most)) free++;
-  expect(Number(libc.syscall(prlimit, 0, nofile, 0, ptr(before), 0, 0))).toBe(0);
-  const limit = new BigUint64Array([BigInt(most), before[1] ?? 0n]);
-  expect(Number(libc.syscall(prlimit, 0, nofile, ptr(limit), 0, 0, 0))).toBe(0);
-  return { [Symbol.dispose]: () => void libc.syscall(prlimit, 0, nofile, ptr(before), 0, 0, 0) };
 }
 
 let count = 0;

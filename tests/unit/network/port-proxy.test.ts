@@ -11,40 +11,48 @@ import {
 } from "../../../src/linux/internet-socket.ts";
 import { pollAll } from "../../../src/linux/poll.ts";
 import { receiveSome, sendSome, shutDownSending } from "../../../src/linux/socket.ts";
-import { PortProxy } from "../../../src/network/port-proxy.ts";
+import { PortProxy, type PortProxyOptions } from "../../../src/network/port-proxy.ts";
 import type { Publication } from "../../../src/network/publication.ts";
 import { type IpAddress, parseIpAddress } from "../../../src/util/ip-address.ts";
 import { FakeUpstream } from "../../helpers/dns.ts";
+import { noDescriptor } from "../../helpers/few-descriptors.ts";
 import { patience } from "../../helpers/patience.ts";
 
 const loopback = parseIpAddress("127.0.0.1") as IpAddress;
 
-/** A proxy of one port of the loopback to another, whose clock stands still unless the test moves it. */
+/** A proxy of ports of the loopback to another one, whose clock stands still unless the test moves it. */
 class TestProxy implements Disposable {
   readonly proxy: PortProxy;
+  readonly ports: readonly number[];
+  /** The first of them. */
   readonly port: number;
-  /** Where it leads, by what is on record. */
+  /** Where they lead, by what is on record. */
   leadsTo: { readonly address: string; readonly port: number };
   now = 0;
 
-  constructor(protocol: "tcp" | "udp", target: number, address = "127.0.0.1") {
-    const socket = openInternetSocket(4, protocol === "tcp" ? "stream" : "datagram");
-    if (protocol === "tcp") listenAt(socket, { address: loopback, port: 0 });
-    else bindSocket(socket, { address: loopback, port: 0 });
-    this.port = localAddress(socket).port;
+  constructor(
+    protocol: "tcp" | "udp",
+    target: number,
+    { address = "127.0.0.1", count = 1, ...options }: PortProxyOptions & { address?: string; count?: number } = {},
+  ) {
+    const sockets = Array.from({ length: count }, () => {
+      const socket = openInternetSocket(4, protocol === "tcp" ? "stream" : "datagram");
+      if (protocol === "tcp") listenAt(socket, { address: loopback, port: 0 });
+      else bindSocket(socket, { address: loopback, port: 0 });
+      return socket;
+    });
+    this.ports = sockets.map((socket) => localAddress(socket).port);
+    this.port = this.ports[0] as number;
     this.leadsTo = { address, port: target };
-    const publication = (): Publication => ({
+    const publication = (hostPort: number): Publication => ({
       protocol,
       hostAddress: "127.0.0.1",
-      hostPort: this.port,
+      hostPort,
       containerAddress: this.leadsTo.address,
       containerPort: this.leadsTo.port,
     });
-    this.proxy = new PortProxy(
-      () => [publication()],
-      [socket.release()],
-      () => this.now,
-    );
+    const numbers = sockets.map((socket) => socket.release());
+    this.proxy = new PortProxy(() => this.ports.map(publication), numbers, { now: () => this.now, ...options });
   }
 
   serveOnce(milliseconds = 0): void {
@@ -70,10 +78,28 @@ class TestProxy implements Disposable {
   }
 
   /** Somebody who connects, or sends datagrams. */
-  client(type: "stream" | "datagram" = "stream"): OwnedFd {
+  client(type: "stream" | "datagram" = "stream", port = this.port): OwnedFd {
     const socket = openInternetSocket(4, type);
-    startConnecting(socket, { address: loopback, port: this.port });
+    startConnecting(socket, { address: loopback, port });
     return socket;
+  }
+
+  /** Sends a byte to who gives it back. @returns whether it has come back: the connection may be broken off instead */
+  async isAnswered(client: OwnedFd): Promise<boolean> {
+    try {
+      await this.until("it is sent", () => tolerant(() => sendSome(client, Uint8Array.of(1))) === 1);
+      return (await this.until("an answer", () => tolerantRead(client)?.length.toString())) === "1";
+    } catch (error) {
+      if (["EPIPE", "ECONNRESET"].includes((error as { errnoName?: string }).errnoName ?? "")) return false;
+      throw error;
+    }
+  }
+
+  /** Somebody who is connected to who gives back what he gets. */
+  async answered(port?: number): Promise<OwnedFd> {
+    const client = this.client("stream", port);
+    expect(await this.isAnswered(client)).toBe(true);
+    return client;
   }
 
   [Symbol.dispose](): void {
@@ -182,44 +208,95 @@ describe("connections that are passed on", () => {
     await bench.until("the server has noticed", () => openDescriptors() <= before);
   });
 
-  test("are at most so many at once; others wait until one has ended", async () => {
+  test("let who sends wait for who does not read, and lose nothing", async () => {
+    const size = 64 * 1024 * 1024;
+    const block = Buffer.alloc(65_536, "x");
+    let sent = 0;
+    const fill = (socket: Bun.Socket) => {
+      while (sent < size) {
+        const count = Math.max(0, socket.write(block.subarray(0, Math.min(block.length, size - sent))));
+        sent += count;
+        if (count === 0) return;
+      }
+      socket.end();
+    };
+    using server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { open: fill, drain: fill, data() {} } });
+    using bench = new TestProxy("tcp", server.port);
+    using client = bench.client();
+    let [before, rounds] = [0, 0];
+    await bench.until("nothing more is taken", () => {
+      rounds = sent === before ? rounds + 1 : 0;
+      before = sent;
+      return sent > 0 && rounds > 200;
+    });
+    expect(sent).toBeLessThan(size);
+    let read = 0;
+    await bench.until("everything has come", () => {
+      const bytes = tolerantRead(client);
+      read += bytes?.length ?? 0;
+      return bytes?.length === 0;
+    });
+    expect([read, sent]).toEqual([size, size]);
+  });
+
+  test("are at most so many: for another one, who has been silent for longest is broken off", async () => {
+    using server = echoServer();
+    using bench = new TestProxy("tcp", server.port, { most: 8 });
+    using clients = new DisposableStack();
+    const before = openDescriptors();
+    const first = clients.use(await bench.answered());
+    const second = clients.use(await bench.answered());
+    for (let count = 0; count < 100; count++) {
+      clients.use(await bench.answered());
+      if (count % 5 === 0) expect([count, await bench.isAnswered(second)]).toEqual([count, true]);
+    }
+    expect(await bench.until("it is over", () => endOf(first))).toBe("ECONNRESET");
+    // The clients' own ends, and three for each connection: two of the proxy's, and the server's.
+    await bench.until("the server has noticed", () => openDescriptors() - before <= 102 + 8 * 3);
+  });
+
+  test("of many do not take the place of those of another port", async () => {
+    using server = echoServer();
+    using bench = new TestProxy("tcp", server.port, { most: 8, count: 2 });
+    using clients = new DisposableStack();
+    const [one, other] = bench.ports;
+    const few = [clients.use(await bench.answered(other)), clients.use(await bench.answered(other))];
+    for (let count = 0; count < 40; count++) clients.use(await bench.answered(one));
+    for (const client of few) expect(await bench.isAnswered(client)).toBe(true);
+  });
+
+  test("are one thing to wait for, however many there are", async () => {
     using server = echoServer();
     using bench = new TestProxy("tcp", server.port);
-    const clients: OwnedFd[] = [];
-    const connect = (count: number) => {
-      const some = Array.from({ length: count }, () => bench.client());
-      clients.push(...some);
-      return some;
-    };
-    const answered = new Set<OwnedFd>();
-    const ask = (some: readonly OwnedFd[]) => {
-      for (const client of some) if ((tolerantRead(client)?.length ?? 0) > 0) answered.add(client);
-      return some.every((client) => answered.has(client));
-    };
-    const greet = async (some: readonly OwnedFd[]) => {
-      for (const client of some) {
-        await bench.until("it is connected", () => tolerant(() => sendSome(client, Uint8Array.of(1))) === 1);
-      }
-    };
-    try {
-      for (let count = 0; count < 256; count += 64) {
-        const some = connect(64);
-        await greet(some);
-        await bench.until("all are answered", () => ask(some));
-      }
-      const late = connect(64);
-      await greet(late);
-      for (let round = 0; round < 20; round++) {
-        bench.serveOnce(1);
-        await setImmediate();
-      }
-      ask(late);
-      expect(answered.size).toBe(256);
-      for (const client of clients.slice(0, 64)) client.close();
-      await bench.until("the others are answered", () => ask(late));
-    } finally {
-      for (const client of clients) client.close();
+    using clients = new DisposableStack();
+    for (let count = 0; count < 500; count++) clients.use(await bench.answered());
+    expect([...bench.proxy.waiting()]).toHaveLength(1);
+  });
+
+  test("are taken in the place of others when no descriptor is left, and later when there are no others", async () => {
+    using server = echoServer();
+    using bench = new TestProxy("tcp", server.port);
+    using clients = new DisposableStack();
+    const waiting = clients.use(bench.client());
+    {
+      using _limit = noDescriptor();
+      bench.serveOnce(patience(1_000));
+      expect(bench.proxy.timeout).toBe(200);
+      expect(bench.proxy.isIdle).toBe(false);
     }
+    bench.serveOnce();
+    expect(bench.proxy.timeout).toBe(200);
+    bench.now = 200;
+    bench.proxy.expire();
+    expect(bench.proxy.timeout).toBeUndefined();
+    expect(await bench.isAnswered(waiting)).toBe(true);
+    const next = clients.use(bench.client());
+    {
+      using _limit = noDescriptor();
+      bench.serveOnce(patience(1_000));
+      expect(endOf(waiting)).toBe("ECONNRESET");
+    }
+    expect(await bench.isAnswered(next)).toBe(true);
   });
 });
 
@@ -257,7 +334,7 @@ describe("a port that leads elsewhere by now", () => {
 
   test("takes datagrams there, of those who have sent some before, too", async () => {
     using target = new FakeUpstream();
-    using bench = new TestProxy("udp", Number(target.address.split(":").at(-1)), "127.0.0.2");
+    using bench = new TestProxy("udp", Number(target.address.split(":").at(-1)), { address: "127.0.0.2" });
     using client = bench.client("datagram");
     const before = openDescriptors();
     sendSome(client, Uint8Array.of(1));
@@ -325,6 +402,23 @@ describe("datagrams that are passed on", () => {
     expect([...answer]).toEqual([9]);
   });
 
+  test("of ever new senders to one port do not end conversations with another one", async () => {
+    using target = new FakeUpstream();
+    using bench = new TestProxy("udp", portOf(target), { count: 2 });
+    const [one, other] = bench.ports;
+    using early = bench.client("datagram", other);
+    sendSome(early, Uint8Array.of(5));
+    const first = await bench.until("it is passed on", () => target.query());
+    for (let count = 0; count < 300; count++) {
+      using client = bench.client("datagram", one);
+      sendSome(client, Uint8Array.of(7));
+      bench.serveOnce(1);
+      target.query();
+    }
+    target.reply(first.message, first);
+    expect([...(await bench.until("an answer", () => tolerantRead(early)))]).toEqual([5]);
+  });
+
   test("to a port where nobody is are lost, and their sender is forgotten", async () => {
     using bench = new TestProxy("udp", await deadPort());
     using client = bench.client("datagram");
@@ -334,7 +428,7 @@ describe("datagrams that are passed on", () => {
   });
 
   test("to an address that the kernel refuses are lost, and leave no socket behind", () => {
-    using refused = new TestProxy("udp", 80, "255.255.255.255");
+    using refused = new TestProxy("udp", 80, { address: "255.255.255.255" });
     using client = refused.client("datagram");
     const before = readdirSync("/proc/self/fd").length;
     for (let count = 0; count < 20; count++) {
