@@ -1,6 +1,6 @@
 import type { PortRequest } from "../../../container/options.ts";
 import { UsageError } from "../../../util/errors.ts";
-import { formatIpAddress, parseIpAddress } from "../../../util/ip-address.ts";
+import { formatIpAddress, type IpAddress, parseIpAddress } from "../../../util/ip-address.ts";
 
 /** A range of ports. */
 interface Ports {
@@ -57,10 +57,26 @@ function partsOf(text: string) {
   } as const;
 }
 
-function checkAddress(address: string, text: string): string {
-  const parsed = parseIpAddress(address);
-  if (parsed === undefined) throw invalid(text, `${JSON.stringify(address)} is no IP address of the host`);
-  return formatIpAddress(parsed);
+function checkAddress(word: string, text: string): string {
+  const parsed = parseIpAddress(word);
+  if (parsed === undefined) throw invalid(text, `${JSON.stringify(word)} is no IP address of the host`);
+  const address = unmapped(parsed);
+  const kind = kindOfMany(address);
+  if (kind !== undefined) throw invalid(text, `${JSON.stringify(word)} is ${kind}, and none of the host alone`);
+  return formatIpAddress(address);
+}
+
+/** An address of IPv4 in the form of one of IPv6 is that of IPv4. RFC 4291 2.5.5.2 */
+function unmapped(address: IpAddress): IpAddress {
+  const isMapped = address.family === 6 && address.value >> 32n === 0xffffn;
+  return isMapped ? { family: 4, value: address.value & 0xffff_ffffn } : address;
+}
+
+/** What an address of many hosts is by its form alone. RFC 5771, RFC 919 7, RFC 4291 2.7 */
+function kindOfMany({ family, value }: IpAddress): string | undefined {
+  if (family === 4 && value === 0xffff_ffffn) return "the broadcast address";
+  const isMulticast = family === 4 ? value >> 28n === 0xen : value >> 120n === 0xffn;
+  return isMulticast ? "a multicast address" : undefined;
 }
 
 function parsePorts(word: string, text: string, { least = 1 } = {}): Ports {

@@ -116,6 +116,7 @@ test("published ports", () => {
     { ...port, hostAddress: "127.0.0.1", hostPorts: { first: 8080, last: 8080 } },
   ]);
   expect(ports("127.0.0.1::80")).toEqual([{ ...port, hostAddress: "127.0.0.1" }]);
+  expect(ports("[::ffff:127.0.0.1]::80")).toEqual([{ ...port, hostAddress: "127.0.0.1" }]);
   expect(ports("[::1]:8080:80")).toEqual([{ ...port, hostAddress: "::1", hostPorts: { first: 8080, last: 8080 } }]);
   expect(ports("8000-8010:80")).toEqual([{ ...port, hostPorts: { first: 8000, last: 8010 } }]);
   expect(ports("8000-8001:80-81")).toEqual([
@@ -316,6 +317,11 @@ const refused: [flag: string, value: string, message: string | RegExp][] = [
   ["--publish", "8000-8001:80-83", /not of one length/],
   ["--publish", "80/xyz", /none of the protocols/],
   ["--publish", "a:80:80", /"a" is no IP address/],
+  ["--publish", "255.255.255.255:80:80", /"255.255.255.255" is the broadcast address, and none of the host alone/],
+  ["--publish", "224.0.0.1:80:80/udp", /"224.0.0.1" is a multicast address, and none of the host alone/],
+  ["--publish", "239.255.255.255::80", /a multicast address/],
+  ["--publish", "[::ffff:224.0.0.1]:80:80", /a multicast address/],
+  ["--publish", "[ff02::1]:80:80", /"ff02::1" is a multicast address/],
   ["--publish", "65536", /no port/],
   ["--publish", "90-80", /ends before it begins/],
   ["--env", "", 'invalid --env "": its name is empty'],
