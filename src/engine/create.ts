@@ -53,14 +53,21 @@ export async function create(context: EngineContext, options: RunOptions, ui: Ru
 /** Networks by their names, as long as they are there; ports only where there is a network to publish them from. */
 async function settleNetworks(context: EngineContext, options: RunOptions, ui: RunUi): Promise<RunOptions> {
   const { networks, ports = [], publishAllPorts = false } = options;
-  if (networks === undefined && (ports.length > 0 || publishAllPorts)) {
+  const hasPorts = ports.length > 0 || publishAllPorts;
+  if (networks === undefined && hasPorts) {
     ui.warn("published ports are left out: the container is in no network of gocker's");
     const { ports: _ports, publishAllPorts: _all, ...others } = options;
     return others;
   }
   if (networks === undefined || networks.every(({ network }) => network === defaultNetworkName)) return options;
   const { canonicalNetworks } = await import("./network/canonical.ts");
-  return { ...options, networks: canonicalNetworks(context, networks) };
+  const canonical = canonicalNetworks(context, networks);
+  if (hasPorts) {
+    const { whyUnpublished } = await import("./network/unpublished.ts");
+    const reason = whyUnpublished(context, canonical);
+    if (reason !== undefined) ui.warn(`published ports are left out: ${reason}`);
+  }
+  return { ...options, networks: canonical };
 }
 
 /** What can be refused before an image is pulled. */

@@ -22,7 +22,7 @@ import {
 } from "./place.ts";
 import { plug, waysOut } from "./plug.ts";
 import type { HeldPorts, PortRequest } from "./ports.ts";
-import { defaultNetworkName, type NetworkRecord } from "./record.ts";
+import { defaultNetworkName, isReachedByHost, type NetworkRecord } from "./record.ts";
 
 /** What {@link connectContainer} works on. */
 export interface ConnectInput {
@@ -133,7 +133,7 @@ function publishedAddresses(attachments: readonly Attachment[], places: readonly
   const [first] = byPriority(
     attachments.filter((_, index) => {
       const network = places[index]?.network;
-      return network?.driver === "bridge" && !network.internal;
+      return network !== undefined && isReachedByHost(network);
     }),
   );
   return (first?.addresses ?? []).flatMap((text) => parseIpAddress(text.split("/", 1)[0] ?? "") ?? []);

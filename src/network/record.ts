@@ -36,6 +36,11 @@ export interface NetworkRecord {
   readonly options: Readonly<Record<string, string>>;
 }
 
+/** Whether containers of a network can be reached from outside by the host's addresses: ports can be published by it. */
+export function isReachedByHost({ driver, internal }: Pick<NetworkRecord, "driver" | "internal">): boolean {
+  return driver === "bridge" && !internal;
+}
+
 /** The network of containers that ask for none. */
 export const defaultNetworkName = "bridge";
 

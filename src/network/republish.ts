@@ -2,7 +2,8 @@ import { parseIpAddress } from "../util/ip-address.ts";
 import { type Attachment, byPriority, type Endpoint } from "./endpoints.ts";
 import type { HostNetwork } from "./host-network.ts";
 import type { NetworkStore } from "./networks.ts";
-import { type Publication, firewallPublications } from "./publication.ts";
+import { firewallPublications, type Publication } from "./publication.ts";
+import { isReachedByHost } from "./record.ts";
 
 /**
  * Puts on record in which networks a container is now, and leads its ports to where it can be reached: an address that it
@@ -37,7 +38,7 @@ function ledTo(publication: Publication, attachments: readonly Attachment[], sto
   if (attachments.some(has)) return publication;
   const first = byPriority(attachments).find(({ network: name }) => {
     const network = store.read(name);
-    return network?.driver === "bridge" && !network.internal;
+    return network !== undefined && isReachedByHost(network);
   });
   const addresses = addressesOf(first?.addresses ?? []);
   const family = parseIpAddress(publication.hostAddress)?.family;

@@ -125,6 +125,35 @@ describe.skipIf(!canConnect)("published ports", () => {
     expect(await lab.atHost.ask("tcp", "127.0.0.1", 8070)).toStartWith("host ");
   });
 
+  test("of a container whose networks lead nowhere are none, and that is said", async () => {
+    await lab.must("network", "create", "--internal", "back");
+    const warning = "published ports are left out: network back is internal";
+    for (const flag of [
+      ["-p", "8080:80"],
+      ["-P", "--expose", "80"],
+    ]) {
+      const made = await lab.gocker([
+        "run",
+        "-d",
+        "--name",
+        "web",
+        "--network",
+        "back",
+        ...flag,
+        lab.image,
+        "sleep",
+        "9",
+      ]);
+      expect([made.exitCode, made.stderr]).toEqual([0, expect.stringContaining(warning)]);
+      expect(await lab.must("port", "web")).toBe("");
+      await lab.remove("web");
+    }
+    await lab.must("network", "create", "front");
+    const networks = ["--network", "back", "--network", "front"];
+    await lab.must("run", "-d", "--name", "web", ...networks, "-p", "8080:80", lab.image, "sleep", "9");
+    expect(await lab.must("port", "web", "80")).toBe("0.0.0.0:8080\n[::]:8080\n");
+  });
+
   test("carry much, both ways, by the firewall and by gocker itself", async () => {
     const { peer } = await web("-p", "8007:7");
     await peer.echo(7);
