@@ -1,9 +1,11 @@
 import { errnos } from "../linux/errno.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import { bindSocket, listenAt, localAddress, openInternetSocket } from "../linux/internet-socket.ts";
+import { fileLimit } from "../linux/limits.ts";
 import { ConflictError, SystemCallError, UsageError } from "../util/errors.ts";
 import { formatIpAddress, type IpAddress, parseIpAddress } from "../util/ip-address.ts";
 import type { PortProtocol, Publication } from "./publication.ts";
+import { TakenPorts } from "./taken-ports.ts";
 
 /** A port of a container that is to be reachable on the host. */
 export interface PortRequest {
@@ -33,23 +35,57 @@ const mostWaiting = 4096;
 /** How many free ports are tried until one is free in both families. */
 const mostAttempts = 16;
 
+/** Ports that programs have for a while, and not by name: those of SCTP that nobody asks for by number. RFC 6335, 6 */
+const dynamicPorts = { first: 49_152, last: 65_535 };
+
+/**
+ * How many sockets a container's monitor can have: it is told of them in one word, of at most 128 KiB. execve(2),
+ * MAX_ARG_STRLEN
+ */
+const mostSockets = 20_000;
+
+/** As many files a process has to have open for other things than ports, if it may have twice as many. */
+const otherFiles = 256;
+
 /**
  * Takes ports of the host for a container: by sockets, as the kernel knows best who else has them.
  * @param addresses the container's
- * @throws ConflictError a port is in use; UsageError the host has no such address; SystemCallError
+ * @param taken those of SCTP that others have: there are no sockets to tell
+ * @throws ConflictError a port is in use, or asked for twice; UsageError the host has no such address, or these are too many
+ *   ports; SystemCallError
  */
-export function holdPorts(requests: readonly PortRequest[], addresses: readonly IpAddress[]): HeldPorts {
+export function holdPorts(
+  requests: readonly PortRequest[],
+  addresses: readonly IpAddress[],
+  taken: TakenPorts = new TakenPorts(),
+): HeldPorts {
   using cleanup = new DisposableStack();
   const publications: Publication[] = [];
   const sockets: OwnedFd[] = [];
-  for (const request of requests) {
-    for (const { publication, socket } of holdPort(request, addresses)) {
-      publications.push(publication);
-      if (socket !== undefined) sockets.push(cleanup.use(socket));
+  const own = new TakenPorts();
+  const most = Math.min(mostSockets, affordableSockets());
+  try {
+    for (const request of requests) {
+      for (const { publication, socket } of holdPort(request, { addresses, own, taken })) {
+        publications.push(publication);
+        own.add(publication);
+        if (socket !== undefined) sockets.push(cleanup.use(socket));
+      }
+      if (sockets.length > most) throw tooMany(requests, most);
     }
+  } catch (error) {
+    if (error instanceof SystemCallError && error.errno === errnos.EMFILE)
+      throw tooMany(requests, sockets.length, error);
+    throw error;
   }
   const owned = cleanup.move();
   return { publications, sockets, [Symbol.dispose]: () => owned.dispose() };
+}
+
+/** How many sockets this process may have for ports. */
+function affordableSockets(): number {
+  const limit = fileLimit();
+  return limit - Math.min(otherFiles, Math.ceil(limit / 2));
 }
 
 interface HeldPort {
@@ -57,49 +93,66 @@ interface HeldPort {
   readonly socket: OwnedFd | undefined;
 }
 
-function holdPort(request: PortRequest, addresses: readonly IpAddress[]): HeldPort[] {
-  const { hostPorts } = request;
-  const candidates =
-    hostPorts === undefined
-      ? Array<number>(mostAttempts).fill(0)
-      : Array.from({ length: hostPorts.last - hostPorts.first + 1 }, (_, index) => hostPorts.first + index);
-  for (const port of candidates) {
-    const held = tryHold(request, port, addresses);
+interface Surroundings {
+  readonly addresses: readonly IpAddress[];
+  /** Ports that the container itself has by now. */
+  readonly own: TakenPorts;
+  readonly taken: TakenPorts;
+}
+
+function holdPort(request: PortRequest, surroundings: Surroundings): HeldPort[] {
+  for (const port of candidates(request)) {
+    const held = tryHold(request, port, surroundings);
     if (held !== undefined) return held;
   }
-  throw inUse(request);
+  throw isAskedTwice(request, surroundings.own) ? askedTwice(request) : inUse(request);
+}
+
+/** The host's ports that are tried; 0 for one of the kernel's choice. */
+function* candidates({ protocol, hostPorts }: PortRequest): Generator<number> {
+  if (hostPorts === undefined && protocol !== "sctp") {
+    for (let count = 0; count < mostAttempts; count++) yield 0;
+    return;
+  }
+  const { first, last } = hostPorts ?? dynamicPorts;
+  for (let port = first; port <= last; port++) yield port;
 }
 
 /** @returns undefined when somebody has the port */
-function tryHold(request: PortRequest, wanted: number, addresses: readonly IpAddress[]): HeldPort[] | undefined {
-  const { protocol, hostAddress, containerPort } = request;
+function tryHold(
+  request: PortRequest,
+  wanted: number,
+  { addresses, own, taken }: Surroundings,
+): HeldPort[] | undefined {
+  const { protocol, containerPort } = request;
   using cleanup = new DisposableStack();
   const held: HeldPort[] = [];
   let port = wanted;
-  for (const address of hostAddress === undefined ? everywhere : [hostAddress]) {
+  for (const address of addressesOf(request)) {
     const local = parseIpAddress(address);
     const target = local === undefined ? undefined : targetOf(local, addresses);
     if (local === undefined || target === undefined) continue;
-    const bound = protocol === "sctp" ? { port } : bind(request, { address: local, port });
+    const place = { protocol, hostAddress: address, hostPort: port };
+    if (protocol === "sctp" && (own.has(place) || taken.has(place))) return undefined;
+    const bound = bind(request, { address: local, port });
     if (bound === "taken") return undefined;
     // A host without IPv6 has nothing of it to be reached by.
     if (bound === "absent") continue;
-    if ("socket" in bound) cleanup.use(bound.socket);
-    port = bound.port;
-    const publication = {
-      protocol,
-      hostAddress: address,
-      hostPort: port,
-      containerAddress: formatIpAddress(target),
-      containerPort,
-    };
-    held.push({ publication, socket: "socket" in bound ? bound.socket : undefined });
+    const { socket } = bound;
+    if (socket !== undefined) cleanup.use(socket);
+    ({ port } = bound);
+    const publication = { ...place, hostPort: port, containerAddress: formatIpAddress(target), containerPort };
+    held.push({ publication, socket });
   }
   cleanup.move();
   return held;
 }
 
 const everywhere = ["0.0.0.0", "::"];
+
+function addressesOf({ hostAddress }: PortRequest): readonly string[] {
+  return hostAddress === undefined ? everywhere : [hostAddress];
+}
 
 /** The container's address of the same family; the other one's, to which gocker itself passes on what comes. */
 function targetOf(local: IpAddress, addresses: readonly IpAddress[]): IpAddress | undefined {
@@ -109,10 +162,15 @@ function targetOf(local: IpAddress, addresses: readonly IpAddress[]): IpAddress 
 function bind(
   { protocol, hostAddress }: PortRequest,
   at: { readonly address: IpAddress; readonly port: number },
-): { readonly socket: OwnedFd; readonly port: number } | "taken" | "absent" {
+): { readonly socket: OwnedFd | undefined; readonly port: number } | "taken" | "absent" {
   using cleanup = new DisposableStack();
   try {
-    const socket = cleanup.use(openInternetSocket(at.address.family, protocol === "udp" ? "datagram" : "stream"));
+    const socket = cleanup.use(openInternetSocket(at.address.family, protocol === "tcp" ? "stream" : "datagram"));
+    if (protocol === "sctp") {
+      // Whether the host has the address any socket tells.
+      bindSocket(socket, { ...at, port: 0 });
+      return { socket: undefined, port: at.port };
+    }
     if (protocol === "udp") bindSocket(socket, at);
     else listenAt(socket, at, mostWaiting);
     const { port } = localAddress(socket);
@@ -128,15 +186,46 @@ function bind(
   }
 }
 
-function inUse({ protocol, hostAddress, hostPorts }: PortRequest): ConflictError {
+function isAskedTwice(request: PortRequest, own: TakenPorts): boolean {
+  const { protocol, hostPorts } = request;
+  if (hostPorts === undefined) return false;
+  for (let hostPort = hostPorts.first; hostPort <= hostPorts.last; hostPort++) {
+    if (!addressesOf(request).some((hostAddress) => own.has({ protocol, hostAddress, hostPort }))) return false;
+  }
+  return true;
+}
+
+function askedTwice(request: PortRequest): ConflictError {
+  return new ConflictError(`${portsOf(request)} asked for twice by the container itself`, {
+    hint: "choose another one with -p for each of its ports, or none (-p 80) for any that is free",
+  });
+}
+
+function inUse(request: PortRequest): ConflictError {
+  const { protocol, hostPorts } = request;
   if (hostPorts === undefined) return new ConflictError(`the host has no free port of ${protocol} left`);
-  const { first, last } = hostPorts;
-  const range =
-    first === last
-      ? `port ${first}/${protocol} of the host is`
-      : `all ports ${first}-${last}/${protocol} of the host are`;
-  const where = hostAddress === undefined ? "" : ` at ${hostAddress}`;
-  return new ConflictError(`${range} in use already${where}`, {
-    hint: "choose another one with -p, or none (-p 80) for any that is free; `ss -lntup` shows who has it",
+  const whose = protocol === "sctp" ? "`gocker ps` shows whose it is" : "`ss -lntup` shows who has it";
+  return new ConflictError(`${portsOf(request)} in use already${whereOf(request)}`, {
+    hint: `choose another one with -p, or none (-p 80) for any that is free; ${whose}`,
+  });
+}
+
+function portsOf({ protocol, hostPorts }: PortRequest): string {
+  const { first, last } = hostPorts ?? dynamicPorts;
+  return first === last
+    ? `port ${first}/${protocol} of the host is`
+    : `all ports ${first}-${last}/${protocol} of the host are`;
+}
+
+function whereOf({ hostAddress }: PortRequest): string {
+  return hostAddress === undefined ? "" : ` at ${hostAddress}`;
+}
+
+/** @param most sockets, of which a port that is published in both families has two */
+function tooMany({ length }: readonly PortRequest[], most: number, cause?: SystemCallError): UsageError {
+  const limit = most < mostSockets ? ", or raise the limit of open files (ulimit -Hn)" : "";
+  return new UsageError(`${length} ports of the host take more sockets than a container can have here (${most})`, {
+    hint: `publish fewer ports, or at one address, which takes one socket each instead of two${limit}`,
+    cause,
   });
 }

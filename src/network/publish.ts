@@ -2,9 +2,10 @@ import type { IpAddress } from "../util/ip-address.ts";
 import type { Endpoint } from "./endpoints.ts";
 import { HostNetwork } from "./host-network.ts";
 import type { NetworkStore } from "./networks.ts";
-import { type HeldPorts, holdPorts, type PortRequest } from "./ports.ts";
+import { hasSocket, type HeldPorts, holdPorts, type PortRequest } from "./ports.ts";
 import { firewallPublications } from "./publication.ts";
 import type { NetworkRecord } from "./record.ts";
+import { TakenPorts } from "./taken-ports.ts";
 
 /**
  * Publishes ports of a container, and puts its endpoint on record.
@@ -19,7 +20,10 @@ export async function publishPorts(
   addresses: readonly IpAddress[],
 ): Promise<HeldPorts> {
   using cleanup = new DisposableStack();
-  const held = cleanup.use(holdPorts(requests, addresses));
+  // Who has a port of SCTP the records alone know: nobody else puts one there meanwhile.
+  using early = requests.every(hasSocket) ? undefined : await store.lockHost();
+  const taken = early === undefined ? undefined : portsOfOthers(store, endpoint.container);
+  const held = cleanup.use(holdPorts(requests, addresses, taken));
   const whole = { ...endpoint, publications: held.publications };
   const publications = firewallPublications(whole);
   if (publications.length === 0) {
@@ -27,7 +31,7 @@ export async function publishPorts(
   } else {
     using host = new HostNetwork(store, () => {});
     // Whoever makes the firewall anew meanwhile knows of both, the endpoint and its ports, or of none.
-    using _lock = await store.lockHost();
+    using _lock = early ?? (await store.lockHost());
     store.endpoints.write(whole);
     host.firewall.publish(publications);
     for (const network of bridgesOf(endpoint, store)) host.leadLoopback(network);
@@ -35,6 +39,12 @@ export async function publishPorts(
   }
   cleanup.move();
   return held;
+}
+
+/** Ports without a socket that other containers have. */
+function portsOfOthers({ endpoints }: NetworkStore, container: string): TakenPorts {
+  const others = endpoints.list().filter((one) => one.container !== container);
+  return new TakenPorts(others.flatMap(({ publications }) => publications.filter((one) => !hasSocket(one))));
 }
 
 /** Ends that. To do it again is no error. @throws SystemCallError */

@@ -125,6 +125,39 @@ describe.skipIf(!canConnect)("published ports", () => {
     expect(await lab.atHost.ask("tcp", "127.0.0.1", 8070)).toStartWith("host ");
   });
 
+  test("of SCTP, which no socket holds, are one container's alone, too", async () => {
+    await web("-p", "8080:80/sctp");
+    const other = ["run", "--rm", "-p", "127.0.0.1:8080:80/sctp", lab.image, "echo", "ran"];
+    const refused = await lab.gocker(other);
+    expect(refused).toMatchObject({ stdout: "", exitCode: 125 });
+    expect(refused.stderr).toContain("port 8080/sctp of the host is in use already at 127.0.0.1");
+    expect(await lab.must("run", "--rm", "-p", "8080:80", lab.image, "echo", "ran")).toBe("ran\n");
+    // Its own it has again.
+    await lab.must("restart", "-t", "0", "web");
+    await lab.remove("web");
+    expect(await lab.must(...other)).toBe("ran\n");
+  });
+
+  test("that one container asks for twice, or for too many of, leave nothing behind", async () => {
+    const twice = await lab.gocker(["run", "--rm", "-p", "6000:80", "-p", "6000:81", lab.image, "true"]);
+    expect(twice).toEqual({
+      stdout: "",
+      stderr: expect.stringContaining("port 6000/tcp of the host is asked for twice by the container itself"),
+      exitCode: 125,
+    });
+    expect(twice.stderr).not.toContain("ss -lntup");
+    const words = ["run", "-d", "--name", "many", "-p", "10000-60000:10000-60000/udp", lab.image, "true"];
+    const many = await lab.gocker(words);
+    expect([many.stdout, many.exitCode]).toEqual(["", 125]);
+    expect(many.stderr).toMatch(
+      /gocker: 50001 ports of the host take more sockets than a container can have here \(\d+\)\n/,
+    );
+    expect(many.stderr).toContain("hint: publish fewer ports");
+    expect(lab.leases()).toEqual([]);
+    await lab.must("rm", "many");
+    expect(await lab.must("run", "--rm", "-p", "10000:10000/udp", lab.image, "echo", "ran")).toBe("ran\n");
+  });
+
   test("of a container whose networks lead nowhere are none, and that is said", async () => {
     await lab.must("network", "create", "--internal", "back");
     const warning = "published ports are left out: network back is internal";

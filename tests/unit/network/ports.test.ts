@@ -1,8 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { bindSocket, listenAt, localAddress, openInternetSocket } from "../../../src/linux/internet-socket.ts";
 import { holdPorts, type PortRequest } from "../../../src/network/ports.ts";
+import { TakenPorts } from "../../../src/network/taken-ports.ts";
 import { ConflictError, UsageError } from "../../../src/util/errors.ts";
 import { type IpAddress, parseIpAddress } from "../../../src/util/ip-address.ts";
+import { fewDescriptors, noDescriptor } from "../../helpers/few-descriptors.ts";
 
 const address = (text: string): IpAddress => {
   const parsed = parseIpAddress(text);
@@ -64,10 +67,17 @@ describe("ports of the host", () => {
     );
   });
 
-  test("of a container conflict with each other, too", () => {
-    using free = occupy();
+  test.each(["tcp", "udp", "sctp"] as const)("of %s that a container asks for twice are nobody else's", (protocol) => {
+    using free = occupy(0, protocol === "udp" ? "udp" : "tcp");
     free[Symbol.dispose]();
-    expect(() => holdPorts([at(free.port), { ...at(free.port), containerPort: 81 }], container)).toThrow(ConflictError);
+    const { port } = free;
+    const twice = { ...at(port), protocol };
+    const again: PortRequest = { protocol, hostPorts: { first: port, last: port }, containerPort: 81 };
+    for (const second of [{ ...twice, containerPort: 81 }, again]) {
+      const both = () => holdPorts([twice, second], container);
+      expect(both).toThrow(ConflictError);
+      expect(both).toThrow(`port ${port}/${protocol} of the host is asked for twice by the container itself`);
+    }
   });
 
   test("of a range are the first that is free", () => {
@@ -114,6 +124,80 @@ describe("ports of the host", () => {
     expect([held.publications.length, held.sockets.length]).toEqual([1, 0]);
     using none = holdPorts([web], []);
     expect([none.publications, none.sockets]).toEqual([[], []]);
+    const elsewhere = () => holdPorts([{ ...at(3868), protocol: "sctp", hostAddress: "192.0.2.77" }], container);
+    expect(elsewhere).toThrow("the host has no address 192.0.2.77");
+  });
+
+  test.each([
+    ["0.0.0.0", undefined],
+    ["0.0.0.0", loopback],
+    [loopback, undefined],
+    [loopback, loopback],
+    ["::1", undefined],
+  ])("of SCTP that others have at %p are refused at %p", (theirs, ours) => {
+    const taken = new TakenPorts([{ protocol: "sctp", hostAddress: theirs, hostPort: 3868 }]);
+    const request: PortRequest = {
+      protocol: "sctp",
+      ...(ours !== undefined && { hostAddress: ours }),
+      hostPorts: { first: 3868, last: 3868 },
+      containerPort: 80,
+    };
+    expect(() => holdPorts([request], container, taken)).toThrow(
+      `port 3868/sctp of the host is in use already${ours === undefined ? "" : ` at ${ours}`}`,
+    );
+    using next = holdPorts([{ ...request, hostPorts: { first: 3868, last: 3870 } }], container, taken);
+    expect(next.publications[0]?.hostPort).toBe(3869);
+  });
+
+  test("of SCTP are others at other addresses, and of other protocols", () => {
+    const taken = new TakenPorts([
+      { protocol: "sctp", hostAddress: "127.0.0.2", hostPort: 3868 },
+      { protocol: "sctp", hostAddress: "::", hostPort: 3868 },
+      { protocol: "udp", hostAddress: loopback, hostPort: 3868 },
+    ]);
+    using held = holdPorts([{ ...at(3868), protocol: "sctp" }], container, taken);
+    expect(held.publications).toHaveLength(1);
+  });
+
+  test("of SCTP of nobody's choice are such that nobody has", () => {
+    const taken = new TakenPorts([{ protocol: "sctp", hostAddress: "0.0.0.0", hostPort: 49_152 }]);
+    const any: PortRequest = { protocol: "sctp", containerPort: 80 };
+    using held = holdPorts([any, { ...any, containerPort: 81 }], container4, taken);
+    expect(held.publications.map(({ hostAddress, hostPort }) => [hostAddress, hostPort])).toEqual([
+      ["0.0.0.0", 49_153],
+      ["::", 49_153],
+      ["0.0.0.0", 49_154],
+      ["::", 49_154],
+    ]);
+  });
+
+  test("of a range that a container has all of are not said to be somebody else's", () => {
+    using first = occupy();
+    first[Symbol.dispose]();
+    const range: PortRequest = { ...web, hostPorts: { first: first.port, last: first.port } };
+    expect(() => holdPorts([at(first.port), range], container)).toThrow("asked for twice by the container itself");
+    const sctp: PortRequest = { ...range, protocol: "sctp", hostPorts: { first: 3868, last: 3869 } };
+    expect(() => holdPorts([sctp, sctp, sctp], container)).toThrow(
+      "all ports 3868-3869/sctp of the host are asked for twice by the container itself",
+    );
+  });
+
+  test("of which there are too many for the process are refused, and given back", () => {
+    const requests = Array.from({ length: 64 }, (_, index): PortRequest => ({ ...web, containerPort: 1 + index }));
+    const before = readdirSync("/proc/self/fd").length;
+    {
+      using _few = fewDescriptors(40);
+      const many = () => holdPorts(requests, container);
+      expect(many).toThrow(UsageError);
+      expect(many).toThrow(/^64 ports of the host take more sockets than a container can have here \(\d+\)$/);
+    }
+    {
+      using _none = noDescriptor();
+      expect(() => holdPorts(requests, container)).toThrow("64 ports of the host take more sockets");
+    }
+    expect(readdirSync("/proc/self/fd")).toHaveLength(before);
+    using held = holdPorts(requests, container);
+    expect(held.sockets).toHaveLength(64);
   });
 
   test("are free when they are let go", () => {
