@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { createSandbox, type GockerOptions, type Sandbox } from "../helpers/binary.ts";
 import { corpusPath, hasCorpus } from "../helpers/corpus.ts";
 import { type Outcome, success } from "../helpers/runner.ts";
 import { isRoot, TemporaryDirectory } from "../helpers/temporary.ts";
+import { until } from "../helpers/until.ts";
 
 /** Layers packed with gzip, with zstd and not at all; by Docker and as OCI's. */
 const archives = ["docker-save-4layers-whiteout.tar", "busybox-1.37.0-musl-amd64.oci.tar", "oci-zstd-layer.tar"];
@@ -97,6 +98,31 @@ describe.skipIf(!isRoot || !hasCorpus)("images", () => {
         "Loaded image: busybox:second",
         "Loaded image: she/image_from_scratch:1.0",
       ]);
+    });
+
+    test("leaves the file as it was when it does not come to an end, and takes its place when it does", async () => {
+      const name = await load(archives[0] as string);
+      using directory = new TemporaryDirectory("save");
+      const file = `${directory.path}/saved.tar`;
+      writeFileSync(file, "before");
+      const blobs = `${sandbox.root}/images/blobs/sha256`;
+      const sizeOf = (blob: string) => statSync(`${blobs}/${blob}`).size;
+      const layer = `${blobs}/${readdirSync(blobs).toSorted((one, other) => sizeOf(other) - sizeOf(one))[0]}`;
+      renameSync(layer, `${layer}-away`);
+      const failed = await gocker(["save", "-o", file, name]);
+      renameSync(`${layer}-away`, layer);
+      expect(failed).toEqual({ stdout: "", stderr: expect.stringContaining("gocker: "), exitCode: 125 });
+      expect([readFileSync(file, "utf8"), readdirSync(directory.path)]).toEqual(["before", ["saved.tar"]]);
+      expect(await gocker(["save", "-o", file, name])).toEqual(success(""));
+      expect(readFileSync(file).length).toBeGreaterThan(10_000);
+      expect(readdirSync(directory.path)).toEqual(["saved.tar"]);
+      // What is no regular file is written to.
+      const pipe = Bun.spawn(["sh", "-c", `mkfifo ${directory.path}/fifo; cat ${directory.path}/fifo | wc -c`], {
+        stdout: "pipe",
+      });
+      await until("the FIFO is there", () => existsSync(`${directory.path}/fifo`));
+      expect(await gocker(["save", "-o", `${directory.path}/fifo`, name])).toEqual(success(""));
+      expect(Number(await pipe.stdout.text())).toBe(readFileSync(file).length);
     });
 
     test("touches no file when there is no such image", async () => {

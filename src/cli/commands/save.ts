@@ -1,6 +1,7 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
 import { saveImages } from "../../engine/save.ts";
 import { writeAll } from "../../linux/fd.ts";
+import { PendingFile } from "../../linux/pending-file.ts";
 import { isTerminal } from "../../linux/terminal.ts";
 import { UsageError } from "../../util/errors.ts";
 import { command } from "../command.ts";
@@ -49,12 +50,18 @@ export const saveCommand = command({
   },
 });
 
-/** The file is not touched before there is something to be written. */
+/** What is there stays as it is until all is written; what is no regular file, such as a FIFO, is written to. */
 async function saveToFile(path: string, save: (write: (bytes: Uint8Array) => void) => Promise<void>): Promise<void> {
-  let file: number | undefined;
-  try {
-    await save((bytes) => writeAll((file ??= openSync(path, "w", 0o600)), bytes));
-  } finally {
-    if (file !== undefined) closeSync(file);
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) {
+    let file: number | undefined;
+    try {
+      await save((bytes) => writeAll((file ??= openSync(path, "w")), bytes));
+    } finally {
+      if (file !== undefined) closeSync(file);
+    }
+    return;
   }
+  using file = PendingFile.create(path, 0o600);
+  await save((bytes) => writeAll(file.descriptor, bytes));
+  file.finish();
 }
