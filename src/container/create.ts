@@ -17,11 +17,12 @@ import { type Healthcheck, mergeHealthcheck } from "./healthcheck.ts";
 import { checkAgainstHost } from "./host-checks.ts";
 import { type HostFacts, readHostFacts } from "./host-facts.ts";
 import { settleOptions } from "./joined-options.ts";
+import type { ImagePlace, MountedImage } from "./image-mounts.ts";
 import { LayeredRoot } from "./layered-root.ts";
 import { withInherited } from "./inherited-mounts.ts";
 import type { ContainerOptions, MountOption } from "./options.ts";
 import { overlayRoot } from "./overlay-root.ts";
-import type { NewContainer } from "./record.ts";
+import type { ContainerRecord, NewContainer } from "./record.ts";
 import { recordedMounts } from "./recorded-mounts.ts";
 import type { ContainerStore } from "./records.ts";
 import { removeContainer } from "./remove.ts";
@@ -52,6 +53,8 @@ export interface CreateInput {
   readonly root: string;
   readonly image: ContainerImage;
   readonly options: ContainerOptions;
+  /** Those of its mounts, in their order. */
+  readonly mountedImages: readonly MountedImage[];
   readonly name?: string | undefined;
   readonly remove: boolean;
   /** What later starts and its end go by. */
@@ -119,7 +122,7 @@ export async function createContainer(given: CreateInput): Promise<CreatedContai
       image: { reference: image.reference, id: image.id },
       command,
       labels: { ...image.config.config?.Labels, ...options.labels },
-      mounts: recordedMounts(options.mounts, requests),
+      mounts: recordedMounts(options.mounts, requests, input.mountedImages),
       layers: image.layers.map(({ diffId }) => diffId),
       remove: input.remove,
       terminal: options.terminal,
@@ -144,6 +147,7 @@ export async function createContainer(given: CreateInput): Promise<CreatedContai
   );
   const volumes = await input.volumes.prepare(requests, { container: claim.id, image: imageRoot, owner: user });
   await adjustBinds(options.mounts, user);
+  const images = input.mountedImages.length === 0 ? [] : await placesOfImages(input, claim);
   const spec = buildRuntimeSpec({
     id: claim.id,
     image: image.config,
@@ -151,6 +155,7 @@ export async function createContainer(given: CreateInput): Promise<CreatedContai
     environment: input.environment,
     user,
     volumes,
+    images,
     etcFiles: etcFiles ?? ownEtcFiles(input, claim, options),
     rootPath: "rootfs",
     host,
@@ -171,6 +176,23 @@ export async function createContainer(given: CreateInput): Promise<CreatedContai
     resolveTarget: (path) => locateTarget(imageRoot, path),
     [Symbol.dispose]: () => imageRoot[Symbol.dispose](),
   };
+}
+
+async function openPlaces(
+  mountedImages: readonly MountedImage[],
+  directory: string,
+  { mounts }: ContainerRecord,
+): Promise<ImagePlace[]> {
+  const { imagePlaces } = await import("./image-mounts.ts");
+  const directories = new Map(
+    mountedImages.flatMap(({ layers }) => layers.map((layer) => [layer.diffId, layer.directory] as const)),
+  );
+  return imagePlaces(directory, mounts, (diffId) => directories.get(diffId) ?? "");
+}
+
+async function placesOfImages({ mountedImages }: CreateInput, { directory }: ClaimedContainer) {
+  const { makeImagePlaces } = await import("./image-mounts.ts");
+  return makeImagePlaces(directory, mountedImages);
 }
 
 /** The options with the mounts of other containers that the user wants, too. */
@@ -262,8 +284,8 @@ function createBindSources({ mounts }: ContainerOptions): void {
 
 /** The directories of the container's own, and the overlay that they and the layers make. */
 async function makeOverlay(
-  { root, remove, options: { diskSize } }: CreateInput,
-  { directory }: ClaimedContainer,
+  { root, remove, mountedImages, options: { diskSize } }: CreateInput,
+  { directory, record }: ClaimedContainer,
   layers: readonly MarkedLayer[],
 ): Promise<OverlayRoot> {
   const upper = `${directory}/upper`;
@@ -274,5 +296,6 @@ async function makeOverlay(
     limitDisk([upper, work], diskSize);
   }
   fillUpper(upper, layers);
-  return overlayRoot({ root, directory, layers, volatile: remove, kernel: kernelVersion() });
+  const images = mountedImages.length === 0 ? [] : await openPlaces(mountedImages, directory, record);
+  return overlayRoot({ root, directory, layers, volatile: remove, kernel: kernelVersion(), images });
 }

@@ -13,6 +13,8 @@ export interface MountsInput {
   readonly mounts: readonly MountOption[];
   /** The volumes of the user's and the image's, where they lie on the host. */
   readonly volumes: readonly MountedVolume[];
+  /** Where the files of images are that are mounted, on the host and in the container. */
+  readonly images?: readonly { readonly source: string; readonly target: string }[] | undefined;
   readonly etcFiles?: EtcFilePaths | undefined;
   readonly readOnly: boolean;
   readonly privileged: boolean;
@@ -39,6 +41,7 @@ export function buildMounts(input: MountsInput): Mount[] {
       .filter((option) => option.type === "bind")
       .map((option) => bindMount(option, input.recursiveReadOnly)),
     ...input.volumes.map((volume) => volumeMount(volume, input.recursiveReadOnly)),
+    ...(input.images ?? []).map((image) => volumeMount({ ...image, readOnly: true }, input.recursiveReadOnly)),
   ];
   const taken = new Set<string>();
   for (const mount of own) {
@@ -117,7 +120,7 @@ function bindMount(option: BindMountOption, recursiveReadOnly: boolean): Mount {
   };
 }
 
-function volumeMount(volume: MountedVolume, recursiveReadOnly: boolean): Mount {
+function volumeMount(volume: Pick<MountedVolume, "source" | "target" | "readOnly">, recursiveReadOnly: boolean): Mount {
   return {
     destination: mountTarget(volume.target),
     type: "bind",

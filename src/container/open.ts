@@ -1,6 +1,7 @@
 import { kernelVersion } from "../linux/kernel.ts";
 import type { RuntimeSpec } from "../oci/runtime-spec.ts";
 import type { OverlayRoot } from "../runtime/root.ts";
+import { imagePlaces } from "./image-mounts.ts";
 import { LayeredRoot } from "./layered-root.ts";
 import { overlayRoot } from "./overlay-root.ts";
 import type { ContainerRecord } from "./record.ts";
@@ -39,7 +40,8 @@ export function openContainer({ root, directory, record, layerDirectory }: Conta
   const specVersion = storedVersion(directory);
   const spec = readStoredSpec(record.id, directory);
   const kernel = kernelVersion();
-  const rootFileSystem = overlayRoot({ root, directory, layers, volatile: record.remove, kernel });
+  const images = imagePlaces(directory, record.mounts, layerDirectory);
+  const rootFileSystem = overlayRoot({ root, directory, layers, volatile: record.remove, kernel, images });
   const files = LayeredRoot.open([...visibleLayers(layers).map((layer) => layer.directory), `${directory}/upper`]);
   return {
     spec,

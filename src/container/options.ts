@@ -124,7 +124,7 @@ export interface VolumesFrom {
 }
 
 /** One of `-v`, `--mount` and `--tmpfs`. */
-export type MountOption = BindMountOption | VolumeMountOption | TmpfsMountOption;
+export type MountOption = BindMountOption | VolumeMountOption | TmpfsMountOption | ImageMountOption;
 
 export interface BindMountOption {
   type: "bind";
@@ -177,4 +177,14 @@ export interface TmpfsMountOption {
   target: string;
   /** mount(8) options as given: `size=64m`, `mode=1777`, `ro`, `exec`. */
   options: string[];
+}
+
+/** The files of an image, which nobody can write to. */
+export interface ImageMountOption {
+  type: "image";
+  /** As the user named it. */
+  image: string;
+  target: string;
+  /** The directory or file of the image that is mounted, without a slash at its beginning. */
+  subpath?: string;
 }

@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { isAtLeast, type KernelVersion } from "../linux/kernel.ts";
 import type { OverlayRoot } from "../runtime/root.ts";
+import type { ImagePlace } from "./image-mounts.ts";
 import { mountPointLayer } from "./mount-points.ts";
 import { type MarkedLayer, visibleLayers } from "./upper.ts";
 
@@ -16,10 +17,12 @@ export interface OverlayParts {
   /** Nothing of it needs to be on the disk in the end: it is removed with the container. */
   readonly volatile: boolean;
   readonly kernel: KernelVersion;
+  /** Of its image mounts. */
+  readonly images: readonly ImagePlace[];
 }
 
 /** The overlay of an image's layers and a container's own directories `upper`, `work` and `rootfs`. */
-export function overlayRoot({ root, directory, layers, volatile, kernel }: OverlayParts): OverlayRoot {
+export function overlayRoot({ root, directory, layers, volatile, kernel, images }: OverlayParts): OverlayRoot {
   const visible = visibleLayers(layers).map((layer) => layer.directory);
   const below = (path: string) => path.slice(root.length + 1);
   return {
@@ -31,6 +34,12 @@ export function overlayRoot({ root, directory, layers, volatile, kernel }: Overl
     target: below(`${directory}/rootfs`),
     volatile,
     layersOneByOne: isAtLeast(kernel, 6, 7),
+    ...(images.length > 0 && {
+      images: images.map((image) => ({
+        lower: [...visibleLayers(image.layers).map((layer) => layer.directory), image.top].map(below),
+        target: below(image.target),
+      })),
+    }),
   };
 }
 

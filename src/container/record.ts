@@ -73,7 +73,7 @@ export interface LogConfiguration {
 
 /** A mount that the user or the image asked for. */
 export interface RecordedMount {
-  readonly type: "bind" | "volume" | "tmpfs";
+  readonly type: "bind" | "volume" | "tmpfs" | "image";
   /** Of a volume. */
   readonly name?: string;
   /** The volume was made for this container. */
@@ -81,8 +81,11 @@ export interface RecordedMount {
   readonly source?: string;
   readonly destination: string;
   readonly readOnly: boolean;
-  /** The part of a volume that is mounted; all of it when absent. */
+  /** The part of a volume or an image that is mounted; all of it when absent. */
   readonly subpath?: string;
+  /** Of an image: its ID, and its layers' diff IDs, lowest first; `source` is what the user called it. */
+  readonly imageId?: string;
+  readonly layers?: readonly string[];
   /** Of a bind mount: `rprivate` when absent. mount_namespaces(7) */
   readonly propagation?: NonNullable<BindMountOption["propagation"]>;
   /** Of a bind mount: with what is mounted below it, unless this is false. */

@@ -1,11 +1,16 @@
+import type { MountedImage } from "./image-mounts.ts";
 import type { MountOption } from "./options.ts";
 import type { RecordedMount } from "./record.ts";
 import type { VolumeRequest } from "./volume-requests.ts";
 
 /** What a container's record says of its mounts: those that the user and the image asked for. */
-export function recordedMounts(mounts: readonly MountOption[], volumes: readonly VolumeRequest[]): RecordedMount[] {
+export function recordedMounts(
+  mounts: readonly MountOption[],
+  volumes: readonly VolumeRequest[],
+  images: readonly MountedImage[] = [],
+): RecordedMount[] {
   const others = mounts.flatMap((mount): RecordedMount[] => {
-    if (mount.type === "volume") return [];
+    if (mount.type === "volume" || mount.type === "image") return [];
     const { type, target: destination } = mount;
     if (mount.type === "tmpfs") return [{ type, destination, readOnly: mount.options.includes("ro") }];
     const { source, readOnly, propagation, recursive } = mount;
@@ -28,7 +33,16 @@ export function recordedMounts(mounts: readonly MountOption[], volumes: readonly
     readOnly,
     ...(subpath !== undefined && { subpath }),
   }));
-  return [...others, ...requested];
+  const ofImages = images.map(({ option, id, layers }): RecordedMount => ({
+    type: "image",
+    source: option.image,
+    destination: option.target,
+    readOnly: true,
+    ...(option.subpath !== undefined && { subpath: option.subpath }),
+    imageId: id,
+    layers: layers.map(({ diffId }) => diffId),
+  }));
+  return [...others, ...requested, ...ofImages];
 }
 
 /** The names of the volumes that a container has. */

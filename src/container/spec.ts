@@ -29,6 +29,8 @@ export interface SpecInput {
   readonly environment: readonly string[];
   readonly user: ContainerUser;
   readonly volumes: readonly MountedVolume[];
+  /** See `MountsInput.images`. */
+  readonly images?: readonly { readonly source: string; readonly target: string }[] | undefined;
   /** Absent: the image's own files stay visible. */
   readonly etcFiles?: EtcFilePaths;
   /** The root file system: a path of the host, or relative to the bundle. */
@@ -67,6 +69,7 @@ export function buildRuntimeSpec(input: SpecInput): RuntimeSpec {
     mounts: buildMounts({
       mounts: options.mounts,
       volumes: input.volumes,
+      images: input.images,
       etcFiles: input.etcFiles,
       readOnly: options.readOnly,
       privileged: options.privileged,

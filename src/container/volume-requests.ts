@@ -1,7 +1,5 @@
 import { posix } from "node:path";
 import type { ImageConfigExecution } from "../oci/image-config.ts";
-import { UsageError } from "../util/errors.ts";
-import { splitPath } from "../util/path.ts";
 import { newContainerId } from "../util/ids.ts";
 import { mountTarget } from "./mount-target.ts";
 import { parseName } from "./names.ts";
@@ -55,17 +53,4 @@ export function volumeRequests(
     requests.push({ name: newContainerId(), anonymous: true, target, readOnly: false, noCopy: false });
   }
   return requests;
-}
-
-/**
- * A path within a volume, without dots and doubled slashes; undefined for the volume itself.
- * @throws UsageError it leads out, by its words; links in the volume never do
- */
-export function volumeSubpath(subpath: string | undefined): string | undefined {
-  if (subpath === undefined) return undefined;
-  if (subpath.startsWith("/") || subpath.split("/").includes("..") || subpath.includes("\0")) {
-    throw new UsageError(`invalid path within a volume ${JSON.stringify(subpath)}: it must be relative, without ..`);
-  }
-  const path = splitPath(subpath).join("/");
-  return path === "" ? undefined : path;
 }

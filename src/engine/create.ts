@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { createContainer, type CreatedContainer } from "../container/create.ts";
+import type { MountedImage } from "../container/image-mounts.ts";
 import { resolveUserEnvironment } from "../container/environment.ts";
 import { containerEvent } from "../container/events.ts";
 import { removeContainer as removeFiles } from "../container/remove.ts";
@@ -90,21 +91,26 @@ interface CreateRequest {
 
 async function createFromImage(request: CreateRequest): Promise<CreatedContainer> {
   const { context, options, stores, environment } = request;
-  using found = await findOrPull(request);
-  const { image } = found;
+  const wanted = options.mounts.filter((mount) => mount.type === "image");
+  const ids: string[] = [];
+  for (const { image: name } of wanted) {
+    // Whoever pulls waits for those who hold images, also for himself.
+    using found = await findOrPull(request, name);
+    ids.push(found.image.id);
+  }
+  using pins = new DisposableStack();
+  const { image } = pins.use(await findOrPull(request, options.image));
+  const mountedImages: MountedImage[] = [];
+  for (const [index, option] of wanted.entries()) {
+    const mounted = pins.use(await pinned(context, ids[index] ?? "", option.image)).image;
+    mountedImages.push({ option, id: mounted.id, layers: layersOf(context, mounted) });
+  }
   const created = await createContainer({
     ...stores,
     root: context.root,
-    image: {
-      reference: options.image,
-      id: image.id,
-      config: image.config,
-      layers: distinctLayers(image.config.rootfs.diff_ids).map((diffId) => ({
-        diffId,
-        directory: context.images.layerDirectory(diffId),
-      })),
-    },
+    image: { reference: options.image, id: image.id, config: image.config, layers: layersOf(context, image) },
     options,
+    mountedImages,
     name: options.name,
     remove: options.remove,
     life: {
@@ -134,38 +140,44 @@ async function createFromImage(request: CreateRequest): Promise<CreatedContainer
   return created;
 }
 
+function layersOf({ images }: EngineContext, image: StoredImage) {
+  const layers = distinctLayers(image.config.rootfs.diff_ids);
+  return layers.map((diffId) => ({ diffId, directory: images.layerDirectory(diffId) }));
+}
+
 /** An image that nobody can remove as long as this is held: until a container's record names it. */
 interface PinnedImage extends Disposable {
   readonly image: StoredImage;
 }
 
-async function findOrPull({ context, options, ui }: CreateRequest): Promise<PinnedImage> {
-  if (isBuiltIn(options.image)) {
-    const { id } = await findBuiltIn(context, options.image, { platform: options.platform });
-    return pinned(context, id, options.image);
+/** @param name of the container's image, or of one that is to be mounted in it */
+async function findOrPull({ context, options, ui }: CreateRequest, name: string): Promise<PinnedImage> {
+  if (isBuiltIn(name)) {
+    const { id } = await findBuiltIn(context, name, { platform: options.platform });
+    return pinned(context, id, name);
   }
   if (options.pull !== "always") {
-    const present = await pinnedIfPresent(context, options.image);
+    const present = await pinnedIfPresent(context, name);
     if (present !== undefined) {
       if (present.image.certain && (await fitsPlatform(present.image, options.platform))) return present;
       present[Symbol.dispose]();
       // What the last boot may have damaged is put right first, and not while others are kept from it.
-      const mended = await findImage(context, options.image, { onProgress: ui.onPullProgress });
+      const mended = await findImage(context, name, { onProgress: ui.onPullProgress });
       if (mended !== undefined && (await fitsPlatform(mended, options.platform))) {
-        return pinned(context, mended.id, options.image);
+        return pinned(context, mended.id, name);
       }
     }
-    if (options.pull === "never") throw noSuchImage(options.image);
+    if (options.pull === "never") throw noSuchImage(name);
   }
   const { pull } = await import("./pull.ts");
-  const { image, substituted } = await pull(context, options.image, {
+  const { image, substituted } = await pull(context, name, {
     platform: options.platform,
     onProgress: ui.onPullProgress,
   });
   if (substituted !== undefined) {
-    ui.warn(`${options.image} has no tag "latest": took "${substituted}", the last one that the registry lists`);
+    ui.warn(`${name} has no tag "latest": took "${substituted}", the last one that the registry lists`);
   }
-  return pinned(context, image.id, options.image);
+  return pinned(context, image.id, name);
 }
 
 async function pinnedIfPresent({ images }: EngineContext, nameOrId: string): Promise<PinnedImage | undefined> {

@@ -15,5 +15,12 @@ export function usersOfImages({ root }: Pick<EngineContext, "root">): ContainerR
 
 /** The layers that containers are made of. @throws as {@link usersOfImages} */
 export function layersInUse(context: Pick<EngineContext, "root">): Digest[] {
-  return usersOfImages(context).flatMap(({ layers }) => layers.filter((layer) => isDigest(layer)));
+  return usersOfImages(context).flatMap(({ layers, mounts }) =>
+    [...layers, ...mounts.flatMap((mount) => mount.layers ?? [])].filter((layer) => isDigest(layer)),
+  );
+}
+
+/** The IDs of the images that a container is made of, or has mounts of. */
+export function imagesOf({ image, mounts }: ContainerRecord): string[] {
+  return [image.id, ...mounts.flatMap(({ imageId }) => imageId ?? [])];
 }

@@ -2,7 +2,7 @@ import { collectGarbage, sweepTemporary } from "../image/garbage.ts";
 import { settle } from "../image/settle.ts";
 import type { StoredImage } from "../image/stored-image.ts";
 import type { EngineContext } from "./context.ts";
-import { layersInUse, usersOfImages } from "./image-users.ts";
+import { imagesOf, layersInUse, usersOfImages } from "./image-users.ts";
 import { recordEvent } from "./record-event.ts";
 import { recordRemoval, type RemovedImage } from "./rmi.ts";
 
@@ -22,7 +22,7 @@ export async function pruneImages(
   isWanted: (image: StoredImage) => boolean,
 ): Promise<PrunedImages> {
   const { images } = context;
-  const used = new Set(usersOfImages(context).map(({ image }) => image.id));
+  const used = new Set(usersOfImages(context).flatMap(imagesOf));
   const unused = images.list().filter((image) => !used.has(image.id) && isWanted(image));
   const untagged: string[] = [];
   const deleted: string[] = [];

@@ -4,7 +4,7 @@ import type { StoredImage } from "../image/stored-image.ts";
 import { familiarReference, formatReference, parseReference } from "../oci/reference.ts";
 import { ConflictError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
-import { layersInUse, usersOfImages } from "./image-users.ts";
+import { imagesOf, layersInUse, usersOfImages } from "./image-users.ts";
 import { noSuchImage } from "./named-image.ts";
 import { recordImageEvent } from "./record-event.ts";
 
@@ -77,7 +77,7 @@ function refuseSeveralNames({ references }: StoredImage, nameOrId: string, force
 }
 
 function refuseUse(context: EngineContext, { id }: StoredImage, nameOrId: string, force: boolean): void {
-  const users = usersOfImages(context).filter(({ image }) => image.id === id);
+  const users = usersOfImages(context).filter((record) => imagesOf(record).includes(id));
   const running = users.find(({ state }) => state.status === "running");
   if (running !== undefined) {
     throw new ConflictError(`the image ${nameOrId} is used by the running container ${running.name}`, {

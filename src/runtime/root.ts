@@ -16,6 +16,16 @@ export interface OverlayRoot {
   readonly volatile: boolean;
   /** The kernel takes layers one by one (Linux 6.7); else they go into the one page of mount(2)'s options. */
   readonly layersOneByOne: boolean;
+  /** Images whose files show at other places of the store, in the container's mount namespace alone: it has mounts of them. */
+  readonly images?: readonly ImageOverlay[];
+}
+
+/** What {@link OverlayRoot} says of an image that is mounted; its paths are relative to the same base. */
+export interface ImageOverlay {
+  /** Lowest first; at least two. */
+  readonly lower: readonly string[];
+  /** A directory of the host that the files cover. */
+  readonly target: string;
 }
 
 /** A directory that is there already: the root of an OCI bundle. */

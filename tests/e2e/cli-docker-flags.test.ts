@@ -410,12 +410,12 @@ function gockerMount(mount: MountOption): string {
     return `${mount.source}:${mount.target}:${options.join(",")}`;
   }
   const remarks = [
-    ...(mount.readOnly ? ["ro"] : []),
+    ...("readOnly" in mount && mount.readOnly ? ["ro"] : []),
     ...(mount.type === "bind" && mount.propagation !== undefined ? [mount.propagation] : []),
     ...(mount.type === "bind" && !mount.recursive ? ["nonrecursive"] : []),
     ...(mount.type === "volume" && mount.noCopy ? ["nocopy"] : []),
   ];
-  const source = mount.type === "bind" ? mount.source : (mount.name ?? "");
+  const source = mount.type === "bind" ? mount.source : mount.type === "image" ? mount.image : (mount.name ?? "");
   return `${mount.type} ${source} ${mount.target} ${remarks.join(",")}`;
 }
 

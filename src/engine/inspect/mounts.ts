@@ -29,7 +29,7 @@ function mountPoint(mount: RecordedMount, facts: ContainerFacts) {
 
 /** What stands behind the second colon of `-v`. */
 function modeOf(mount: MountOption): string[] {
-  if (mount.type === "tmpfs") return [];
+  if (mount.type === "tmpfs" || mount.type === "image") return [];
   const { chown, relabel } = mount.adjust ?? {};
   const words = [...(mount.readOnly ? ["ro"] : []), ...(relabel ? ["z"] : []), ...(chown ? ["U"] : [])];
   if (mount.type === "volume") return mount.noCopy ? [...words, "nocopy"] : words;
@@ -39,7 +39,7 @@ function modeOf(mount: MountOption): string[] {
 /** What `-v` asked for, as it is written there. `--mount` is told apart by that it makes no directories on the host. */
 export function bindTexts(mounts: readonly MountOption[]): string[] {
   return mounts.flatMap((mount) => {
-    if (mount.type === "tmpfs" || (mount.type === "bind" && !mount.createSource)) return [];
+    if (mount.type === "tmpfs" || mount.type === "image" || (mount.type === "bind" && !mount.createSource)) return [];
     const source = mount.type === "bind" ? mount.source : mount.name;
     if (source === undefined) return [];
     const mode = modeOf(mount).join(",");
@@ -47,8 +47,21 @@ export function bindTexts(mounts: readonly MountOption[]): string[] {
   });
 }
 
-/** What `--mount type=bind` asked for, as `.HostConfig.Mounts` has it. */
+/** What `--mount` asked for of the host's files and of images, as `.HostConfig.Mounts` has it. */
 export function mountRequests(mounts: readonly MountOption[]) {
+  return [...bindRequests(mounts), ...imageRequests(mounts)];
+}
+
+function imageRequests(mounts: readonly MountOption[]) {
+  return mounts.flatMap((mount) => {
+    if (mount.type !== "image") return [];
+    const { image, target, subpath } = mount;
+    const options = subpath === undefined ? null : { Subpath: subpath };
+    return [omitEmpty({ Type: "image", Source: image, Target: target, ImageOptions: options }, "ImageOptions")];
+  });
+}
+
+function bindRequests(mounts: readonly MountOption[]) {
   return mounts
     .filter((mount): mount is BindMountOption => mount.type === "bind" && !mount.createSource)
     .map(({ source, target, readOnly, propagation = "", recursive, createMountpoint = false }) =>

@@ -2,6 +2,7 @@ import {
   AT_FDCWD,
   AT_RECURSIVE,
   MNT_DETACH,
+  MOUNT_ATTR_RDONLY,
   MS_RDONLY,
   MOVE_MOUNT_F_EMPTY_PATH,
   MS_PRIVATE,
@@ -15,8 +16,8 @@ import {
   O_DIRECTORY,
   O_PATH,
 } from "../../linux/constants.ts";
-import type { Slot, Step } from "../../linux/launch/plan.ts";
-import type { DirectoryRoot, OverlayRoot, RootFileSystem } from "../root.ts";
+import { slot, type Slot, type Step } from "../../linux/launch/plan.ts";
+import type { DirectoryRoot, RootFileSystem } from "../root.ts";
 import type { PlanBuilder } from "./builder.ts";
 import { InvalidDocumentError } from "../../util/errors.ts";
 
@@ -78,9 +79,28 @@ export function addRootPropagation(builder: PlanBuilder, propagation: string | u
 export function addRootSteps(builder: PlanBuilder, root: RootFileSystem): void {
   if (root.kind === "directory") {
     takeRoot(builder, root);
-    addRootAttachment(builder, root.path);
-  } else if (root.layersOneByOne) addOverlay(builder, root);
-  else addOverlayInOnePage(builder, root);
+    addRootAttachment(builder, builder.root, root.path);
+    return;
+  }
+  addBaseStep(builder, root.base);
+  const { upper, work, volatile, target, lower } = root;
+  const writable = [`upperdir=${upper}`, `workdir=${work}`, ...(volatile ? ["volatile"] : [])];
+  const add = root.layersOneByOne ? addOverlay : addOverlayInOnePage;
+  add(builder, { lower, target, more: writable, attributes: 0, result: builder.root });
+  for (const image of root.images ?? []) {
+    add(builder, { ...image, more: [], attributes: MOUNT_ATTR_RDONLY, result: slot("image") });
+  }
+}
+
+/** An overlay to be mounted: of layers, and what more its options say. */
+interface OverlayMount {
+  /** Lowest first. */
+  readonly lower: readonly string[];
+  readonly target: string;
+  readonly more: readonly string[];
+  readonly attributes: number;
+  /** Its root directory. */
+  readonly result: Slot;
 }
 
 /**
@@ -153,12 +173,12 @@ export function addTakenRoot(builder: PlanBuilder, { path }: DirectoryRoot): voi
   move("/", {});
 }
 
-function addRootAttachment(builder: PlanBuilder, target: string): void {
+function addRootAttachment(builder: PlanBuilder, root: Slot, target: string): void {
   builder.add({
     label: `Mount the root directory at ${target}`,
     group,
     syscall: "move_mount",
-    args: [builder.root, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH],
+    args: [root, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH],
     path: target,
   });
 }
@@ -168,20 +188,19 @@ function addBaseStep(builder: PlanBuilder, base: string): void {
   builder.add({ label: `Go to the store, ${base}`, group, syscall: "chdir", args: [base], path: base });
 }
 
-function addOverlay(builder: PlanBuilder, root: OverlayRoot): void {
-  addBaseStep(builder, root.base);
+function addOverlay(builder: PlanBuilder, { lower, target, more, attributes, result }: OverlayMount): void {
   // The kernel's list begins with the uppermost layer.
-  const layers = root.lower.toReversed().map((path) => `lowerdir+=${path}`);
+  const layers = lower.toReversed().map((path) => `lowerdir+=${path}`);
   builder.newFileSystem({
     label: "Overlay",
     group,
     type: "overlay",
     source: "overlay",
-    options: [...layers, `upperdir=${root.upper}`, `workdir=${root.work}`, ...(root.volatile ? ["volatile"] : [])],
-    attributes: 0,
-    result: builder.root,
+    options: [...layers, ...more],
+    attributes,
+    result,
   });
-  addRootAttachment(builder, root.target);
+  addRootAttachment(builder, result, target);
 }
 
 /** The first of the descriptors that stand for layers in the options of mount(2). */
@@ -191,9 +210,8 @@ const layerDescriptors = 500;
  * For kernels before 6.7: all layers in one option, which must fit a page together with the rest. Descriptors make the
  * names short enough for the 127 layers that an image may have.
  */
-function addOverlayInOnePage(builder: PlanBuilder, root: OverlayRoot): void {
-  addBaseStep(builder, root.base);
-  const lower = root.lower.toReversed().map((path, index) => {
+function addOverlayInOnePage(builder: PlanBuilder, { lower, target, more, attributes, result }: OverlayMount): void {
+  const layers = lower.toReversed().map((path, index) => {
     const layer = builder.addFor(`layer ${index}`, {
       label: `Open the layer ${path}`,
       group,
@@ -209,26 +227,26 @@ function addOverlayInOnePage(builder: PlanBuilder, root: OverlayRoot): void {
     });
     return `/proc/self/fd/${layerDescriptors + index}`;
   });
-  const options = [
-    `lowerdir=${lower.join(":")}`,
-    `upperdir=${root.upper}`,
-    `workdir=${root.work}`,
-    ...(root.volatile ? ["volatile"] : []),
-  ];
   builder.add({
     label: "Mount the overlay of the layers",
     group,
     syscall: "mount",
-    args: ["overlay", root.target, "overlay", 0, options.join(",")],
-    path: root.target,
+    args: [
+      "overlay",
+      target,
+      "overlay",
+      attributes === MOUNT_ATTR_RDONLY ? MS_RDONLY : 0,
+      [`lowerdir=${layers.join(":")}`, ...more].join(","),
+    ],
+    path: target,
   });
   builder.add({
     label: "Open the root directory",
     group,
     syscall: "openat",
-    args: [AT_FDCWD, root.target, O_PATH | O_DIRECTORY | O_CLOEXEC],
-    result: builder.root,
-    path: root.target,
+    args: [AT_FDCWD, target, O_PATH | O_DIRECTORY | O_CLOEXEC],
+    result,
+    path: target,
   });
 }
 

@@ -12,9 +12,6 @@ const otherNames: Readonly<Record<string, string>> = {
 /** Keys that mean true when they stand alone. */
 const switches = new Set(["readonly", "bind-nonrecursive", "bind-create-src", "volume-nocopy"]);
 
-/** Docker's keys that gocker refuses: it would not do what they say. */
-const absent = new Set(["image-subpath"]);
-
 /** The fields of one value of `--mount`: `key=value` with commas between them, as a line of CSV. */
 export class MountFields {
   readonly #text: string;
@@ -70,7 +67,6 @@ export class MountFields {
     const equals = field.indexOf("=");
     const given = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
     const key = (Object.hasOwn(otherNames, given) ? otherNames[given] : undefined) ?? given;
-    if (absent.has(key)) throw this.wrong(`${key} is a key of Docker's that gocker does not have yet`);
     if (!known.includes(key)) {
       if (equals < 0) throw this.wrong(`the field ${JSON.stringify(field)} is not of the form key=value`);
       const near = nearestNames(key, [...known, ...Object.keys(otherNames)]);

@@ -1,13 +1,13 @@
 import { parseName } from "../../../container/names.ts";
 import type { BindMountOption, MountOption, VolumeMountOption } from "../../../container/options.ts";
-import { volumeSubpath } from "../../../container/volume-requests.ts";
+import { relativePath } from "../../../container/relative-path.ts";
 import { parseKeyValues } from "../../key-values.ts";
 import { bindSource, targetFault } from "./bind-path.ts";
 import { MountFields } from "./mount-fields.ts";
 
 type MountType = MountOption["type"];
 
-const types: readonly MountType[] = ["bind", "volume", "tmpfs"];
+const types: readonly MountType[] = ["bind", "volume", "tmpfs", "image"];
 
 /** The keys that gocker knows, by Docker's names, and the one type for which a key is (none: all). */
 const keys: Readonly<Record<string, MountType | "any">> = {
@@ -27,6 +27,7 @@ const keys: Readonly<Record<string, MountType | "any">> = {
   "volume-subpath": "volume",
   "tmpfs-size": "tmpfs",
   "tmpfs-mode": "tmpfs",
+  "image-subpath": "image",
 };
 
 const propagations = [
@@ -56,6 +57,7 @@ export function parseMountFlag(text: string, currentDirectory: string): MountOpt
   const fault = targetFault(target);
   if (fault !== undefined) throw fields.wrong(fault);
   if (type === "bind") return bindMount(fields, target, currentDirectory);
+  if (type === "image") return imageMount(fields, target);
   return type === "volume" ? volumeMount(fields, target) : tmpfsMount(fields, target);
 }
 
@@ -94,7 +96,7 @@ function volumeMount(fields: MountFields, target: string): VolumeMountOption {
   const source = fields.get("source") ?? "";
   const driver = fields.get("volume-driver") ?? "local";
   if (driver !== "local") throw fields.wrong(`gocker has no volume driver ${driver}`);
-  const subpath = volumeSubpath(fields.get("volume-subpath"));
+  const subpath = relativePath(fields.get("volume-subpath"), "a volume");
   const labels = fields.all("volume-label");
   const options = fields.all("volume-opt");
   return {
@@ -116,6 +118,17 @@ function volumeName(fields: MountFields, name: string): string {
     const reason = `${JSON.stringify(name)} is no name for a volume`;
     throw fields.wrong(reason, { hint: "a directory of the host needs type=bind", cause });
   }
+}
+
+/** Read-only in any case: what is written would be of no use to anybody. */
+function imageMount(fields: MountFields, target: string): MountOption {
+  const image = fields.get("source") ?? "";
+  if (image === "") throw fields.wrong("a mount of an image needs its name as the source");
+  if (fields.get("readonly") !== undefined && !fields.isSet("readonly")) {
+    throw fields.wrong("an image cannot be written to", { hint: "a volume or a directory of the host can" });
+  }
+  const subpath = relativePath(fields.get("image-subpath"), "an image");
+  return { type: "image", image, target, ...(subpath !== undefined && { subpath }) };
 }
 
 function tmpfsMount(fields: MountFields, target: string): MountOption {

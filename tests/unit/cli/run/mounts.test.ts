@@ -3,7 +3,7 @@ import { parseMountFlag } from "../../../../src/cli/commands/run/mount-flag.ts";
 import { parseVolumeFlag } from "../../../../src/cli/commands/run/volume-flag.ts";
 import { parseVolumesFrom } from "../../../../src/cli/commands/run/volumes-from-flag.ts";
 import type { MountOption } from "../../../../src/container/options.ts";
-import { volumeSubpath } from "../../../../src/container/volume-requests.ts";
+import { relativePath } from "../../../../src/container/relative-path.ts";
 import { UsageError } from "../../../../src/util/errors.ts";
 
 const here = "/here/now";
@@ -130,7 +130,7 @@ const wrongMounts: [text: string, reason: string][] = [
   ["type=bind,target=/x", "a bind mount needs a source"],
   ["type=bind,source=y,target=/x", "is neither absolute nor begins with ."],
   ["type=bind,source=/y,target=x", 'the target "x" is not an absolute path'],
-  ["type=foo,target=/x", 'type is bind, volume or tmpfs, not "foo"'],
+  ["type=foo,target=/x", 'type is bind, volume, tmpfs or image, not "foo"'],
   ["type=tmpfs,source=/y,target=/x", "a tmpfs has no source"],
   ["type=bind,src=/a,dst=/b,foo=bar", 'there is no key "foo"'],
   ["type=bind,srce=/a,dst=/b", "did you mean src?"],
@@ -143,7 +143,7 @@ const wrongMounts: [text: string, reason: string][] = [
   ["type=tmpfs,dst=/b,tmpfs-size=zz", 'tmpfs-size is a size such as 64m, not "zz"'],
   ["type=tmpfs,dst=/b,tmpfs-mode=9", 'tmpfs-mode is an octal number, not "9"'],
   ["type=volume,dst=/b,volume-driver=nfs", "gocker has no volume driver nfs"],
-  ["type=bind,src=/a,dst=/b,image-subpath=x", "image-subpath is a key of Docker's that gocker does not have yet"],
+  ["type=bind,src=/a,dst=/b,image-subpath=x", "image-subpath is for mounts of type image, and this is a bind"],
   ["type=bind,src=/a,dst=/b,volume-opt=a=b", "volume-opt is for mounts of type volume, and this is a bind"],
   ["type=volume,src=/a,dst=/b", '"/a" is no name for a volume'],
   ["type=bind,src,dst=/b", "source needs a value"],
@@ -160,7 +160,7 @@ describe("--mount refuses", () => {
 
 describe("a path within a volume", () => {
   test.each(["/a", "../a", "a/../b", "a\0"])("%j is none", (subpath) => {
-    expect(() => volumeSubpath(subpath)).toThrow(UsageError);
+    expect(() => relativePath(subpath, "a volume")).toThrow(UsageError);
   });
 });
 
