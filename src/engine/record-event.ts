@@ -27,6 +27,11 @@ export function recordUnmounts(context: EventContext, record: ContainerRecord): 
   for (const event of volumeEvents(record, "unmount")) recordEvent(context, event);
 }
 
+/** Tells of a signal that was sent to a container, whoever wanted what of that: as Docker does, of each. */
+export function recordSignal(context: EventContext, record: ContainerRecord, signal: number): void {
+  recordEvent(context, containerEvent(record, "kill", { signal: String(signal) }));
+}
+
 /**
  * Tells of the end of a container: as Docker does, of its volumes first.
  * @param end.oomKilled processes of it were killed for lack of memory, and nobody has been told

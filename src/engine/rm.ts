@@ -9,7 +9,7 @@ import { sendSignal } from "../linux/process.ts";
 import { ConflictError, NotFoundError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 import { killLeftovers, openContainers } from "./reconcile.ts";
-import { recordEvent } from "./record-event.ts";
+import { recordEvent, recordSignal } from "./record-event.ts";
 import { tellMonitor, untilClosed } from "./stop.ts";
 
 export interface RemoveContainerOptions {
@@ -40,7 +40,7 @@ export async function removeContainer(
   const { containers } = stores;
   const id = containers.resolve(reference);
   using claim = options.force
-    ? await claimByForce(containers, context.state, id)
+    ? await claimByForce(context, containers, id)
     : await claimAtRest(containers, id, reference);
   if (claim !== undefined) {
     const { record } = claim;
@@ -63,19 +63,20 @@ async function claimAtRest(containers: ContainerStore, id: string, reference: st
 
 /** @returns undefined when the container's own gocker removed it, as `--rm` wants */
 async function claimByForce(
+  context: Pick<EngineContext, "state" | "debug">,
   containers: ContainerStore,
-  state: string,
   id: string,
 ): Promise<ClaimedContainer | undefined> {
   const deadline = Date.now() + longestWait;
   try {
     containers.markStopped(id);
-    using monitor = tellMonitor(state, id);
+    using monitor = tellMonitor(context.state, id);
     do {
       // Looked at anew each time: a container that is just being started has no process yet. The other processes of the
       // container end with the first one of its pid namespace.
-      using process = openFirstProcess(containers.read(id).state);
-      if (process !== undefined) sendSignal(process, SIGKILL);
+      const record = containers.read(id);
+      using process = openFirstProcess(record.state);
+      if (process !== undefined && sendSignal(process, SIGKILL)) recordSignal(context, record, SIGKILL);
       if (monitor !== undefined) await untilClosed(monitor);
       const claim = await tryClaim(containers, id, shortWait);
       if (claim !== undefined) return claim;

@@ -12,7 +12,7 @@ import { signalNumber } from "../linux/signals.ts";
 import { ConflictError, SystemCallError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 import { openContainers } from "./reconcile.ts";
-import { recordEvent } from "./record-event.ts";
+import { recordEvent, recordSignal } from "./record-event.ts";
 
 export interface StopOptions {
   /** Seconds until it is killed; negative: never. The container's own when absent. */
@@ -58,7 +58,7 @@ export async function stop(
 
 /** The work of {@link stop}, on a container that runs or is being started again. @throws as that */
 export async function halt(
-  context: Pick<EngineContext, "state">,
+  context: Pick<EngineContext, "state" | "debug">,
   containers: ContainerStore,
   record: ContainerRecord,
   options: StopOptions,
@@ -69,8 +69,17 @@ export async function halt(
   using process = openFirstProcess(containers.read(id).state);
   if (process !== undefined) {
     const { signal = stopSignalOf(record), timeout = record.stopTimeout ?? defaultTimeout } = options;
-    await askToEnd(process, signal, timeout);
+    await askToEnd(process, signal, timeout, (sent) => recordSignal(context, record, sent));
   }
+  await untilDone(containers, id, monitor);
+}
+
+/**
+ * Waits until a container that ends is at rest: with `--rm` its name is free by then.
+ * @param monitor from {@link tellMonitor}
+ * @throws ConflictError it takes too long
+ */
+export async function untilDone(containers: ContainerStore, id: string, monitor: OwnedFd | undefined): Promise<void> {
   if (monitor !== undefined) await untilClosed(monitor);
   await untilAtRest(containers, id);
 }
@@ -80,15 +89,26 @@ export function stopSignalOf({ stopSignal }: Pick<ContainerRecord, "stopSignal">
   return stopSignal === undefined ? sigterm : (signalNumber(stopSignal) ?? sigterm);
 }
 
-async function askToEnd(process: OwnedFd, signal: number, timeout: number): Promise<void> {
-  if (!sendSignal(process, signal)) return;
+/** @param onSent told of each signal that the process got */
+async function askToEnd(
+  process: OwnedFd,
+  signal: number,
+  timeout: number,
+  onSent: (signal: number) => void,
+): Promise<void> {
+  const send = (number: number) => {
+    const isSent = sendSignal(process, number);
+    if (isSent) onSent(number);
+    return isSent;
+  };
+  if (!send(signal)) return;
   if (timeout < 0) return await processEnded(process);
   const late = Symbol("late");
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<typeof late>((resolve) => (timer = setTimeout(() => resolve(late), timeout * 1000)));
   const outcome = await Promise.race([processEnded(process), tooLate]);
   clearTimeout(timer);
-  if (outcome === late) sendSignal(process, SIGKILL);
+  if (outcome === late) send(SIGKILL);
 }
 
 /**
@@ -119,7 +139,7 @@ export async function untilClosed(connection: OwnedFd): Promise<void> {
  * Waits until whoever runs the container has put its end on record, and let go of it.
  * @throws ConflictError it takes too long
  */
-export async function untilAtRest(containers: ContainerStore, id: string): Promise<void> {
+async function untilAtRest(containers: ContainerStore, id: string): Promise<void> {
   const deadline = AbortSignal.timeout(patience);
   try {
     using lock = await FileLock.acquire(containers.lockPath(id), "shared", { signal: deadline, file: "there" });

@@ -1,6 +1,8 @@
+import { containerEvent } from "../container/events.ts";
 import { listProcesses, type ProcessList } from "../runtime/ps.ts";
 import type { EngineContext } from "./context.ts";
 import { findRunningContainer } from "./find-container.ts";
+import { recordEvent } from "./record-event.ts";
 
 /**
  * The processes that a container has now, those of `exec` too.
@@ -8,10 +10,12 @@ import { findRunningContainer } from "./find-container.ts";
  * @throws NotFoundError, UsageError; ConflictError it does not run
  */
 export async function topContainer(
-  context: Pick<EngineContext, "root" | "state">,
+  context: Pick<EngineContext, "root" | "state" | "debug">,
   reference: string,
 ): Promise<ProcessList> {
-  const { container } = await findRunningContainer(context, reference);
+  const { container, record } = await findRunningContainer(context, reference);
   using cgroup = container.cgroup();
-  return listProcesses(cgroup);
+  const processes = listProcesses(cgroup);
+  recordEvent(context, containerEvent(record, "top"));
+  return processes;
 }

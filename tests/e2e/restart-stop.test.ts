@@ -43,8 +43,6 @@ describe.skipIf(!canRunCorpus)("a container that a policy is starting again", ()
       expect(started.exitCode).toBe(0);
       await Bun.sleep(Math.random() * patience(150));
       expect(await runner.gocker([...words, "web"], { timeout: 8_000 })).toEqual(success("web\n"));
-      // Who kills one that runs does not wait for its end.
-      if (words[0] === "kill") await runner.gocker(["wait", "web"]);
       expect(await runner.gocker(["ps", "-q"])).toEqual(success(""));
       await runner.gocker(["rm", "-f", "web"]);
     }

@@ -11,6 +11,12 @@ export const killCommand = command({
     description: "Send containers a signal",
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",
     operands: { minimum: 1, maximum: Number.POSITIVE_INFINITY },
+    notes: [
+      {
+        heading: "Who waits",
+        text: "With SIGKILL, until the container is at rest; what becomes of other signals is not waited for.",
+      },
+    ],
     examples: [
       { words: "gocker kill web", does: "SIGKILL" },
       { words: "gocker kill -s HUP web", does: "SIGHUP, which makes many servers read their settings again" },
