@@ -18,6 +18,7 @@ const exitCodes: ReadonlyMap<string, number> = new Map([
   ["COMMAND_NOT_FOUND", 127],
   // As Docker has it.
   ["NOT_RUNNING", 1],
+  ["LEFT_ALONE", 1],
 ]);
 
 /** 128 + SIGPIPE: how a program ends whose reader has gone. */

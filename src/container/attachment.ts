@@ -12,6 +12,7 @@ import {
   messageType,
 } from "./monitor/protocol.ts";
 import { type OwnInput, readOwnInput } from "./own-input.ts";
+import { OwnTerminals } from "./own-terminals.ts";
 
 /** How a container is shown on gocker's own standard descriptors. */
 export interface AttachmentOptions {
@@ -25,8 +26,11 @@ export interface AttachmentOptions {
   readonly detachKeys: Uint8Array;
 }
 
-/** How it came to an end: with the container, by the keys for that, or because the monitor has died. */
-export type AttachmentEnd = { readonly exitCode: number } | "detached" | "lost";
+/**
+ * How it came to an end: with the container, by the keys for that, because nobody reads what is shown, because gocker's
+ * terminal is gone, or because the monitor has died.
+ */
+export type AttachmentEnd = { readonly exitCode: number } | "detached" | "unread" | "hung up" | "lost";
 
 /** What may wait to be written before the monitor is read on. */
 const mostWaiting = 1024 * 1024;
@@ -36,6 +40,7 @@ export class Attachment implements Disposable {
   readonly #options: AttachmentOptions;
   readonly #reader = new MessageReader();
   readonly #end = Promise.withResolvers<AttachmentEnd>();
+  readonly #terminals = new OwnTerminals();
   readonly #mode: TerminalMode | undefined;
   #socket: Bun.Socket | undefined;
   #input: OwnInput | undefined;
@@ -116,7 +121,8 @@ export class Attachment implements Disposable {
         await writePatiently(() => descriptor, own);
       } catch (error) {
         // Nobody reads any more: as with docker, the container goes on.
-        if (error instanceof SystemCallError && error.errno === errnos.EPIPE) this.#finish("detached");
+        if (isRefused(error, errnos.EPIPE)) this.#finish("unread");
+        else if (isRefused(error, errnos.EIO) && this.#terminals.haveHungUp()) this.#finish("hung up");
         else {
           this.#failure = asError(error);
           this.#end.reject(error);
@@ -143,6 +149,7 @@ export class Attachment implements Disposable {
       // gocker's terminal is gone. pty(7)
       if ((error as NodeJS.ErrnoException).code !== "EIO") throw error;
     }
+    if (isTyped && this.#terminals.haveHungUp()) return this.#finish("hung up");
     await this.#send(encodeMessage(messageType.inputEnd));
   }
 
@@ -172,4 +179,8 @@ export class Attachment implements Disposable {
     this.#input?.stop();
     this.#socket?.end();
   }
+}
+
+function isRefused(error: unknown, errno: number): boolean {
+  return error instanceof SystemCallError && error.errno === errno;
 }

@@ -1,6 +1,7 @@
 import { createPipe, type FdPair, writeAll, writePatiently } from "../linux/fd.ts";
 import { SystemCallError } from "../util/errors.ts";
 import { errnos } from "../linux/errno.ts";
+import { hasHungUp } from "../linux/terminal.ts";
 
 /** Where the output goes. */
 export interface OutputTarget {
@@ -60,7 +61,7 @@ export class OutputRelay implements Disposable {
       }
     } catch (error) {
       // Nobody reads any more: the container's programs get to know that as from the output itself.
-      if (!(error instanceof SystemCallError && error.errno === errnos.EPIPE)) throw error;
+      if (!isGone(error, descriptor)) throw error;
     } finally {
       // Whatever went wrong, the container must not wait for somebody to read on.
       this.#pipe.reader.close();
@@ -70,4 +71,10 @@ export class OutputRelay implements Disposable {
   [Symbol.dispose](): void {
     this.#pipe[Symbol.dispose]();
   }
+}
+
+/** Whether somebody has gone: the reader of a pipe, or who looked at a terminal. */
+function isGone(error: unknown, descriptor: number): boolean {
+  if (!(error instanceof SystemCallError)) return false;
+  return error.errno === errnos.EPIPE || (error.errno === errnos.EIO && hasHungUp(descriptor));
 }

@@ -1,37 +1,27 @@
-import { SIGKILL } from "../linux/constants.ts";
+import { SIGHUP } from "../linux/constants.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import { sendSignal } from "../linux/process.ts";
+import { Impatience } from "./impatience.ts";
+import { OwnTerminals } from "./own-terminals.ts";
 
 /** What gocker passes on to the container's first process, as docker's --sig-proxy does. signal(7) */
-const proxied = [
-  ["SIGHUP", 1],
-  ["SIGINT", 2],
-  ["SIGQUIT", 3],
-  ["SIGTERM", 15],
-  ["SIGUSR1", 10],
-  ["SIGUSR2", 12],
-  ["SIGALRM", 14],
-  ["SIGCONT", 18],
-] as const;
-const impatient: ReadonlySet<string> = new Set(["SIGINT", "SIGTERM"]);
-/** As docker has it, whose client leaves at the third. */
-const patience = 3;
+const proxied = {
+  SIGHUP,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGTERM: 15,
+  SIGUSR1: 10,
+  SIGUSR2: 12,
+  SIGALRM: 14,
+  SIGCONT: 18,
+} as const;
 
-/**
- * Passes gocker's signals on while it is not disposed of. A process 1 without a handler does not notice SIGINT and
- * SIGTERM; at the third of them the container is killed.
- * @param send called with the signal's number
- */
-function proxySignals(send: (signal: number) => void): Disposable {
-  let asked = 0;
-  const handlers = proxied.map(([name, number]) => {
-    const handler = () => {
-      if (impatient.has(name)) asked++;
-      send(asked >= patience ? SIGKILL : number);
-    };
-    process.on(name, handler);
-    return { name, handler };
-  });
+const requestsToEnd: ReadonlySet<number> = new Set([proxied.SIGINT, proxied.SIGTERM]);
+
+/** Takes gocker's signals while it is not disposed of. @param take called with the signal's number */
+function takeSignals(take: (signal: number) => void): Disposable {
+  const handlers = Object.entries(proxied).map(([name, number]) => ({ name, handler: () => take(number) }));
+  for (const { name, handler } of handlers) process.on(name, handler);
   return {
     [Symbol.dispose]() {
       for (const { name, handler } of handlers) process.off(name, handler);
@@ -39,19 +29,54 @@ function proxySignals(send: (signal: number) => void): Disposable {
   };
 }
 
-/** {@link proxySignals} for a process that is still to come: it gets those that came before it, too. */
+/**
+ * Tells of the signals that would end gocker by default, so that it can put its terminal in order before.
+ * @param onEnd called with the signal's number
+ */
+export function takeEndingSignals(onEnd: (signal: number) => void): Disposable {
+  return takeSignals((signal) => {
+    if (signal !== proxied.SIGCONT) onEnd(signal);
+  });
+}
+
+/** What comes of gocker's signals beside their being passed on. */
+export interface SignalEvents {
+  /**
+   * SIGINT or SIGTERM came for the third time within a short time (see `shortTime`), and was passed on as the others were:
+   * a process 1 without handlers for them does not notice them.
+   */
+  readonly onImpatience: () => void;
+  /** SIGHUP says that gocker's own terminal is gone. It was not passed on. */
+  readonly onHangUp: () => void;
+  /** A signal came before there is a process to pass it on to. */
+  readonly onEarly?: (signal: number) => void;
+}
+
+/** Passes gocker's signals on to a process that is still to come: it gets those that came before it, too. */
 export class ProxiedSignals implements Disposable {
   readonly #early: number[] = [];
-  readonly #proxy: Disposable;
+  readonly #events: SignalEvents;
+  readonly #terminals = new OwnTerminals();
+  readonly #impatience = new Impatience();
+  readonly #taken: Disposable;
   #process: OwnedFd | undefined;
 
-  /** @param onEarly told of each signal that comes before there is a process */
-  constructor(onEarly: (signal: number) => void = () => {}) {
-    this.#proxy = proxySignals((signal) => {
-      if (this.#process !== undefined) return void sendSignal(this.#process, signal);
-      this.#early.push(signal);
-      onEarly(signal);
-    });
+  constructor(events: SignalEvents) {
+    this.#events = events;
+    this.#taken = takeSignals((signal) => this.#take(signal));
+  }
+
+  #take(signal: number): void {
+    if (signal === SIGHUP && this.#terminals.haveHungUp()) return this.#events.onHangUp();
+    this.pass(signal);
+    if (requestsToEnd.has(signal) && this.#impatience.note(performance.now())) this.#events.onImpatience();
+  }
+
+  /** Passes a signal on as one of gocker's. */
+  pass(signal: number): void {
+    if (this.#process !== undefined) return void sendSignal(this.#process, signal);
+    this.#early.push(signal);
+    this.#events.onEarly?.(signal);
   }
 
   /** The program runs: it gets all signals from now on, and those that came until now. */
@@ -61,6 +86,6 @@ export class ProxiedSignals implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#proxy[Symbol.dispose]();
+    this.#taken[Symbol.dispose]();
   }
 }

@@ -21,6 +21,8 @@ export interface ContainerStdio extends Disposable {
    *   Those who read slowly have all the time
    */
   drain(patience?: number): Promise<void>;
+  /** Resolves when gocker's own terminal was found to be gone, by reading or writing. After {@link attach}. */
+  hungUp?(): Promise<void>;
 }
 
 /** What {@link DirectStdio.open} goes by. */
@@ -185,6 +187,11 @@ export class TerminalStdio implements ContainerStdio {
     if (this.#relay === undefined || this.#master === undefined) return never;
     await this.#relay.detached;
     return this.#master;
+  }
+
+  async hungUp(): Promise<void> {
+    const { promise: never } = Promise.withResolvers<never>();
+    await (this.#relay?.hungUp ?? never);
   }
 
   async drain(patience?: number): Promise<void> {

@@ -12,6 +12,7 @@ import type { RootFileSystem } from "../runtime/root.ts";
 import { applyLimits } from "./apply-limits.ts";
 import type { ClaimedContainer } from "./claim.ts";
 import type { OpenedSurroundings } from "./joined-namespaces.ts";
+import { hangUp } from "./hang-up.ts";
 import { sharesProcesses } from "./namespaces.ts";
 import { ProxiedSignals } from "./signal-proxy.ts";
 import type { ContainerStdio } from "./stdio.ts";
@@ -81,8 +82,15 @@ export class Supervisor {
     const isShared = sharesProcesses(spec.linux?.namespaces);
     using _guard = guardProcess(process.pidfd, isShared ? cgroup.cloneInto : undefined);
     await stdio.attach();
-    // What comes before the program would be lost: process 1 does not notice signals that it has no handlers for.
-    using signals = new ProxiedSignals((signal) => void (signal === SIGKILL && sendSignal(process.pidfd, signal)));
+    using leaving = new DisposableStack();
+    const end = () => void (leaving.disposed || leaving.use(hangUp(process.pidfd)));
+    void stdio.hungUp?.().then(end);
+    // What comes before the program would be lost: process 1 does not notice signals that it has no handlers for. Who
+    // insists ends it all the same, as there is nobody else who looks after it.
+    using signals = new ProxiedSignals({
+      onImpatience: () => void sendSignal(process.pidfd, SIGKILL),
+      onHangUp: end,
+    });
     claim.markRunning(process.pid);
     const outcome = await launched.status.outcome();
     const error = launchError(outcome, spec.process?.args?.[0] ?? "");

@@ -3,6 +3,7 @@ import { duplicate, makeNonBlocking, type OwnedFd, writePatiently } from "../lin
 import { openPeer, setWindowSize, TerminalMode, windowSize } from "../linux/terminal.ts";
 import { asError, SystemCallError } from "../util/errors.ts";
 import { KeySequence } from "./detach-keys.ts";
+import { OwnTerminals } from "./own-terminals.ts";
 
 /** How {@link TerminalRelay} shows a terminal. */
 export interface TerminalRelayOptions {
@@ -24,10 +25,14 @@ export class TerminalRelay implements Disposable {
   readonly finished: Promise<void>;
   /** Resolves when the detach keys were typed: nothing is shown or passed on from then on. */
   readonly detached: Promise<void>;
+  /** Resolves when gocker's own terminal was found to be gone, by reading or writing. */
+  readonly hungUp: Promise<void>;
   readonly #detach: () => void;
+  readonly #noteHangUp: () => void;
   readonly #keys: KeySequence | undefined;
   readonly #master: OwnedFd;
   readonly #mode: TerminalMode | undefined;
+  readonly #terminals = new OwnTerminals();
   readonly #resize = () => this.#followSize();
   #open = true;
   #isDetached = false;
@@ -45,9 +50,8 @@ export class TerminalRelay implements Disposable {
   constructor(master: OwnedFd, { interactive, detachKeys }: TerminalRelayOptions) {
     this.#master = master;
     this.#keys = detachKeys === undefined ? undefined : new KeySequence(detachKeys);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.detached = promise;
-    this.#detach = resolve;
+    ({ promise: this.detached, resolve: this.#detach } = Promise.withResolvers<void>());
+    ({ promise: this.hungUp, resolve: this.#noteHangUp } = Promise.withResolvers<void>());
     makeNonBlocking(master.number);
     this.#mode = interactive ? TerminalMode.save(0) : undefined;
     this.#mode?.makeRaw();
@@ -82,6 +86,7 @@ export class TerminalRelay implements Disposable {
     } catch (error) {
       // A reader of gocker's output who has gone, or gocker's own terminal: nobody looks any more.
       if (!this.#isEnd(error) && !hasCode(error, "EPIPE")) throw error;
+      this.#lookForHangUp();
     } finally {
       this.#hangUp();
     }
@@ -144,8 +149,13 @@ export class TerminalRelay implements Disposable {
       // Reading fails when gocker's terminal is gone, writing when the container's other side is: both mean the end.
       if (!this.#isEnd(error)) this.#failure = asError(error);
     } finally {
+      this.#lookForHangUp();
       this.#hangUp();
     }
+  }
+
+  #lookForHangUp(): void {
+    if (this.#terminals.haveHungUp()) this.#noteHangUp();
   }
 
   /** What is typed from here on is for whoever has gocker's terminal next. */

@@ -1,6 +1,8 @@
 import { buildExecProcess, usersBelow } from "../container/exec-process.ts";
 import { resolveUserEnvironment } from "../container/environment.ts";
 import { containerEvent } from "../container/events.ts";
+import { hangUpTime } from "../container/hang-up.ts";
+import { LeftAloneError } from "../container/left-alone.ts";
 import { newContainerId } from "../util/ids.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import { NotRunningError, notRunning, standsStill } from "../container/not-running.ts";
@@ -8,7 +10,7 @@ import { RecordedContainer } from "../container/recorded-container.ts";
 import { ProxiedSignals } from "../container/signal-proxy.ts";
 import { type ContainerStdio, DirectStdio, TerminalStdio } from "../container/stdio.ts";
 import { availableCapabilities } from "../linux/capabilities.ts";
-import { SIGKILL } from "../linux/constants.ts";
+import { SIGHUP, SIGKILL } from "../linux/constants.ts";
 import { errnoReason } from "../linux/errno.ts";
 import { openNull, type OwnedFd } from "../linux/fd.ts";
 import { exitCodeOf, processEnded, reap, sendSignal } from "../linux/process.ts";
@@ -49,9 +51,10 @@ const patience = 200;
 
 /**
  * `gocker exec`: runs a further program in a container that runs, held by all that holds the container's own.
- * @returns its exit code, 128 and the signal's number when one ended it; 0 when it was left to itself
+ * @returns its exit code, 128 and the signal's number when one ended it; 0 when it was left to itself; 129 when gocker's
+ *   terminal has hung up, and it goes on
  * @throws NotRunningError, ExecutionError the program cannot be executed, NotFoundError there is no such container,
- *   UnknownUserError, UsageError
+ *   UnknownUserError, UsageError; LeftAloneError it does not end, and whoever waited for it has insisted
  */
 export async function exec(
   context: Pick<EngineContext, "root" | "state" | "debug">,
@@ -108,7 +111,20 @@ async function attached(request: ExecRequest): Promise<number> {
 
 /** @param detach resolves with a terminal that is to be left to itself, if it does */
 async function untilEnd(request: ExecRequest, stdio: ContainerStdio, detach?: () => Promise<OwnedFd>): Promise<number> {
-  using signals = new ProxiedSignals();
+  const leaving = Promise.withResolvers<"hung up">();
+  // It may come to that before somebody waits for it.
+  leaving.promise.catch(() => {});
+  using timers = new DisposableStack();
+  const hangUp = () => {
+    signals.pass(SIGHUP);
+    if (!timers.disposed)
+      timers.adopt(
+        setTimeout(() => leaving.resolve("hung up"), hangUpTime),
+        clearTimeout,
+      );
+  };
+  const onImpatience = () => leaving.reject(leftAlone(request));
+  using signals = new ProxiedSignals({ onImpatience, onHangUp: hangUp });
   using started = await start(request, stdio);
   using cleanup = new DisposableStack();
   cleanup.defer(() => {
@@ -118,7 +134,9 @@ async function untilEnd(request: ExecRequest, stdio: ContainerStdio, detach?: ()
   signals.passTo(started.pidfd);
   cleanup.move();
   const ended = processEnded(started.pidfd);
-  const left = await Promise.race([ended, ...(detach === undefined ? [] : [detach()])]);
+  void stdio.hungUp?.().then(hangUp);
+  const left = await Promise.race([ended, leaving.promise, ...(detach === undefined ? [] : [detach()])]);
+  if (left === "hung up") return exitCodeOf({ signal: SIGHUP });
   if (left !== undefined) {
     const { holdTerminal } = await import("../container/terminal-holder.ts");
     holdTerminal(left);
@@ -129,6 +147,13 @@ async function untilEnd(request: ExecRequest, stdio: ContainerStdio, detach?: ()
   request.tell("exec_die", { exitCode: String(code) });
   await stdio.drain(patience);
   return code;
+}
+
+function leftAlone({ options: { container, command } }: ExecRequest): LeftAloneError {
+  return new LeftAloneError(
+    `${command[0]} in container ${container}`,
+    `it ends with the container: gocker stop ${container}`,
+  );
 }
 
 /** Nobody will see what the program writes, nor give it anything to read. */

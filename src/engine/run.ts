@@ -58,7 +58,10 @@ export async function run(context: EngineContext, options: RunOptions, ui: RunUi
   }
   try {
     await using _volumes = await stores.volumes.use(volumesOf(claim.record.mounts), claim.id);
-    if (options.explain !== "only") recordMounts(context, claim.record);
+    if (options.explain !== "only") {
+      recordEvent(context, containerEvent(claim.record, "attach"));
+      recordMounts(context, claim.record);
+    }
     await using _networks = networksOf(context, created);
     const { containers } = stores;
     const { record } = claim;
@@ -99,7 +102,8 @@ async function runAttached(context: EngineContext, options: RunOptions, ui: RunU
     const { record } = created.claim;
     tellStart(created, options, ui);
     if (options.attach?.every((stream) => stream === "stdin") === true) ui.onUnseen?.(record.id);
-    const exitCode = await showContainer(containers, record, () => start(greetingOf(record, attach)), attach);
+    const connect = () => start(greetingOf(record, attach));
+    const exitCode = await showContainer(context, containers, record, connect, attach);
     if (exitCode === undefined) throw new Error("a monitor was greeted, and there is no connection to it");
     return exitCode;
   });

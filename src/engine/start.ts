@@ -3,6 +3,7 @@ import { containerEvent } from "../container/events.ts";
 import type { ClaimedContainer } from "../container/claim.ts";
 import type { Greeting } from "../container/monitor/protocol.ts";
 import { startMonitored } from "../container/monitor/start.ts";
+import { hasMonitor } from "../container/monitor/presence.ts";
 import { connectToMonitor } from "../container/monitor/socket.ts";
 import { standsStill } from "../container/not-running.ts";
 import { makeMountable } from "../container/overlay-root.ts";
@@ -22,6 +23,7 @@ import { killLeftovers, openContainers } from "./reconcile.ts";
 import { recordEvent, recordMounts, recordUnmounts } from "./record-event.ts";
 import type { StopOptions } from "./stop.ts";
 import { leaveNetworks, openSurroundings } from "./surroundings.ts";
+import { unreachable } from "./unreachable.ts";
 
 /** What containers are started with. */
 export type StartContext = Pick<EngineContext, "root" | "state" | "debug" | "warn">;
@@ -51,6 +53,8 @@ export async function startClaimed(
 ): Promise<OwnedFd | undefined> {
   const { claim, spec, specVersion, rootFileSystem } = container;
   containers.clearMarks(claim.id);
+  // As with docker, before it is started, so that nothing is missed.
+  if (greeting?.output === true) recordEvent(context, containerEvent(claim.record, "attach"));
   using cgroup = openCgroup(cgroupPathIn(claim.id, spec));
   const volumes = VolumeStore.open(context.root);
   const names = volumesOf(claim.record.mounts);
@@ -102,7 +106,8 @@ export async function startContainer(context: EngineContext, reference: string):
 
 /**
  * `gocker start --attach`: as {@link startContainer}, and shows the container until it ends or is left.
- * @returns the exit code: the container's own; 0 when it was left
+ * @returns as `showContainer`
+ * @throws as {@link startContainer} and `showContainer`
  */
 export async function startAttached(
   context: EngineContext,
@@ -112,9 +117,9 @@ export async function startAttached(
   const { containers } = await openContainers(context);
   const id = containers.resolve(reference);
   const record = containers.read(id);
-  const { greetingOf, showContainer, attachToContainer } = await import("./attach.ts");
+  const { greetingOf, optionsFor, showContainer, attachToContainer } = await import("./attach.ts");
   const connect = () => startStored(context, containers, id, greetingOf(record, options));
-  const exitCode = await showContainer(containers, record, connect, options);
+  const exitCode = await showContainer(context, containers, record, connect, optionsFor(record, options));
   return exitCode ?? (await attachToContainer(context, reference, options));
 }
 
@@ -134,11 +139,8 @@ export async function restartContainer(context: EngineContext, reference: string
 /** That it was run with `--rm` must not remove it between its end and its next start. @throws ConflictError it has no monitor */
 function keep({ state }: EngineContext, containers: ContainerStore, id: string, reference: string): void {
   using monitor = connectToMonitor(state, id, { output: false, input: false });
-  if (monitor === undefined) {
-    throw new ConflictError(`cannot restart container ${reference}: it belongs to the command that runs it`, {
-      hint: "containers that are started with -d, or without --rm, can be restarted",
-    });
-  }
+  const record = containers.read(id);
+  if (monitor === undefined && !hasMonitor(record.state)) throw unreachable("restart", { reference, record, state });
   containers.markKept(id);
 }
 

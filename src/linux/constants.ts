@@ -145,6 +145,7 @@ export const MAP_PRIVATE = 0x2;
 export const MAP_ANONYMOUS = 0x20;
 
 /** signal(7): the numbers are those of x86-64 and arm64. */
+export const SIGHUP = 1;
 export const SIGKILL = 9;
 export const SIGCHLD = 17;
 

@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs";
 export interface ProcessState {
   /** `R`, `S`, `D`, `T`, `Z` and so on. */
   readonly letter: string;
+  /** The number of its parent; 0 where that is outside of this pid namespace. */
+  readonly parent: number;
   /** In clock ticks since boot: with the number it names a process for good. */
   readonly startTime: number;
 }
@@ -20,5 +22,5 @@ export function processState(pid: number): ProcessState | undefined {
   }
   // The second field is the command's name in parentheses and may hold anything, so count from its end.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return { letter: fields[3 - 3] as string, startTime: Number(fields[22 - 3]) };
+  return { letter: fields[3 - 3] as string, parent: Number(fields[4 - 3]), startTime: Number(fields[22 - 3]) };
 }

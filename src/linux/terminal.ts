@@ -2,6 +2,7 @@ import { O_CLOEXEC, O_NOCTTY, O_RDWR, TCGETS, TIOCGPGRP, TIOCGPTPEER, TIOCGWINSZ
 import { systemCallError } from "./errno.ts";
 import { OwnedFd } from "./fd.ts";
 import { bindLibc, libc } from "./libc.ts";
+import { pollAll, pollEvent } from "./poll.ts";
 import { syscallNumber } from "./syscalls.ts";
 
 /** A terminal's size in characters. */
@@ -23,6 +24,12 @@ const setAfterOutput = 1;
 /** Whether a descriptor is a terminal. isatty(3) */
 export function isTerminal(fd: number): boolean {
   return libc.ioctl(fd, TCGETS, new Uint8Array(termiosSize)) === 0;
+}
+
+/** Whether what was a terminal is none any more: its other side was closed. pty(7), poll(2) @throws SystemCallError */
+export function hasHungUp(fd: number): boolean {
+  const [events = 0] = pollAll([{ fd, events: 0 }], 0);
+  return (events & pollEvent.hungUp) !== 0;
 }
 
 /** The size of a terminal; undefined when the descriptor is none, or one that does not know. */

@@ -175,7 +175,7 @@ describe.skipIf(!canRunCorpus)("a container that runs", () => {
       await container.child.exited;
       const filters = ["-f", `container=${container.id}`, "--format", "{{.Action}} {{.Actor.Attributes.exitCode}}"];
       const { stdout } = await runner.gocker(["events", "--until", "0s", ...filters]);
-      expect(stdout).toBe("create <no value>\nstart <no value>\ndie 9\ndestroy <no value>\n");
+      expect(stdout).toBe("create <no value>\nattach <no value>\nstart <no value>\ndie 9\ndestroy <no value>\n");
     });
 
     test("in the background", async () => {

@@ -69,7 +69,7 @@ describe.skipIf(!canRunCorpus)("gocker events", () => {
     const unmounts = Array(2).fill("volume unmount data (container=ID, driver=local)");
     const ran = [...mounts, "start", ...unmounts, "die 0"];
     const foreground = readFileSync(idFile("foreground"), "utf8");
-    expect(await lifeOf(foreground)).toEqual(["create", ...ran, "destroy"]);
+    expect(await lifeOf(foreground)).toEqual(["create", "attach", ...ran, "destroy"]);
 
     const again = await runner.gocker(["run", "-d", "--restart", "on-failure:1", ...program, "false"]);
     const id = again.stdout.trim();
@@ -81,7 +81,7 @@ describe.skipIf(!canRunCorpus)("gocker events", () => {
     const refused = await runner.gocker(["run", "--cidfile", idFile("refused"), ...program, "/none"]);
     expect(refused.exitCode).toBe(127);
     const broken = await lifeOf(readFileSync(idFile("refused"), "utf8"));
-    expect(broken).toEqual(["create", ...mounts, ...unmounts]);
+    expect(broken).toEqual(["create", "attach", ...mounts, ...unmounts]);
     expect((await runner.gocker(["container", "prune", "-f"])).exitCode).toBe(0);
   });
 

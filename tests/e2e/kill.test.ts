@@ -115,4 +115,22 @@ describe.skipIf(!canRunCorpus)("signals to a container", () => {
       await runner.gocker(["rm", "hit"]);
     });
   });
+
+  test("events tell of who looks at a container, and at its processes", async () => {
+    expect(await runner.gocker(["run", "--rm", "--name", "alone", image, "true"])).toEqual(success(""));
+    expect(await toldOf("alone")).toEqual(["create", "attach", "start", "die", "destroy"]);
+    expect(await runner.gocker(["run", "--name", "shown", image, "true"])).toEqual(success(""));
+    expect(await runner.gocker(["start", "-a", "shown"])).toEqual(success(""));
+    const run = ["attach", "start", "die"];
+    expect(await toldOf("shown")).toEqual(["create", ...run, ...run]);
+    await runDetached("seen", "-i", image, "cat");
+    expect((await runner.gocker(["top", "seen"])).exitCode).toBe(0);
+    const child = runner.start(["attach", "--sig-proxy=false", "seen"]);
+    await until("it is shown", async () => (await toldOf("seen")).includes("attach"));
+    child.kill("SIGKILL");
+    await child.exited;
+    expect((await runner.gocker(["rm", "-f", "seen"])).exitCode).toBe(0);
+    expect(await toldOf("seen")).toEqual(["create", "start", "top", "attach", "kill 9", "die", "destroy"]);
+    await runner.gocker(["rm", "shown"]);
+  });
 });

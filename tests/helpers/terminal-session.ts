@@ -40,6 +40,11 @@ export class TerminalSession implements AsyncDisposable {
     this.#terminal.resize(columns, rows);
   }
 
+  /** Closes the window: the kernel hangs up the program's side. pty(7) */
+  hangUp(): void {
+    this.#terminal.close();
+  }
+
   /** Waits until what was shown after the last call matches, and takes it away. */
   async expect(pattern: string | RegExp): Promise<string> {
     let end = 0;
@@ -67,6 +72,6 @@ export class TerminalSession implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.process.kill("SIGKILL");
     await this.process.exited;
-    this.#terminal.close();
+    if (!this.#terminal.closed) this.#terminal.close();
   }
 }

@@ -13,8 +13,10 @@ export const attachCommand = command({
       {
         heading: "Leaving",
         text:
-          "A container with a terminal goes on after ctrl-p ctrl-q. Signals, ctrl-C too, are passed on to one without " +
-          "(--sig-proxy=false: they end gocker alone).",
+          "A container with a terminal goes on after ctrl-p ctrl-q, which is typed, and after a signal to gocker, which " +
+          "is not passed on: with --no-stdin ctrl-C is one. Signals, ctrl-C too, are passed on to a container without a " +
+          "terminal (--sig-proxy=false: they end gocker alone); the third SIGINT or SIGTERM within two seconds ends " +
+          "gocker, too, with exit code 1. So does the closing of gocker's own terminal, which no container is told of.",
       },
     ],
     examples: [{ words: "gocker attach shell", does: "Back to a container that was left with ctrl-p ctrl-q" }],

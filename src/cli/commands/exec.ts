@@ -60,7 +60,8 @@ export const execCommand = command({
         heading: "How it ends",
         text:
           "The command lives on when gocker is killed, as long as it does not mind that its terminal or its pipes are " +
-          "closed. Signals to gocker go to the command.",
+          "closed. Signals to gocker go to the command; the third SIGINT or SIGTERM within two seconds ends gocker, too, " +
+          "with exit code 1.",
       },
       {
         heading: "Exit code",

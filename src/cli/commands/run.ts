@@ -34,7 +34,13 @@ export const runCommand = command({
         heading: "Exit code",
         text:
           "The command's own; 128 and the signal's number when a signal ended it; 127 when it was not found, 126 when " +
-          "it could not be executed, 125 when gocker itself failed.",
+          "it could not be executed, 125 when gocker itself failed; 1 when the container was left alone.",
+      },
+      {
+        heading: "Signals",
+        text:
+          "are passed on. The third SIGINT or SIGTERM within two seconds kills a container that belongs to this command " +
+          "(--rm, and nothing that needs a monitor), and makes gocker leave any other one alone.",
       },
     ],
     examples: [

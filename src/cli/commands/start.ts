@@ -31,7 +31,11 @@ export const startCommand = command({
       type: "boolean",
       description: "Start all that their policies want to run (--restart): for the time after a boot",
     },
-    attach: { type: "boolean", alias: "a", description: "Show what the container writes, and pass signals on" },
+    attach: {
+      type: "boolean",
+      alias: "a",
+      description: "Show what the container writes; signals go to one without a terminal",
+    },
     interactive: { type: "boolean", alias: "i", description: "Give the container gocker's standard input" },
     "detach-keys": {
       type: "string",

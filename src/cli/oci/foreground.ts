@@ -1,6 +1,6 @@
 import { ProxiedSignals } from "../../container/signal-proxy.ts";
 import { TerminalStdio } from "../../container/stdio.ts";
-import { SIGKILL } from "../../linux/constants.ts";
+import { SIGHUP, SIGKILL } from "../../linux/constants.ts";
 import type { OwnedFd } from "../../linux/fd.ts";
 import { exitCodeOf, processEnded, reap } from "../../linux/process.ts";
 import { connectUnix } from "../../linux/unix-socket.ts";
@@ -59,8 +59,13 @@ export function processStdio(options: {
 /** What the caller asks for by signals, from before a container is made until it ends. */
 export class ForegroundSignals implements Disposable {
   readonly #abort = new AbortController();
-  readonly #signals = new ProxiedSignals((signal) => {
-    if (ending.has(signal)) this.#abort.abort(new InterruptedError(signal));
+  readonly #signals = new ProxiedSignals({
+    onEarly: (signal) => {
+      if (ending.has(signal)) this.#abort.abort(new InterruptedError(signal));
+    },
+    // Nobody else looks after the process.
+    onImpatience: () => this.#signals.pass(SIGKILL),
+    onHangUp: () => this.#signals.pass(SIGHUP),
   });
 
   /** Aborted with an {@link InterruptedError} when gocker is to end before there is a program to tell. */

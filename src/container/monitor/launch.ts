@@ -15,7 +15,7 @@ import { sleepSteps } from "../../linux/launch/sleep.ts";
 import { type ContainerProcessOptions, planContainer, planDescriptors } from "../../runtime/container-process.ts";
 import type { LaunchPlan } from "../../runtime/plan/launch-plan.ts";
 import type { NamespaceDescriptor } from "../../runtime/plan/namespaces.ts";
-import { descriptorsOf, monitorWords, type MonitorState } from "./state.ts";
+import { descriptorsOf, monitorName, monitorWords, type MonitorState } from "./state.ts";
 import { wakesOf } from "./wakes.ts";
 
 const group = "process";
@@ -46,6 +46,8 @@ export function launchMonitored(request: MonitoredLaunch): LaunchedProcess {
   const kept = descriptorsOf(monitor);
   const given = [...planDescriptors(plan, container), ...container.stdio, ...intoCgroup(container)];
   return launch({
+    // Others tell by it that the container has one.
+    name: monitorName,
     namespaces: 0,
     steps: monitoredSteps(request, plan),
     stdio: [nothing, nothing, nothing],

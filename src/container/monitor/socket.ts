@@ -11,6 +11,11 @@ function directoryOf(state: string): string {
   return `${state}/monitors`;
 }
 
+/** Where the socket of a container's monitor is. @param state gocker's state directory */
+export function monitorSocket(state: string, id: string): string {
+  return `${directoryOf(state)}/${id}`;
+}
+
 /** By a descriptor of the directory: whose own path may be longer than a socket's may be. unix(7) */
 function within<Result>(state: string, id: string, use: (path: string) => Result): Result {
   using directory = openDirectory(directoryOf(state));
@@ -30,7 +35,7 @@ export function listenAsMonitor(state: string, id: string): OwnedFd {
 
 /** For the holder of the container's lock. */
 export function removeMonitorSocket(state: string, id: string): void {
-  rmSync(`${directoryOf(state)}/${id}`, { force: true });
+  rmSync(monitorSocket(state, id), { force: true });
 }
 
 /**
@@ -39,7 +44,7 @@ export function removeMonitorSocket(state: string, id: string): void {
  * @throws SystemCallError
  */
 export function connectToMonitor(state: string, id: string, greeting: Greeting): OwnedFd | undefined {
-  if (!existsSync(`${directoryOf(state)}/${id}`)) return undefined;
+  if (!existsSync(monitorSocket(state, id))) return undefined;
   try {
     const socket = within(state, id, (path) => connectUnix(path));
     writeAll(socket.number, encodeDocument(messageType.greeting, greeting));

@@ -4,44 +4,53 @@ import { OwnedFd } from "../../../src/linux/fd.ts";
 import { openPidfd } from "../../../src/linux/process.ts";
 import { ProxiedSignals } from "../../../src/container/signal-proxy.ts";
 
-const { SIGHUP, SIGINT, SIGKILL, SIGTERM, SIGUSR1 } = constants.signals;
+const { SIGHUP, SIGINT, SIGTERM, SIGUSR1 } = constants.signals;
 
-/** Sends this process signals, one after the other, and returns what was passed on. */
-async function passedOn(...signals: number[]): Promise<number[]> {
-  const passed: number[] = [];
+const nothing = { onImpatience() {}, onHangUp() {} };
+
+/** Sends this process signals, one after the other, and returns what there would be to pass on, and what came of it. */
+async function takenFrom(...signals: number[]): Promise<(number | "impatient")[]> {
+  const taken: (number | "impatient")[] = [];
   let next = Promise.withResolvers<void>();
-  using _signals = new ProxiedSignals((signal) => {
-    passed.push(signal);
-    next.resolve();
+  using _signals = new ProxiedSignals({
+    onEarly: (signal) => {
+      taken.push(signal);
+      next.resolve();
+    },
+    onImpatience: () => taken.push("impatient"),
+    onHangUp() {},
   });
   for (const signal of signals) {
     next = Promise.withResolvers<void>();
     process.kill(process.pid, signal);
     await next.promise;
   }
-  return passed;
+  return taken;
 }
 
 test("signals are told of as they come", async () => {
-  expect(await passedOn(SIGHUP, SIGUSR1, SIGTERM, SIGINT)).toEqual([SIGHUP, SIGUSR1, SIGTERM, SIGINT]);
+  expect(await takenFrom(SIGHUP, SIGUSR1, SIGTERM, SIGINT)).toEqual([SIGHUP, SIGUSR1, SIGTERM, SIGINT]);
 });
 
-test("the third request to end is a kill", async () => {
-  expect(await passedOn(SIGINT, SIGUSR1, SIGTERM, SIGINT)).toEqual([SIGINT, SIGUSR1, SIGTERM, SIGKILL]);
+test("the third request to end is passed on, too, and told of", async () => {
+  expect(await takenFrom(SIGINT, SIGUSR1, SIGTERM, SIGINT)).toEqual([SIGINT, SIGUSR1, SIGTERM, SIGINT, "impatient"]);
 });
 
 test("nothing is left of it afterwards", async () => {
   const before = process.listenerCount("SIGTERM");
-  await passedOn(SIGTERM);
+  await takenFrom(SIGTERM);
   expect(process.listenerCount("SIGTERM")).toBe(before);
 });
 
 test("a process that is still to come gets those that came before it, too", async () => {
   const early: number[] = [];
   let next = Promise.withResolvers<void>();
-  using signals = new ProxiedSignals((signal) => {
-    early.push(signal);
-    next.resolve();
+  using signals = new ProxiedSignals({
+    ...nothing,
+    onEarly: (signal) => {
+      early.push(signal);
+      next.resolve();
+    },
   });
   for (const signal of [SIGUSR1, SIGHUP]) {
     next = Promise.withResolvers<void>();
