@@ -1,5 +1,8 @@
 import { hasNameServer, hostGateway } from "../container/etc-files.ts";
+import { probeOf } from "../container/healthcheck.ts";
+import { usualLog } from "../container/logs/usual-log.ts";
 import { isJoined } from "../container/namespaces.ts";
+import type { ContainerRecord, LogConfiguration } from "../container/record.ts";
 import { checkSysctls } from "../container/sysctls.ts";
 import { UsageError } from "../util/errors.ts";
 import type { RunOptions } from "./options.ts";
@@ -19,9 +22,9 @@ export function refuseConflicts(options: RunOptions): void {
     refuseWith("--uts host", { "--hostname": options.hostname, "--domainname": options.domainname });
   }
   if (options.explain !== undefined && needsMonitor(options)) {
-    throw new UsageError(
-      "--explain shows a container that gocker starts itself: leave out -p, -P and networks with names",
-    );
+    throw new UsageError("--explain shows a container that gocker starts itself, which has no monitor", {
+      hint: "leave out -p, -P, networks with names, health checks, log drivers and their options",
+    });
   }
   if (options.init && options.pid !== undefined) {
     throw new UsageError("--init conflicts with --pid: only in a pid namespace of its own an init is process 1");
@@ -29,15 +32,21 @@ export function refuseConflicts(options: RunOptions): void {
 }
 
 /**
- * Whether a container needs somebody beside it who answers it, or those who want something of it: for names, and for what
- * comes to its ports and not by the firewall.
+ * Whether a container needs somebody beside it: who answers it, or those who want something of it (for names, and for what
+ * comes to its ports and not by the firewall), who looks at its health, or who keeps what it writes where it was asked to
+ * be kept.
+ * @param container its record, or what the user asks for, which the image may add to
  */
-export function needsMonitor({
-  networks,
-  ports = [],
-  publishAllPorts = false,
-}: Pick<RunOptions, "networks" | "ports" | "publishAllPorts">): boolean {
-  return ports.length > 0 || publishAllPorts || hasNameServer(networks);
+export function needsMonitor(
+  container: Pick<ContainerRecord, "networks" | "ports" | "publishAllPorts" | "healthcheck" | "log">,
+): boolean {
+  const { networks, ports = [], publishAllPorts = false, healthcheck, log } = container;
+  if (ports.length > 0 || publishAllPorts || hasNameServer(networks)) return true;
+  return probeOf(healthcheck) !== undefined || (log !== undefined && !isUsual(log) && log.driver !== "none");
+}
+
+function isUsual({ driver, options }: LogConfiguration): boolean {
+  return driver === usualLog.driver && Object.keys(options).length === 0;
 }
 
 /** What a container takes over from the one whose network it has. */

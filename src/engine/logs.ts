@@ -1,11 +1,15 @@
 import { ChangeWatch } from "../container/logs/change-watch.ts";
 import type { LogRecord } from "../container/logs/log-record.ts";
 import { readLog } from "../container/logs/read-log.ts";
+import { existsSync } from "node:fs";
+import { logPath } from "../container/logs/log-path.ts";
+import { usualLog } from "../container/logs/usual-log.ts";
+import { hasMonitor } from "../container/monitor/presence.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import type { ContainerStore } from "../container/records.ts";
 import { FileLock } from "../linux/lock.ts";
 import { processState } from "../linux/process-state.ts";
-import { NotFoundError } from "../util/errors.ts";
+import { ConflictError, NotFoundError } from "../util/errors.ts";
 import type { Instant } from "../util/instant.ts";
 import type { EngineContext } from "./context.ts";
 import { openContainers } from "./reconcile.ts";
@@ -24,7 +28,7 @@ export interface ContainerLogsOptions {
  * @param reference its name, ID, or the beginning of its ID
  * @returns the records, as many at once as are there at once
  * @throws NotFoundError there is none; UsageError the reference fits several, or its log driver keeps nothing that can be
- *   read; InvalidDocumentError the log is damaged
+ *   read; ConflictError what it writes is the command's that runs it; InvalidDocumentError the log is damaged
  */
 export async function* containerLogs(
   context: Pick<EngineContext, "root" | "state">,
@@ -33,8 +37,17 @@ export async function* containerLogs(
 ): AsyncGenerator<readonly LogRecord[]> {
   const { containers } = await openContainers(context);
   const id = containers.resolve(reference);
-  const { log } = containers.read(id);
+  const record = containers.read(id);
+  const { log } = record;
   const directory = containers.directory(id);
+  if (isNotKept(record, directory)) {
+    throw new ConflictError(
+      `container ${reference} has no log: what it writes goes to the command that runs it alone`,
+      {
+        hint: "what is started with -d, or without --rm, has one",
+      },
+    );
+  }
   if (!follow) {
     yield* readLog(directory, log, options);
     return;
@@ -51,6 +64,15 @@ export async function* containerLogs(
     end.abort();
     await ended;
   }
+}
+
+/** Whether nobody keeps what a container writes, or has written, though its log driver does: it has no monitor. */
+function isNotKept({ log, state }: ContainerRecord, directory: string): boolean {
+  const { driver } = log ?? usualLog;
+  if (driver === "none" || driver === "journald" || existsSync(logPath(directory, driver))) return false;
+  if (state.status === "running") return !hasMonitor(state);
+  // That of `run --explain`: a monitor has begun a log by its end, or told what kept it from that.
+  return state.status === "exited" && state.startedAt !== undefined && state.error === undefined;
 }
 
 /** Aborts `end` when the container has ended or that cannot be told, and returns when it is aborted. */

@@ -19,7 +19,7 @@ import type { LaunchPlan } from "../runtime/plan/launch-plan.ts";
 import { errorMessage } from "../util/errors.ts";
 import { needsMonitor } from "./conflicts.ts";
 import type { EngineContext } from "./context.ts";
-import { createFromOptions } from "./create.ts";
+import { createFromOptions, type NewContainer } from "./create.ts";
 import { checkInputDevice } from "./input-device.ts";
 import { recordEnd, recordEvent, recordMounts, recordUnmounts } from "./record-event.ts";
 import type { RunOptions } from "./options.ts";
@@ -29,22 +29,37 @@ import { leaveNetworks, openSurroundings, type Surroundings } from "./surroundin
 /**
  * `gocker run`: finds or pulls the image, makes a container of it, runs that in the foreground, and removes it when the
  * options say so.
- * @returns the exit code of the container's program: 128 and the signal's number when a signal ended it
+ * @returns the exit code of the container's program: 128 and the signal's number when a signal ended it; or that of
+ *   `showContainer`, when a container with a monitor was left
  * @throws ExecutionError when the program cannot be executed; any GockerError when the container could not be started
  */
 export async function run(context: EngineContext, options: RunOptions, ui: RunUi): Promise<number> {
   checkInputDevice(options);
-  // What belongs to the command alone cannot be left.
-  // The outputs that are not wanted are somebody's who reads them.
-  const isLeft =
-    !options.remove ||
-    options.detachKeys !== undefined ||
-    options.attach !== undefined ||
-    options.keepSignals === true ||
-    needsMonitor(options);
-  if (isLeft && options.explain === undefined) return await runAttached(context, options, ui);
   using made = await createFromOptions(context, options, ui);
-  const { stores, created } = made;
+  // Known by now: what the image wants, too.
+  const { record } = made.created.claim;
+  if (options.explain === undefined && (isLeft(options) || needsMonitor(record))) {
+    return await runAttached(context, options, ui, made);
+  }
+  if (options.explain === "run" && needsMonitor(record)) {
+    ui.warn("nobody looks at the container's health: with --explain it has no monitor");
+  }
+  return await runAlone(context, options, ui, made);
+}
+
+/** Whether a container may be left to itself: what belongs to the command alone cannot. */
+function isLeft({ remove, detachKeys, attach, keepSignals }: RunOptions): boolean {
+  // The outputs that are not wanted are somebody's who reads them.
+  return !remove || detachKeys !== undefined || attach !== undefined || keepSignals === true;
+}
+
+/** A container without a monitor: it is the command's own, and ends with it. */
+async function runAlone(
+  context: EngineContext,
+  options: RunOptions,
+  ui: RunUi,
+  { stores, created }: NewContainer,
+): Promise<number> {
   const { claim } = created;
   // A clean-up that fails is told beside what failed before it, and keeps none of the others from being done.
   await using cleanup = new AsyncDisposableStack();
@@ -89,7 +104,12 @@ function networksOf(context: EngineContext, { claim }: CreatedContainer): AsyncD
 }
 
 /** A container with a monitor: what it writes is kept, and it can be left to itself and attached to. */
-async function runAttached(context: EngineContext, options: RunOptions, ui: RunUi): Promise<number> {
+async function runAttached(
+  context: EngineContext,
+  options: RunOptions,
+  ui: RunUi,
+  made: NewContainer,
+): Promise<number> {
   const { detachKeys = parseDetachKeys(defaultDetachKeys) } = options;
   const attach = {
     input: options.interactive,
@@ -98,7 +118,7 @@ async function runAttached(context: EngineContext, options: RunOptions, ui: RunU
     ...(options.attach !== undefined && { outputs: new Set<string>(options.attach) }),
   };
   const { greetingOf, showContainer } = await import("./attach.ts");
-  return await withMonitor(context, options, ui, async (created, containers, start) => {
+  return await withMonitor(context, options, made, async (created, containers, start) => {
     const { record } = created.claim;
     tellStart(created, options, ui);
     if (options.attach?.every((stream) => stream === "stdin") === true) ui.onUnseen?.(record.id);
@@ -120,7 +140,8 @@ function tellStart({ claim, spec }: CreatedContainer, options: RunOptions, ui: R
  * @throws as {@link run}
  */
 export async function runDetached(context: EngineContext, options: RunOptions, ui: RunUi): Promise<string> {
-  return await withMonitor(context, options, ui, async ({ claim }, _containers, start) => {
+  using made = await createFromOptions(context, options, ui);
+  return await withMonitor(context, options, made, async ({ claim }, _containers, start) => {
     await start();
     return claim.id;
   });
@@ -133,15 +154,13 @@ type Use<Result> = (
   start: (greeting?: Greeting) => Promise<OwnedFd | undefined>,
 ) => Promise<Result>;
 
-/** Makes a container that a monitor looks after once it is started. Should it not start, it is gone where it is not to stay. */
+/** A container that a monitor looks after once it is started. Should it not start, it is gone where it is not to stay. */
 async function withMonitor<Result>(
   context: EngineContext,
   options: RunOptions,
-  ui: RunUi,
+  { stores, created }: NewContainer,
   use: Use<Result>,
 ): Promise<Result> {
-  using made = await createFromOptions(context, options, ui);
-  const { stores, created } = made;
   const { claim } = created;
   const { startClaimed } = await import("./start.ts");
   await using cleanup = new AsyncDisposableStack();
