@@ -11,7 +11,7 @@ import { HostNetwork } from "../network/host-network.ts";
 import { isPluggedIn, plugIn, unplug } from "../network/hot-plug.ts";
 import { NetworkStore } from "../network/networks.ts";
 import { repairHost } from "../network/repair.ts";
-import { defaultNetworkName, type NetworkRecord } from "../network/record.ts";
+import { defaultNetworkName, isReachedByHost, type NetworkRecord } from "../network/record.ts";
 import { ConflictError, errorMessage, NotFoundError, UsageError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
 import type { ConnectedContainer } from "./network/announce.ts";
@@ -154,6 +154,16 @@ function stateOf(record: ContainerRecord, store: NetworkStore): ConnectedContain
   return { record, endpoint: store.endpoints.read(record.id) };
 }
 
+/** Whether a container is to have published ports and has none: it was in no network by which they could be reached. */
+function hasUnpublished({ record, endpoint }: ConnectedContainer): boolean {
+  const isAsked = (record.ports ?? []).length > 0 || record.publishAllPorts === true;
+  return isAsked && endpoint?.publications.length === 0;
+}
+
+function isWayToHost(network: NetworkRecord | undefined): boolean {
+  return network !== undefined && isReachedByHost(network);
+}
+
 /** Has a container's files and its monitor know of its networks as they are now. */
 async function tellChange(
   context: Context,
@@ -167,7 +177,11 @@ async function tellChange(
     (some.endpoint?.attachments ?? []).filter(
       ({ networkId }) => others.endpoint?.attachments.some((one) => one.networkId === networkId) !== true,
     );
-  recordMembership(context, "connect", after.record.id, { attachments: without(after, before), store });
+  const entered = without(after, before);
+  recordMembership(context, "connect", after.record.id, { attachments: entered, store });
+  if (hasUnpublished(after) && entered.some(({ network }) => isWayToHost(store.read(network)))) {
+    context.warn?.(`the ports of container ${after.record.name} are published from its next start on`);
+  }
   recordMembership(context, "disconnect", after.record.id, { attachments: without(before, after), store });
   await announceNetworks(context, containers.directory(before.record.id), before, after);
 }

@@ -205,6 +205,21 @@ describe.skipIf(!canConnect)("gocker network", () => {
     }
   });
 
+  test("connect says that ports are published later, where there was no way to them before", async () => {
+    await lab.must("network", "create", "--internal", "inner");
+    await lab.must("network", "create", "blue");
+    const flags = ["--name", "web", "--network", "inner", "-p", "8080:80"];
+    const made = await lab.gocker(["run", "-d", ...flags, lab.image, "sleep", "1000"]);
+    expect(made.stderr).toContain("published ports are left out");
+    const { stderr, exitCode } = await lab.gocker(["network", "connect", "blue", "web"]);
+    expect({ stderr, exitCode }).toEqual({
+      stderr: "gocker: warning: the ports of container web are published from its next start on\n",
+      exitCode: 0,
+    });
+    await lab.must("restart", "-t", "0", "web");
+    expect(await lab.must("port", "web")).toContain("80/tcp -> 0.0.0.0:8080");
+  });
+
   test("connect moves the way out to a network of a higher priority, and disconnect moves it back", async () => {
     await lab.must("network", "create", "blue");
     await lab.must("network", "create", "red");
