@@ -126,23 +126,33 @@ export async function connectToNetwork(
   const name = canonicalName(reference, store);
   checkBeforehand(store, name, options);
   const request = { network: name, ...options };
-  const before = stateOf(containers.read(id), store);
-  const isOnRecord = before.record.networks?.some(({ network }) => network === name) === true;
-  // Whoever wrote that may have been killed before he did it.
-  if (!isOnRecord || !isRunning(before)) await containers.update(id, (record) => withNetwork(record, request));
+  const found = stateOf(containers.read(id), store);
+  // Whoever wrote that it is in there may have been killed before he had done all of it.
+  const before = withoutTraces(found, name);
+  const isOnRecord = before.record !== found.record;
+  if (!isOnRecord || !isRunning(found)) await containers.update(id, (record) => withNetwork(record, request));
   using running = openNetworkOf(containers.read(id));
   if (running === undefined) return;
   try {
     await plugIn(store, running, request, (message) => context.warn?.(message));
   } catch (error) {
-    // Somebody else may have connected it at the same time.
     const network = store.read(name);
-    if (network === undefined || !isPluggedIn(store, running, network)) {
+    // Somebody else may have connected it at the same time.
+    if (network !== undefined && isPluggedIn(store, running, network)) {
+      await announce(context, containers, before, store);
+    } else {
       await containers.update(id, (record) => withoutNetwork(record, name));
     }
     throw error;
   }
   await tellChange(context, containers, before, store);
+}
+
+/** A container as it was before it came into a network. */
+function withoutTraces({ record, endpoint }: ConnectedContainer, name: string): ConnectedContainer {
+  if (record.networks?.some(({ network }) => network === name) !== true) return { record, endpoint };
+  const attachments = endpoint?.attachments.filter(({ network }) => network !== name) ?? [];
+  return { record: withoutNetwork(record, name), endpoint: endpoint && { ...endpoint, attachments } };
 }
 
 function isRunning({ record }: ConnectedContainer): boolean {
@@ -164,14 +174,13 @@ function isWayToHost(network: NetworkRecord | undefined): boolean {
   return network !== undefined && isReachedByHost(network);
 }
 
-/** Has a container's files and its monitor know of its networks as they are now. */
+/** {@link announce}, and events of it. */
 async function tellChange(
   context: Context,
   containers: ContainerStore,
   before: ConnectedContainer,
   store: NetworkStore,
 ): Promise<void> {
-  const { announceNetworks } = await import("./network/announce.ts");
   const after = stateOf(containers.read(before.record.id), store);
   const without = (some: ConnectedContainer, others: ConnectedContainer) =>
     (some.endpoint?.attachments ?? []).filter(
@@ -183,7 +192,19 @@ async function tellChange(
     context.warn?.(`the ports of container ${after.record.name} are published from its next start on`);
   }
   recordMembership(context, "disconnect", after.record.id, { attachments: without(before, after), store });
-  await announceNetworks(context, containers.directory(before.record.id), before, after);
+  await announce(context, containers, before, store);
+}
+
+/** Has a container's files and its monitor know of its networks as they are now. */
+async function announce(
+  context: Context,
+  containers: ContainerStore,
+  before: ConnectedContainer,
+  store: NetworkStore,
+): Promise<void> {
+  const { announceNetworks } = await import("./network/announce.ts");
+  const { id } = before.record;
+  await announceNetworks(context, containers.directory(id), before, stateOf(containers.read(id), store));
 }
 
 /**

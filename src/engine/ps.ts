@@ -2,7 +2,7 @@ import type { ContainerRecord, ContainerState, RecordedMount } from "../containe
 import { type ShownStatus, shownStatus } from "../container/status.ts";
 import { distinctLayers } from "../image/stored-image.ts";
 import { EndpointStore } from "../network/endpoints.ts";
-import type { Publication } from "../network/publication.ts";
+import { leadsSomewhere, type Publication } from "../network/publication.ts";
 import { InvalidReferenceError } from "../oci/reference.ts";
 import { GockerError } from "../util/errors.ts";
 import type { EngineContext } from "./context.ts";
@@ -80,7 +80,7 @@ export function publicationsOf(
   { id, ports = [], publishAllPorts = false }: Pick<ContainerRecord, "id" | "ports" | "publishAllPorts">,
 ): readonly Publication[] {
   if (ports.length === 0 && !publishAllPorts) return [];
-  return new EndpointStore(state).read(id)?.publications ?? [];
+  return (new EndpointStore(state).read(id)?.publications ?? []).filter(leadsSomewhere);
 }
 
 function summaryOf(record: ContainerRecord, paused: boolean, publications: readonly Publication[]): ContainerSummary {

@@ -35,4 +35,12 @@ export function isTranslated({ hostAddress, containerAddress }: Publication): bo
   return containerAddress !== "" && hostAddress.includes(":") === containerAddress.includes(":");
 }
 
+/**
+ * Whether somebody can reach a container by it: it has not left the network by which it was reached, and what the firewall
+ * does not lead there gocker passes on, which it does of TCP and UDP.
+ */
+export function leadsSomewhere(publication: Publication): boolean {
+  return publication.containerAddress !== "" && (publication.protocol !== "sctp" || isTranslated(publication));
+}
+
 const wildcards: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);

@@ -218,6 +218,12 @@ describe.skipIf(!canConnect)("gocker network", () => {
     });
     await lab.must("restart", "-t", "0", "web");
     expect(await lab.must("port", "web")).toContain("80/tcp -> 0.0.0.0:8080");
+    // By no network they lead anywhere.
+    await lab.must("network", "disconnect", "blue", "web");
+    await lab.must("network", "disconnect", "inner", "web");
+    expect(await lab.must("port", "web")).toBe("");
+    expect(await lab.must("ps", "--format", "{{.Ports}}")).toBe("\n");
+    expect((await lab.networksOf("web")).Ports).toEqual({ "80/tcp": null });
   });
 
   test("connect moves the way out to a network of a higher priority, and disconnect moves it back", async () => {
@@ -262,6 +268,7 @@ describe.skipIf(!canConnect)("gocker network", () => {
       const { stderr, exitCode } = await lab.gocker(["network", "connect", "blue", "web"]);
       if (exitCode !== 0) expect(stderr).toStartWith("gocker: container web is in network blue already\n");
       expect(await web.peer.resolve("other")).toBe(other.address);
+      expect(await lab.must("exec", "web", "cat", "/etc/resolv.conf")).toContain("nameserver 127.0.0.11\n");
       const own = await lab.inspect("web", "{{.NetworkSettings.Networks.blue.IPAddress}}");
       expect(await lab.must("exec", "other", "ping", "-c", "1", "-W", "1", own)).toContain("1 packets received");
       await lab.must("network", "disconnect", "blue", "web");

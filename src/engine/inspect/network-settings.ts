@@ -1,6 +1,6 @@
 import type { PortRequest } from "../../container/options.ts";
 import type { Attachment } from "../../network/endpoints.ts";
-import type { Publication } from "../../network/publication.ts";
+import { leadsSomewhere, type Publication } from "../../network/publication.ts";
 import { Dictionary, listOrNil, nilList } from "../../util/document.ts";
 import type { ContainerFacts } from "./facts.ts";
 
@@ -13,7 +13,11 @@ export function networkSettings({ record, endpoint }: ContainerFacts) {
     Bridge: "",
     SandboxID: sandbox,
     SandboxKey: "",
-    Ports: publishedPorts(endpoint?.publications ?? [], record.exposedPorts ?? [], endpoint !== undefined),
+    Ports: publishedPorts(
+      (endpoint?.publications ?? []).filter(leadsSomewhere),
+      record.exposedPorts ?? [],
+      endpoint !== undefined,
+    ),
     HairpinMode: false,
     LinkLocalIPv6Address: "",
     LinkLocalIPv6PrefixLen: 0,
