@@ -51,6 +51,8 @@ export interface ContainerProcessOptions {
   readonly stdio: readonly [number, number, number];
   readonly reaper: boolean;
   readonly diesWithParent: boolean;
+  /** See `IdentityInput.lifeline`. */
+  readonly lifeline?: number | undefined;
   /** What only containers have that are created and started by two calls: see `LaunchPlanInput`. */
   readonly created?: {
     readonly release?: number | undefined;
@@ -92,6 +94,7 @@ export function planContainer(options: ContainerProcessOptions): LaunchPlan {
     nullStdio: nullDescriptors(options.stdio),
     reaper: options.reaper,
     diesWithParent: options.diesWithParent,
+    lifeline: options.lifeline,
     ...options.created,
     kernelMounts: options.created?.noPivot === true ? kernelMounts(options.root) : undefined,
   });

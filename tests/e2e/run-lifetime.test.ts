@@ -114,8 +114,11 @@ describe.skipIf(!canRunCorpus)("the container's life", () => {
     test("a container without --rm that dies so stays, and says that it does not run", async () => {
       const child = runner.start(["run", "--name", "orphan", image, "sleep", "1000"]);
       const { pid = 0 } = await runner.untilRunning();
-      child.kill("SIGKILL");
+      // It is looked after by its monitor, and goes on without the command.
+      const monitor = Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+      process.kill(monitor, "SIGKILL");
       await until("its process is gone", () => !isAlive(pid), 1000);
+      expect(await outcomeOf(child)).toMatchObject({ stdout: "", exitCode: 125 });
       const { stdout } = await runner.gocker(["ps", "-a", "--format", "json"]);
       expect(JSON.parse(stdout)).toMatchObject({ Names: "orphan", State: "exited" });
       expect(await runner.gocker(["rm", "orphan"])).toEqual(success("orphan\n"));

@@ -27,6 +27,8 @@ export interface MonitoredLaunch {
   readonly monitor: MonitorState & { readonly descriptors: { readonly process: number } };
   /** The reading end of a pipe: the monitor ends, and the container with it, when gocker ends before it writes a byte. */
   readonly commitment: number;
+  /** A pipe that the monitor reads while the container begins, which thus knows that it has one. */
+  readonly lifeline: { readonly reader: number; readonly writer: number };
   /** The monitor has something to do from the beginning, and does not sleep until something happens. */
   readonly isAwake: boolean;
 }
@@ -39,19 +41,22 @@ export interface MonitoredLaunch {
  * @throws SystemCallError
  */
 export function launchMonitored(request: MonitoredLaunch): LaunchedProcess {
-  const { container, monitor, commitment } = request;
+  const { container: given, monitor, commitment, lifeline } = request;
+  const container = { ...given, lifeline: lifeline.writer };
   // The monitor is to be its parent: it enters a pid namespace for its child, instead of the child for a child of its own.
   const plan = planContainer({ ...container, isBornInPidNamespace: true });
   const nothing = monitor.descriptors.process;
   const kept = descriptorsOf(monitor);
-  const given = [...planDescriptors(plan, container), ...container.stdio, ...intoCgroup(container)];
+  const theirs = [...planDescriptors(plan, container), ...container.stdio, ...intoCgroup(container)];
   return launch({
     // Others tell by it that the container has one.
     name: monitorName,
     namespaces: 0,
-    steps: monitoredSteps(request, plan),
+    steps: monitoredSteps({ ...request, container }, plan),
     stdio: [nothing, nothing, nothing],
-    descriptors: [...new Set([...kept, commitment, ...given])].filter((fd) => fd > 2),
+    descriptors: [...new Set([...kept, commitment, lifeline.reader, lifeline.writer, ...theirs])].filter(
+      (fd) => fd > 2,
+    ),
   });
 }
 
@@ -59,10 +64,14 @@ function intoCgroup({ cgroup }: ContainerProcessOptions): number[] {
   return cgroup.cloneInto === undefined ? [] : [cgroup.cloneInto];
 }
 
-function monitoredSteps({ container, monitor, commitment, isAwake }: MonitoredLaunch, plan: LaunchPlan): Step[] {
+function monitoredSteps(
+  { container, monitor, commitment, lifeline, isAwake }: MonitoredLaunch,
+  plan: LaunchPlan,
+): Step[] {
   const { cloneInto } = container.cgroup;
   const kept = descriptorsOf(monitor);
-  const given = [...new Set([...planDescriptors(plan, container), ...container.stdio, ...intoCgroup(container)])];
+  const theirs = [...planDescriptors(plan, container), ...container.stdio, ...intoCgroup(container)];
+  const given = [...new Set([...theirs, lifeline.writer])];
   const others = given.filter((fd) => fd > 2 && !kept.includes(fd));
 
   const pidfd = new Uint8Array(8);
@@ -83,6 +92,7 @@ function monitoredSteps({ container, monitor, commitment, isAwake }: MonitoredLa
     // To read nothing is no error, but to map nothing is one: gocker has died. mmap(2), EINVAL
     step("Go on if it is", "mmap", [0, count, 0, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0]),
     step("Wait once", "close", [commitment]),
+    step("Let the container begin without", "close", [lifeline.reader]),
     ...sleepSteps({
       wakes: wakesOf(monitor.descriptors),
       timeout: isAwake ? 0 : undefined,
@@ -99,7 +109,7 @@ function monitoredSteps({ container, monitor, commitment, isAwake }: MonitoredLa
     },
     ...stays,
     ...container.stdio.map((fd, target) => step(`Connect descriptor ${target}`, "dup3", [fd, target, 0])),
-    ...[...kept, commitment].map((fd) => step("Leave to the monitor what is its own", "close", [fd])),
+    ...[...kept, commitment, lifeline.reader].map((fd) => step("Leave to the monitor what is its own", "close", [fd])),
     ...container.stdio
       .filter((fd) => fd > 2)
       .filter(isFirst)

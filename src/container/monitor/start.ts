@@ -1,4 +1,5 @@
 import { SIGKILL } from "../../linux/constants.ts";
+import { errnos } from "../../linux/errno.ts";
 import { createPipe, openNull, type OwnedFd, writeAll } from "../../linux/fd.ts";
 import type { LaunchedProcess } from "../../linux/launch/launch.ts";
 import { reap, sendSignal } from "../../linux/process.ts";
@@ -7,7 +8,7 @@ import type { RuntimeSpec } from "../../oci/runtime-spec.ts";
 import type { Cgroup } from "../../runtime/cgroup/cgroup.ts";
 import { launchError } from "../../runtime/errors.ts";
 import type { RootFileSystem } from "../../runtime/root.ts";
-import { GockerError } from "../../util/errors.ts";
+import { GockerError, SystemCallError } from "../../util/errors.ts";
 import { applyLimits } from "../apply-limits.ts";
 import type { ClaimedContainer } from "../claim.ts";
 import { probeOf } from "../healthcheck.ts";
@@ -60,9 +61,11 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
   if (oom !== undefined) cleanup.use(oom);
   const stdio = cleanup.use(openMonitoredStdio(claim.record, spec.process?.user.uid ?? 0));
   const commitment = cleanup.use(createPipe());
+  const lifeline = cleanup.use(createPipe());
   const monitor = cleanup.use(
     launchMonitored({
       commitment: commitment.reader.number,
+      lifeline: { reader: lifeline.reader.number, writer: lifeline.writer.number },
       // Its health has to be looked at after a while.
       isAwake: probeOf(claim.record.healthcheck) !== undefined,
       container: {
@@ -98,6 +101,7 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
   );
   undo.defer(() => end(monitor));
   commitment.reader.close();
+  lifeline[Symbol.dispose]();
   stdio[Symbol.dispose]();
 
   const pid = await monitor.status.childTold();
@@ -106,9 +110,19 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
   const error = launchError(outcome, spec.process?.args?.[0] ?? "");
   if (error !== undefined) throw error;
   if (pid === undefined) throw new GockerError("LAUNCH", "the container's monitor has ended before it did anything");
-  writeAll(commitment.writer.number, new Uint8Array(1));
+  commit(commitment.writer);
   undo.move();
   return connection;
+}
+
+/** @throws GockerError the monitor has ended meanwhile, and the container with it */
+function commit(writer: OwnedFd): void {
+  try {
+    writeAll(writer.number, new Uint8Array(1));
+  } catch (cause) {
+    if (!(cause instanceof SystemCallError) || cause.errno !== errnos.EPIPE) throw cause;
+    throw new GockerError("LAUNCH", "the container's monitor has ended, and the container with it", { cause });
+  }
 }
 
 /** The monitor has begun as gocker's child, and the container dies with it. */

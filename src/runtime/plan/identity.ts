@@ -62,6 +62,8 @@ export interface IdentityInput {
   readonly lastCapability: number;
   /** The container is killed when the thread that made it ends. */
   readonly diesWithParent: boolean;
+  /** The writing end of a pipe that nobody but that thread's process reads; the one of the launch's status when absent. */
+  readonly lifeline?: number | undefined;
   /** Adds what comes after the change of user and before the filter, which need not permit it. */
   readonly beforeFilter?: (builder: PlanBuilder) => void;
   /** See `deniesSetgroups`: there are no supplementary groups to set then, and none can be given up. */
@@ -121,7 +123,7 @@ export function addIdentity(builder: PlanBuilder, input: IdentityInput): void {
       label: "Make sure that gocker lives",
       group,
       syscall: "write",
-      args: [statusDescriptor, signOfLife, signOfLife.length],
+      args: [input.lifeline ?? statusDescriptor, signOfLife, signOfLife.length],
     });
   }
   addFilterAndCapabilities(builder, masks, input);

@@ -89,6 +89,8 @@ export interface LaunchPlanInput {
   /** Process 1 is a reaper, and the program its child. */
   readonly reaper: boolean;
   readonly diesWithParent: boolean;
+  /** See `IdentityInput.lifeline`. */
+  readonly lifeline?: number | undefined;
   /**
    * The reading end of a pipe: the plan comes to the pause {@link beforePivot} and goes on when a byte is written to it.
    * For hooks, which see the container's namespaces and still the host's files, for devices that come into them; and
@@ -207,6 +209,7 @@ export function buildLaunchPlan(input: LaunchPlanInput): LaunchPlan {
     seccomp: input.seccomp,
     lastCapability: facts.lastCapability,
     diesWithParent: input.diesWithParent,
+    lifeline: input.lifeline,
     reaper: input.reaper,
     startFifo: input.startFifo,
     // `exec` and hooks look into it while it waits, and so do those who make its network. Others could who wait for nothing

@@ -37,6 +37,8 @@ export interface ProgramInput {
   /** The number of the newest capability that the kernel knows. */
   readonly lastCapability: number;
   readonly diesWithParent: boolean;
+  /** See `IdentityInput.lifeline`. */
+  readonly lifeline?: number | undefined;
   /** Process 1 is a reaper, and the program its child. */
   readonly reaper: boolean;
   /** Others of the container's cannot look into the process before its program begins: see `addHiding`. */
@@ -94,6 +96,7 @@ export function addProgram(builder: PlanBuilder, input: ProgramInput): void {
     seccomp: input.seccomp,
     lastCapability: input.lastCapability,
     diesWithParent: input.diesWithParent,
+    lifeline: input.lifeline,
     release,
     ...(startFifo !== undefined && {
       beforeFilter: () => {
