@@ -8,6 +8,7 @@ import { hasMonitor } from "../container/monitor/presence.ts";
 import type { ContainerRecord } from "../container/record.ts";
 import type { ContainerStore } from "../container/records.ts";
 import { FileLock } from "../linux/lock.ts";
+import { raisePriority } from "../linux/priority.ts";
 import { processState } from "../linux/process-state.ts";
 import { ConflictError, NotFoundError } from "../util/errors.ts";
 import type { Instant } from "../util/instant.ts";
@@ -24,6 +25,13 @@ export interface ContainerLogsOptions {
 }
 
 /**
+ * A flood fills a file of a megabyte in ten milliseconds, after which the last of a few is removed: no more than the
+ * scheduler lets a thread wait on a busy machine. Whoever follows works no longer for that, as there is no more to be
+ * read, but comes in time. sched(7)
+ */
+const followerNice = -10;
+
+/**
  * What a container has written, in the order in which it was written.
  * @param reference its name, ID, or the beginning of its ID
  * @returns the records, as many at once as are there at once
@@ -31,7 +39,7 @@ export interface ContainerLogsOptions {
  *   read; ConflictError what it writes is the command's that runs it; InvalidDocumentError the log is damaged
  */
 export async function* containerLogs(
-  context: Pick<EngineContext, "root" | "state">,
+  context: Pick<EngineContext, "root" | "state" | "warn">,
   reference: string,
   { follow, ...options }: ContainerLogsOptions,
 ): AsyncGenerator<readonly LogRecord[]> {
@@ -48,17 +56,19 @@ export async function* containerLogs(
       },
     );
   }
+  const onMissing = (files: number) => context.warn?.(missingText(files));
   if (!follow) {
     yield* readLog(directory, log, options);
     return;
   }
   const end = new AbortController();
-  using watch = new ChangeWatch(directory);
+  using _priority = raisePriority(followerNice);
+  using watch = new ChangeWatch(directory, isNoLog);
   const ended = untilEnded(containers, id, watch, end);
   // Waited for at the end of the reading, which comes later than a failure.
   ended.catch(() => {});
   try {
-    yield* readLog(directory, log, { ...options, follow: end.signal });
+    yield* readLog(directory, log, { ...options, follow: end.signal, onMissing });
   } finally {
     // Whoever reads may leave before.
     end.abort();
@@ -73,6 +83,16 @@ function isNotKept({ log, state }: ContainerRecord, directory: string): boolean 
   if (state.status === "running") return !hasMonitor(state);
   // That of `run --explain`: a monitor has begun a log by its end, or told what kept it from that.
   return state.status === "exited" && state.startedAt !== undefined && state.error === undefined;
+}
+
+/** A flood of output must not have the container's record read again for each part of it. */
+function isNoLog(name: string): boolean {
+  return !/\.log(?:\.|$)/.test(name);
+}
+
+function missingText(files: number): string {
+  const [what, it] = files === 1 ? ["a file of the log was", "it"] : [`${files} files of the log were`, "they"];
+  return `lines are missing here: ${what} removed before ${it} could be read, as max-file wants it`;
 }
 
 /** Aborts `end` when the container has ended or that cannot be told, and returns when it is aborted. */

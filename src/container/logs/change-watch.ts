@@ -6,15 +6,40 @@ const longestWait = 1000;
 
 /** Waits for something to happen in a directory, by inotify and, for those that do not tell, by the clock. */
 export class ChangeWatch implements Disposable {
-  readonly #watcher: FSWatcher;
+  readonly #directory: string;
+  readonly #isOfInterest: (name: string) => boolean;
+  #watcher: FSWatcher;
+  /** The directory is not there yet: the one above it tells when it is. */
+  #isAbove: boolean;
   #hasChanged = true;
   #wake: () => void = () => {};
 
-  /** @param directory one that is there, or will be made in one that is there */
-  constructor(directory: string) {
-    this.#watcher = watch(existsSync(directory) ? directory : dirname(directory), () => this.#change());
+  /**
+   * @param directory one that is there, or will be made in one that is there
+   * @param isOfInterest whether a change of the file of this name counts; each does when absent
+   */
+  constructor(directory: string, isOfInterest: (name: string) => boolean = () => true) {
+    this.#directory = directory;
+    this.#isOfInterest = isOfInterest;
+    this.#isAbove = !existsSync(directory);
+    this.#watcher = this.#watch();
+  }
+
+  #watch(): FSWatcher {
+    const watcher = watch(this.#isAbove ? dirname(this.#directory) : this.#directory, (_, name) => {
+      if (this.#isAbove && existsSync(this.#directory)) this.#comeDown();
+      else if (name === null || this.#isOfInterest(name)) this.#change();
+    });
     // The directory was removed: what that means whoever waits finds out.
-    this.#watcher.on("error", () => this.#change());
+    return watcher.on("error", () => this.#change());
+  }
+
+  #comeDown(): void {
+    this.#watcher.close();
+    this.#isAbove = false;
+    this.#watcher = this.#watch();
+    // What is in there by now nobody has told of.
+    this.#change();
   }
 
   /** From here on, changes end the next {@link wait}. */

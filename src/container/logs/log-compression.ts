@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, renameSync, rmSync, statSync } from "node:fs";
 import { setModificationTime } from "../../linux/modification-time.ts";
 import { writeFully } from "../../util/atomic-file.ts";
+import { logNumber, setLogNumber } from "./log-number.ts";
 import { rotatedNames } from "./rotated-names.ts";
 
 /** What is compressed at once; takes some milliseconds. */
@@ -75,6 +76,7 @@ export class LogCompression implements Disposable {
   #finish(work: Work): void {
     const number = this.#find((time) => time === work.time);
     if (number !== undefined) {
+      setLogNumber(work.target, logNumber(work.source));
       setModificationTime(this.#unfinished, work.time);
       renameSync(this.#unfinished, `${this.#path}.${number}.gz`);
       rmSync(`${this.#path}.${number}`);

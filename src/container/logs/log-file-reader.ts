@@ -5,7 +5,8 @@ import type { LogFile } from "./log-files.ts";
 import { endsLine, type LogRecord, type RecordParser } from "./log-record.ts";
 import { RecordStream } from "./record-stream.ts";
 
-const blockSize = 256 * 1024;
+/** Small enough that a follower comes to look for new files several times while the writer fills one. */
+const blockSize = 64 * 1024;
 
 /** The records of a file that may grow. */
 export class GrowingFileReader {

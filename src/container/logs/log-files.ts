@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
+import { logNumber } from "./log-number.ts";
 
 /** A file of a log, opened for reading. */
 export interface LogFile extends Disposable {
@@ -21,6 +22,11 @@ export interface LogFile extends Disposable {
  * @throws what node:fs throws
  */
 export function openLogFiles(path: string, maximum: number): LogFile[] {
+  return openFiles(path, maximum, -1n);
+}
+
+/** As {@link openLogFiles}, without those that are not newer than a time. */
+function openFiles(path: string, maximum: number, after: bigint): LogFile[] {
   const current = openIfThere(path, { isCompressed: false, isCurrent: true });
   const byTime = new Map<bigint, LogFile>();
   for (let number = 1; number <= maximum; number++) {
@@ -30,6 +36,11 @@ export function openLogFiles(path: string, maximum: number): LogFile[] {
       openIfThere(`${path}.${number}.gz`, { isCompressed: true, isCurrent: false });
     if (file === undefined) continue;
     const { mtimeNs } = fstatSync(file.fd, { bigint: true });
+    if (mtimeNs <= after) {
+      // All that have greater numbers are older still.
+      file[Symbol.dispose]();
+      break;
+    }
     if (byTime.has(mtimeNs)) file[Symbol.dispose]();
     else byTime.set(mtimeNs, file);
   }
@@ -48,13 +59,21 @@ export function openLogFiles(path: string, maximum: number): LogFile[] {
  * @throws what node:fs throws
  */
 export function openFilesAfter(file: LogFile, path: string, maximum: number): LogFile[] {
-  if (isAt(path, file.fd)) return [];
-  const time = timeOf(file);
-  return openLogFiles(path, maximum).filter((one) => {
-    if (one.isCurrent || timeOf(one) > time) return true;
-    one[Symbol.dispose]();
-    return false;
-  });
+  return isAt(path, file.fd) ? [] : openFiles(path, maximum, timeOf(file));
+}
+
+/**
+ * How many files there were between two that are read one after the other: removed before they were opened. 0 where it
+ * cannot be told.
+ */
+export function countMissing(before: LogFile, next: LogFile): number {
+  return Math.max(0, logNumber(next.fd) - logNumber(before.fd) - 1);
+}
+
+/** The bytes that a file takes on the disk only because somebody has it open. */
+export function heldBytes({ fd }: LogFile): number {
+  const { nlink, size } = fstatSync(fd);
+  return nlink === 0 ? size : 0;
 }
 
 function timeOf(file: LogFile): bigint {

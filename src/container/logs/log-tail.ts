@@ -73,7 +73,7 @@ class LineCounter {
 /** @returns where the first record that is wanted begins; undefined when it may be in an older file */
 function findBackwards(file: LogFile, parse: RecordParser, counter: LineCounter): number | undefined {
   for (const { bytes, end } of recordsBackwards(file.fd)) {
-    const record = parse(bytes);
+    const record = parse(bytes, 0, bytes.length);
     if (record !== undefined && !counter.takes(record)) return end;
   }
   return undefined;

@@ -24,14 +24,19 @@ export class RecordStream {
     const records: LogRecord[] = [];
     let start = 0;
     for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
-      const line = bytes.subarray(start, end);
-      const record = this.#isLost ? undefined : this.#parse(this.#rest.length === 0 ? line : this.#joined(line));
+      const record = this.#isLost ? undefined : this.#read(bytes, start, end);
       if (record !== undefined) records.push(record);
-      this.forget();
+      if (this.#isLost || this.#rest.length > 0) this.forget();
       start = end + 1;
     }
     if (start < bytes.length) this.#keep(bytes.subarray(start));
     return records;
+  }
+
+  #read(bytes: Uint8Array, start: number, end: number): LogRecord | undefined {
+    if (this.#rest.length === 0) return this.#parse(bytes, start, end);
+    const line = this.#joined(bytes.subarray(start, end));
+    return this.#parse(line, 0, line.length);
   }
 
   /** Leaves out what waits. */

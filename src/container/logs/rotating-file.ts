@@ -9,6 +9,7 @@ import {
   rmSync,
   writeSync,
 } from "node:fs";
+import { logNumber, setLogNumber } from "./log-number.ts";
 import type { RotationOptions } from "./log-options.ts";
 import { RotatedFiles } from "./rotated-files.ts";
 
@@ -71,12 +72,13 @@ export class RotatingFile implements Disposable {
 
   /**
    * Puts the file aside and begins a new one. Should it fail, the old one goes on.
-   * @throws what node:fs throws
+   * @throws SystemCallError, or what node:fs throws
    */
   rotate(): void {
     const fresh = `${this.#path}.new`;
     const fd = openSync(fresh, O_RDWR | O_APPEND | O_CREAT | O_TRUNC, 0o600);
     try {
+      setLogNumber(fd, logNumber(this.#fd) + 1);
       this.#rotated.take();
       renameSync(fresh, this.#path);
     } catch (error) {

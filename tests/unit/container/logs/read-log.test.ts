@@ -7,6 +7,7 @@ import type { LogConfiguration } from "../../../../src/container/record.ts";
 import { UsageError } from "../../../../src/util/errors.ts";
 import { type Instant, parseDate } from "../../../../src/util/instant.ts";
 import { LogDirectory, type ReadText, textOf } from "../../../helpers/logs.ts";
+import { isRoot } from "../../../helpers/temporary.ts";
 import { until } from "../../../helpers/until.ts";
 
 let directory: LogDirectory;
@@ -189,6 +190,25 @@ test("a log that Docker wrote", async () => {
   expect(await textOf(readLog(directory.path, form("json-file")))).toEqual({ stdout: "caf\u00e9\n", stderr: "oh\n" });
 });
 
+test("records of json-file are what a JSON document says, however they are written", async () => {
+  const tail = '"stream":"stdout","time":"2026-03-01T12:30:00Z"}';
+  const texts = [
+    '"plain\\n"',
+    '""',
+    '"\\u001b[31mred\\u001b[0m \\u0000\\u003c\\\\ \\"q\\" \\/ \\r\\n"',
+    '"caf\\u00e9 \\ud83d\\ude00 \\b\\f\\t\\n"',
+    '"\u20ac\\n"',
+    `"${"long ".repeat(20_000)}\\n"`,
+  ];
+  const broken = ['"\t"', '"\\x"', '"\\u00g0"', '"\\u00', '"open', '"end\\'];
+  const lines = [...texts, ...broken].map((text) => `{"log":${text},${tail}`);
+  // Named twice, the last one counts.
+  lines.push(`{"log":"one\\n","log":"two\\n",${tail}`, `{ "log": "spaced\\n", ${tail}`);
+  writeFileSync(directory.jsonFile, lines.map((line) => `${line}\n`).join(""));
+  const expected = texts.map((text) => JSON.parse(text) as string);
+  expect(await read(form("json-file"))).toBe([...expected, "two\n", "spaced\n"].join(""));
+});
+
 test.each(["none", "journald"] as const)("%s cannot be read", async (driver) => {
   await expect(textOf(readLog(directory.path, form(driver)))).rejects.toThrow(UsageError);
 });
@@ -253,6 +273,80 @@ describe.each(drivers)("following %s", (driver) => {
     await until("the first line", () => reading.text.stdout === "first\n");
     reading.end();
     await reading.finished;
+  });
+
+  test("there is no log yet, nor the directory of it, and what is written is told at once", async () => {
+    const reading = follow(form(driver));
+    // The reader waits by then.
+    await Bun.sleep(5);
+    using log = await directory.open(form(driver));
+    for (let round = 0; round < 5; round++) {
+      const begin = performance.now();
+      log.write("stdout", Buffer.from(`${round}\n`), start);
+      await until("the line", () => reading.text.stdout.endsWith(`${round}\n`));
+      // Where nothing tells of changes it looks once in a second.
+      expect(performance.now() - begin).toBeLessThan(700);
+    }
+    reading.end();
+    await reading.finished;
+  });
+
+  /** Follows part by part: what is written between two comes while the reader is busy. */
+  function followSlowly(configuration: LogConfiguration) {
+    const end = new AbortController();
+    const missing: number[] = [];
+    const onMissing = (files: number) => missing.push(files);
+    const parts = readLog(directory.path, configuration, { follow: end.signal, onMissing });
+    const take = ({ value }: IteratorResult<readonly LogRecord[], unknown>) =>
+      ((value ?? []) as readonly LogRecord[]).map(({ text }) => Buffer.from(text).toString()).join("");
+    return {
+      missing,
+      next: async () => take(await parts.next()),
+      rest: async () => {
+        end.abort();
+        return (await textOf(parts)).stdout;
+      },
+    };
+  }
+
+  test("files that are removed while others are still to be read are not lost", async () => {
+    const configuration = form(driver, { "max-size": "200k", "max-file": "2", compress: "false" });
+    using log = await directory.open(configuration);
+    let number = 0;
+    const writeSome = () => {
+      log.write("stdout", Buffer.from(numbered(number, number + 1499).join("")), start);
+      number += 1500;
+    };
+    writeSome();
+    const reading = followSlowly(configuration);
+    let text = await reading.next();
+    for (let round = 0; round < 60; round++) {
+      writeSome();
+      text += await reading.next();
+    }
+    text += await reading.rest();
+    expect(reading.missing).toEqual([]);
+    expect(text === numbered(0, number - 1).join("")).toBe(true);
+  });
+
+  test.skipIf(!isRoot)("files that are removed before they were opened are told of, and where", async () => {
+    const configuration = form(driver, { "max-size": "1k", "max-file": "3" });
+    using log = await directory.open(configuration);
+    log.write("stdout", Buffer.from("first\n"), start);
+    const reading = followSlowly(configuration);
+    expect(await reading.next()).toBe("first\n");
+    const line = (round: number) => `${String(round).padEnd(600, "x")}\n`;
+    const lines = (from: number, to: number) =>
+      numbered(from, to)
+        .map((text) => line(Number(text)))
+        .join("");
+    // Two fill a file.
+    for (let round = 0; round < 14; round++) log.write("stdout", Buffer.from(line(round)), start);
+    log.flush();
+    expect(await reading.next()).toBe(lines(0, 1));
+    expect(reading.missing).toEqual([]);
+    expect(await reading.rest()).toBe(lines(8, 13));
+    expect(reading.missing).toEqual([3]);
   });
 
   test("from the last lines on", async () => {
