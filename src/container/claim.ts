@@ -21,6 +21,17 @@ export interface ContainerEnd {
   readonly error?: string;
 }
 
+/** Where a container is that has just ended. @param before where it was */
+export function exitedState({ startedAt, restartCount }: ContainerState, end: ContainerEnd): ContainerState {
+  return {
+    status: "exited",
+    ...(startedAt === undefined ? {} : { startedAt }),
+    ...(restartCount === undefined ? {} : { restartCount }),
+    finishedAt: new Date().toISOString(),
+    ...end,
+  };
+}
+
 /**
  * The right to change, run or remove one container: its lock is held until this is disposed of. Dispose of it when the
  * container has ended or is removed; a claim that is given up while the record says "running" leaves the container to
@@ -54,6 +65,11 @@ export class ClaimedContainer implements Disposable {
     return this.#record;
   }
 
+  /** That of a container that is to be removed may be lost. */
+  get hasRecord(): boolean {
+    return this.#record !== undefined;
+  }
+
   /** Takes over the record as the disk has it. */
   adopt(record: ContainerRecord): void {
     this.#record = record;
@@ -62,10 +78,11 @@ export class ClaimedContainer implements Disposable {
   /** The first process was started. */
   markRunning(pid: number): void {
     const pidStartTime = processState(pid)?.startTime;
-    const { status, restartCount } = this.record.state;
+    const { status, restartCount, finishedAt } = this.record.state;
     this.#setState({
       status: "running",
       pid,
+      ...(finishedAt !== undefined && { finishedAt }),
       ...(status === "restarting" && restartCount !== undefined && { restartCount }),
       ...(pidStartTime === undefined ? {} : { pidStartTime }),
       startedAt: new Date().toISOString(),
@@ -98,14 +115,7 @@ export class ClaimedContainer implements Disposable {
 
   /** The container has ended, or could not be started. One with `--rm` keeps no account of that on the disk. */
   markExited(end: ContainerEnd): void {
-    const { startedAt, restartCount } = this.record.state;
-    this.#setState({
-      status: "exited",
-      ...(startedAt === undefined ? {} : { startedAt }),
-      ...(restartCount === undefined ? {} : { restartCount }),
-      finishedAt: new Date().toISOString(),
-      ...end,
-    });
+    this.#setState(exitedState(this.record.state, end));
   }
 
   /** Nothing of it will be there to be read. */

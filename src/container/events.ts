@@ -45,6 +45,11 @@ export function containerEvent(
   return { type: "container", action, id, attributes: { ...labels, ...more, image: image.reference, name } };
 }
 
+/** The end of a container of which hardly more is known than that it was there. */
+export function deadEvent({ id, name }: Pick<ContainerRecord, "id" | "name">): NewEvent {
+  return { type: "container", action: "destroy", id, attributes: { name } };
+}
+
 /**
  * The events of the volumes of a container that begins to run or has ended, one for each place, with Docker's attributes.
  * Volumes that nothing has to be mounted in are told of, too: that they are in use is what the events say.

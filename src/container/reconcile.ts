@@ -1,6 +1,7 @@
 import { FileLock } from "../linux/lock.ts";
 import { NotFoundError } from "../util/errors.ts";
-import { ClaimedContainer, type ContainerEnd } from "./claim.ts";
+import { ClaimedContainer, type ContainerEnd, exitedState } from "./claim.ts";
+import { DamagedRecordError } from "./damaged-record.ts";
 import type { ContainerRecord } from "./record.ts";
 import type { ContainerStore } from "./records.ts";
 import { volumesOf } from "./recorded-mounts.ts";
@@ -53,7 +54,16 @@ export async function reconcileContainers(input: ReconcileInput): Promise<string
 }
 
 async function settle(input: ReconcileInput, id: string, lock: FileLock): Promise<void> {
-  const record = readIfWhole(input.containers, id);
+  let record: ContainerRecord | undefined;
+  try {
+    record = readIfWhole(input.containers, id);
+  } catch (error) {
+    if (!(error instanceof DamagedRecordError)) throw error;
+    // Its files may be of use to its user, its processes are of none: nobody could tell what they are.
+    await input.kill(id, undefined);
+    lock.removeAndRelease();
+    return;
+  }
   if (record === undefined) {
     await input.kill(id, undefined);
     input.containers.removeFiles(id);
@@ -72,8 +82,19 @@ async function settle(input: ReconcileInput, id: string, lock: FileLock): Promis
     input.onRemoved?.(record);
     return;
   }
-  if (wasAlive) claim.markExited(killedEnd);
+  if (wasAlive) markKilled(input.containers, claim);
   claim[Symbol.dispose]();
+}
+
+/** What cannot be written down (the disk is full) is true all the same. */
+function markKilled(containers: ContainerStore, claim: ClaimedContainer): void {
+  const { state } = claim.record;
+  try {
+    claim.markExited(killedEnd);
+  } catch (error) {
+    containers.assume(claim.id, state, exitedState(state, killedEnd));
+    throw error;
+  }
 }
 
 /** Undefined for a container that was not made whole. A record of a newer gocker is an error: not ours to throw away. */

@@ -102,6 +102,7 @@ export interface ContainerState {
   /** In clock ticks since boot: with `pid` it names the process for good. */
   readonly pidStartTime?: number;
   readonly startedAt?: string;
+  /** When it ended last; while it runs, too. */
   readonly finishedAt?: string;
   readonly exitCode?: number;
   /** How often its policy has started it again since its user did. */
@@ -139,9 +140,12 @@ export type NewContainer = Omit<ContainerRecord, "version" | "id" | "name" | "cr
 /** What `container.json` says; the state has files of its own. */
 export type StoredRecord = Omit<ContainerRecord, "state">;
 
+/** A document on a container that is not whole: no gocker has written it like this. */
+export class BrokenDocumentError extends InvalidDocumentError {}
+
 /**
  * Reads a `container.json`.
- * @throws InvalidDocumentError it is not one of gocker's
+ * @throws BrokenDocumentError; InvalidDocumentError it is one of a newer gocker
  */
 export function parseRecord(text: string, path: string): StoredRecord {
   return parse(text, path, isRecord);
@@ -149,7 +153,7 @@ export function parseRecord(text: string, path: string): StoredRecord {
 
 /**
  * Reads a `running.json` or `exited.json`.
- * @throws InvalidDocumentError it is not one of gocker's
+ * @throws as {@link parseRecord}
  */
 export function parseState(text: string, path: string): ContainerState {
   return parse(text, path, isState);
@@ -160,12 +164,18 @@ function parse<Document>(text: string, path: string, accepts: (value: unknown) =
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new InvalidDocumentError(`${path} is no JSON document`, { cause: error });
+    throw new BrokenDocumentError(`${path} is no JSON document`, { cause: error });
   }
-  if (!accepts(value)) {
-    throw new InvalidDocumentError(`${path} is nothing of a container that this version of gocker understands`);
-  }
-  return value;
+  if (accepts(value)) return value;
+  if (!isMarked(value)) throw new BrokenDocumentError(`${path} is nothing of a container`);
+  throw new InvalidDocumentError(`${path} is nothing of a container that this version of gocker understands`);
+}
+
+/** Whether a document says of what kind it is, so that another version of gocker may know it. */
+function isMarked(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { version, status } = value as { readonly version?: unknown; readonly status?: unknown };
+  return (typeof version === "number" && version > 1) || typeof status === "string";
 }
 
 /** gocker alone writes these documents: what is checked is that it was, and in this form, not each field. */

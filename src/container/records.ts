@@ -15,9 +15,17 @@ import { removeTreeAt } from "../linux/remove-tree.ts";
 import { ConflictError, GockerError, InvalidDocumentError, NotFoundError, UsageError } from "../util/errors.ts";
 import { writeFileAtomic } from "../util/atomic-file.ts";
 import { ClaimedContainer } from "./claim.ts";
+import { DamagedRecordError } from "./damaged-record.ts";
 import { isContainerId, newContainerId, shortId } from "../util/ids.ts";
 import { parseName, randomName } from "./names.ts";
-import { type ContainerRecord, type ContainerState, type NewContainer, parseRecord, parseState } from "./record.ts";
+import {
+  BrokenDocumentError,
+  type ContainerRecord,
+  type ContainerState,
+  type NewContainer,
+  parseRecord,
+} from "./record.ts";
+import { readState, wasStarted, writeState } from "./state-files.ts";
 import { readIfThere } from "../util/read-if-there.ts";
 
 /**
@@ -34,6 +42,7 @@ import { readIfThere } from "../util/read-if-there.ts";
  */
 export class ContainerStore {
   readonly #directory: string;
+  readonly #assumed = new Map<string, { readonly before: string; readonly now: ContainerState }>();
 
   private constructor(directory: string) {
     this.#directory = directory;
@@ -109,34 +118,61 @@ export class ContainerStore {
   /**
    * The right to change, run or remove a container that exists.
    * @returns undefined when another process has it: the container runs, or is being made or removed
-   * @throws NotFoundError there is no such container; InvalidDocumentError its record cannot be read
+   * @throws as {@link read}
    */
   claim(id: string): ClaimedContainer | undefined {
+    const wasAtRest = !existsSync(this.lockPath(id));
     const lock = FileLock.tryAcquire(this.lockPath(id), "exclusive");
-    return lock === undefined ? undefined : this.#claimWith(id, lock);
+    if (lock === undefined) return undefined;
+    try {
+      return this.#claimWith(id, lock);
+    } catch (error) {
+      // Of one that was not at rest the file in `active` stays: what is left of it is for `reconcileContainers` to remove.
+      if (wasAtRest) lock.removeAndRelease();
+      else lock.release();
+      // Now it is told whether it was removed, or has lost its record.
+      if (wasAtRest && error instanceof NotFoundError) this.read(id);
+      throw error;
+    }
   }
 
-  /** As {@link claim}, waiting until no other process has it. */
-  async waitForClaim(id: string, signal?: AbortSignal): Promise<ClaimedContainer> {
-    return this.#claimWith(id, await FileLock.acquire(this.lockPath(id), "exclusive", { signal }));
+  /**
+   * The right to remove a container of which less may be left than a record: the claim has none then.
+   * @returns undefined when another process has it
+   * @throws NotFoundError nothing is left
+   */
+  claimForRemoval(id: string): ClaimedContainer | undefined {
+    const lock = FileLock.tryAcquire(this.lockPath(id), "exclusive");
+    if (lock === undefined) return undefined;
+    const claim = new ClaimedContainer(this, id, lock);
+    try {
+      claim.adopt(this.read(id));
+    } catch (error) {
+      const isThere = existsSync(this.directory(id));
+      if (!isThere || !(error instanceof NotFoundError || error instanceof InvalidDocumentError)) {
+        claim[Symbol.dispose]();
+        throw error;
+      }
+    }
+    return claim;
   }
 
   /** The claim that another process has handed over with the descriptor of its lock. @throws as {@link claim} */
   inherit(id: string, descriptor: number): ClaimedContainer {
-    return this.#claimWith(id, FileLock.inherit(this.lockPath(id), descriptor));
-  }
-
-  #claimWith(id: string, lock: FileLock): ClaimedContainer {
+    const lock = FileLock.inherit(this.lockPath(id), descriptor);
     try {
-      const record = this.read(id);
-      const claim = new ClaimedContainer(this, id, lock);
-      claim.adopt(record);
-      return claim;
+      return this.#claimWith(id, lock);
     } catch (error) {
-      // The file in `active` stays: what is left of a broken container is for `reconcileContainers` to remove.
       lock.release();
       throw error;
     }
+  }
+
+  #claimWith(id: string, lock: FileLock): ClaimedContainer {
+    const record = this.read(id);
+    const claim = new ClaimedContainer(this, id, lock);
+    claim.adopt(record);
+    return claim;
   }
 
   #reserveName(name: string, id: string): string {
@@ -191,6 +227,11 @@ export class ContainerStore {
     }
   }
 
+  /** The name of a container, by the names alone; undefined when it has none. */
+  nameOf(id: string): string | undefined {
+    return readdirSync(this.#names).find((name) => this.holderOf(name) === id);
+  }
+
   /** The IDs of all containers, in no order; half-made ones too. */
   ids(): string[] {
     return readdirSync(this.#directory).filter(isContainerId);
@@ -203,23 +244,47 @@ export class ContainerStore {
 
   /**
    * The record of a container.
-   * @throws NotFoundError there is none of that ID; InvalidDocumentError it cannot be read
+   * @throws NotFoundError there is none of that ID, or it is just being made or removed; DamagedRecordError;
+   *   InvalidDocumentError it is one of a newer gocker
    */
   read(id: string): ContainerRecord {
-    const path = `${this.directory(id)}/container.json`;
-    const text = readIfThere(path);
-    // Records are not forced to the disk, so a power cut can leave an empty one of a container that had just begun.
-    if (text === undefined || text === "") throw noSuchContainer(id);
-    return { ...parseRecord(text, path), state: this.#readState(id) };
+    const directory = this.directory(id);
+    const path = `${directory}/container.json`;
+    try {
+      const text = readIfThere(path) || this.#readAgain(id, path);
+      return { ...parseRecord(text, path), state: this.#assumedState(id, readState(directory)) };
+    } catch (error) {
+      if (!(error instanceof BrokenDocumentError)) throw error;
+      throw new DamagedRecordError(id, error.message, error.cause);
+    }
   }
 
-  #readState(id: string): ContainerState {
-    for (const name of [exitedFile, runningFile]) {
-      const path = `${this.directory(id)}/${name}`;
-      const text = readIfThere(path);
-      if (text !== undefined && text !== "") return parseState(text, path);
-    }
-    return { status: "created" };
+  /**
+   * Records are not forced to the disk, so a power cut can leave none, or an empty one, of a container that had just
+   * begun. Whatever was started, or is at rest, had one.
+   */
+  #readAgain(id: string, path: string): string {
+    const isAtRest = !existsSync(this.lockPath(id));
+    if (!existsSync(this.directory(id)) || !(isAtRest || wasStarted(this.directory(id)))) throw noSuchContainer(id);
+    // Whoever made it may have been done between the two looks.
+    const text = readIfThere(path);
+    if (text !== undefined && text !== "") return text;
+    // Or removed it.
+    if (!existsSync(this.directory(id))) throw noSuchContainer(id);
+    throw new BrokenDocumentError(`${path} ${text === undefined ? "is missing" : "is empty"}`);
+  }
+
+  /**
+   * What became of a container is known, and cannot be written down: {@link read} tells it here all the same.
+   * @param before what the disk says: should that change, it counts
+   */
+  assume(id: string, before: ContainerState, now: ContainerState): void {
+    this.#assumed.set(id, { before: JSON.stringify(before), now });
+  }
+
+  #assumedState(id: string, found: ContainerState): ContainerState {
+    const assumed = this.#assumed.get(id);
+    return assumed?.before === JSON.stringify(found) ? assumed.now : found;
   }
 
   /**
@@ -375,24 +440,15 @@ export class ContainerStore {
     writeFileAtomic(`${this.directory(record.id)}/container.json`, `${JSON.stringify(record)}\n`);
   }
 
-  /**
-   * Writes where a container is in its life; only for the holder of its lock. Each state is a new file: to replace one
-   * makes ext4 write the new content to the disk at once (mount option auto_da_alloc), which takes milliseconds.
-   */
+  /** Writes where a container is in its life; only for the holder of its lock. */
   writeState(id: string, state: ContainerState): void {
-    const directory = this.directory(id);
-    if (state.status !== "exited") rmSync(`${directory}/${exitedFile}`, { force: true });
-    if (state.status === "created") return rmSync(`${directory}/${runningFile}`, { force: true });
-    const name = state.status === "running" ? runningFile : exitedFile;
-    writeFileAtomic(`${directory}/${name}`, `${JSON.stringify(state)}\n`);
+    writeState(this.directory(id), state);
   }
 }
 
 const recordLock = "record.lock";
 const stopMark = "stopped";
 const keepMark = "kept";
-const runningFile = "running.json";
-const exitedFile = "exited.json";
 
 /** The name in a record; undefined when there is none that can be read. */
 function nameIn(path: string): string | undefined {

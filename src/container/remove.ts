@@ -6,7 +6,7 @@ import { volumeUsers } from "./volume-users.ts";
 import type { VolumeStore } from "./volumes.ts";
 
 /**
- * Removes a container that does not run, and ends the claim. Its volumes go first: as long as its record is there,
+ * Removes a container that does not run, and ends the claim; also one whose record is damaged. Its volumes go first: as long as its record is there,
  * whoever is killed in between can be made up for.
  * @param options.anonymousVolumes also remove the volumes that were made for it, unless another container has them
  * @throws SystemCallError something cannot be removed; what is left can be removed by doing it again
@@ -16,8 +16,10 @@ export async function removeContainer(
   claim: ClaimedContainer,
   options: { readonly anonymousVolumes: boolean },
 ): Promise<void> {
-  const { id, record } = claim;
-  for (const name of options.anonymousVolumes ? anonymousVolumesOf(record) : []) {
+  const { id } = claim;
+  // Without one it is not known which volumes were made for it: they stay, and `volume prune` finds them.
+  const record = claim.hasRecord ? claim.record : undefined;
+  for (const name of options.anonymousVolumes && record !== undefined ? anonymousVolumesOf(record) : []) {
     try {
       await stores.volumes.remove(name, volumeUsers(stores.containers, { except: id }));
     } catch (error) {
@@ -25,7 +27,7 @@ export async function removeContainer(
       if (!(error instanceof ConflictError)) throw error;
     }
   }
-  if (record.options?.diskSize !== undefined) {
+  if (record === undefined || record.options?.diskSize !== undefined) {
     const { releaseDisk } = await import("./disk-limit.ts");
     releaseDisk(`${claim.directory}/upper`);
   }

@@ -25,7 +25,7 @@ export async function killContainer(context: EngineContext, reference: string, s
   using monitor = signal === SIGKILL && isAlive ? tellMonitor(context.state, record.id) : undefined;
   if (signalProcess(record, signal)) {
     recordSignal(context, record, signal);
-    if (signal === SIGKILL) await untilDone(containers, record.id, monitor);
+    if (signal === SIGKILL) await untilDone(context, containers, record.id, monitor);
     return;
   }
   // Between two runs there is no process: what is to end is the starting again.

@@ -1,3 +1,4 @@
+import { type DeadContainer, deadContainers } from "../container/dead.ts";
 import type { ContainerRecord, ContainerState, RecordedMount } from "../container/record.ts";
 import { type ShownStatus, shownStatus } from "../container/status.ts";
 import { distinctLayers } from "../image/stored-image.ts";
@@ -36,29 +37,67 @@ export interface ContainerSummary {
 export interface ListContainersOptions {
   /** Also those that do not run. */
   readonly all: boolean;
-  /** Told of containers whose record cannot be read, or that could not be put in order; they are left out. */
-  readonly onBroken?: (id: string, error: unknown) => void;
+  readonly onTrouble?: (trouble: ListTrouble) => void;
 }
 
-/** The containers, the newest first. */
+/** What is told beside a list. */
+export interface ListTrouble {
+  /**
+   * What is wrong with the container: it is shown as dead, as its record is damaged; it is left out, as it is a newer
+   * gocker's; or what became of it is not on record, as that could not be written.
+   */
+  readonly kind: "dead" | "left out" | "unwritten";
+  readonly id: string;
+  readonly error: unknown;
+}
+
+/** The containers, the newest first. One whose record is damaged is among them, with what is known of it. */
 export async function listContainers(
   context: Pick<EngineContext, "root" | "state">,
-  { all, onBroken }: ListContainersOptions,
+  { all, onTrouble }: ListContainersOptions,
 ): Promise<ContainerSummary[]> {
-  const { containers } = await openContainers(context, onBroken);
-  const records = containers.list(onBroken).filter(({ state }) => all || isAlive(state));
+  const troubles = new Map<string, unknown>();
+  const { containers } = await openContainers(context, (id, error) => void troubles.set(id, error));
+  const broken = new Map<string, unknown>();
+  const records = containers.list((id, error) => void broken.set(id, error));
+  const shown = records.filter(({ state }) => all || isAlive(state));
   // Only of those that run there is something to ask, and of the host only once.
-  const isPaused = records.some(({ state }) => state.status === "running") ? await pauseProbe() : () => false;
-  return records.flatMap((record) => {
+  const isPaused = shown.some(({ state }) => state.status === "running") ? await pauseProbe() : () => false;
+  const summaries = shown.flatMap((record) => {
     try {
       const paused = record.state.status === "running" && isPaused(record.id, containers.directory(record.id));
       return [summaryOf(record, paused, publicationsOf(context, record))];
     } catch (error) {
       if (!(error instanceof GockerError)) throw error;
-      onBroken?.(record.id, error);
+      broken.set(record.id, error);
       return [];
     }
   });
+  const dead = deadContainers(containers, broken);
+  for (const { id } of dead) onTrouble?.({ kind: "dead", id, error: broken.get(id) });
+  for (const [id, error] of broken) {
+    if (!dead.some((one) => one.id === id)) onTrouble?.({ kind: "left out", id, error });
+  }
+  for (const [id, error] of troubles) if (!broken.has(id)) onTrouble?.({ kind: "unwritten", id, error });
+  if (!all || dead.length === 0) return summaries;
+  return [...summaries, ...dead.map(deadSummary)].sort((a, b) => (a.created < b.created ? 1 : -1));
+}
+
+/** What nobody knows any more is empty. */
+function deadSummary(dead: DeadContainer): ContainerSummary {
+  return {
+    ...dead,
+    image: "",
+    imageId: "",
+    layers: [],
+    command: [],
+    mounts: [],
+    exposedPorts: [],
+    publications: [],
+    networks: [],
+    status: "dead",
+    state: { status: "exited" },
+  };
 }
 
 function isAlive({ status }: ContainerState): boolean {

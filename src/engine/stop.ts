@@ -9,7 +9,8 @@ import { type OwnedFd, readSome, waitReadable } from "../linux/fd.ts";
 import { FileLock } from "../linux/lock.ts";
 import { processEnded, sendSignal } from "../linux/process.ts";
 import { signalNumber } from "../linux/signals.ts";
-import { ConflictError, SystemCallError } from "../util/errors.ts";
+import { ConflictError, errorMessage, NotFoundError, SystemCallError } from "../util/errors.ts";
+import { shortId } from "../util/ids.ts";
 import type { EngineContext } from "./context.ts";
 import { openContainers } from "./reconcile.ts";
 import { recordEvent, recordSignal } from "./record-event.ts";
@@ -22,6 +23,8 @@ export interface StopOptions {
   /** It is not its user who wants it: after a boot its policy may start it again. */
   readonly forShutdown?: boolean;
 }
+
+type HaltContext = Pick<EngineContext, "root" | "state"> & Partial<Pick<EngineContext, "debug" | "warn">>;
 
 const defaultTimeout = 10;
 /** Milliseconds in which a container that was killed must be gone. */
@@ -44,7 +47,7 @@ export async function stopContainer(context: EngineContext, reference: string, o
  * @throws NotFoundError there is none; ConflictError it does not end
  */
 export async function stop(
-  context: Pick<EngineContext, "root" | "state" | "debug">,
+  context: Pick<EngineContext, "root" | "state" | "debug" | "warn">,
   containers: ContainerStore,
   id: string,
   options: StopOptions,
@@ -58,7 +61,7 @@ export async function stop(
 
 /** The work of {@link stop}, on a container that runs or is being started again. @throws as that */
 export async function halt(
-  context: Pick<EngineContext, "state" | "debug">,
+  context: HaltContext,
   containers: ContainerStore,
   record: ContainerRecord,
   options: StopOptions,
@@ -71,17 +74,44 @@ export async function halt(
     const { signal = stopSignalOf(record), timeout = record.stopTimeout ?? defaultTimeout } = options;
     await askToEnd(process, signal, timeout, (sent) => recordSignal(context, record, sent));
   }
-  await untilDone(containers, id, monitor);
+  await untilDone(context, containers, id, monitor);
 }
 
 /**
- * Waits until a container that ends is at rest: with `--rm` its name is free by then.
+ * Waits until a container that ends is at rest, and has its end put on record where nobody else could: with `--rm` its name
+ * is free by then.
  * @param monitor from {@link tellMonitor}
  * @throws ConflictError it takes too long
  */
-export async function untilDone(containers: ContainerStore, id: string, monitor: OwnedFd | undefined): Promise<void> {
+export async function untilDone(
+  context: HaltContext,
+  containers: ContainerStore,
+  id: string,
+  monitor: OwnedFd | undefined,
+): Promise<void> {
+  const deadline = Date.now() + patience;
   if (monitor !== undefined) await untilClosed(monitor);
-  await untilAtRest(containers, id);
+  await untilAtRest(containers, id, deadline - Date.now());
+  if (runsOnRecord(containers, id)) await putOnRecord(context, id);
+}
+
+/** Whether nobody has written down that a container has ended, which has nobody any more who could. */
+function runsOnRecord(containers: ContainerStore, id: string): boolean {
+  try {
+    const { status } = containers.read(id).state;
+    return status === "running" || status === "restarting";
+  } catch (error) {
+    // Removed at its end.
+    if (error instanceof NotFoundError) return false;
+    throw error;
+  }
+}
+
+/** Whoever looked after the container has died, or could not do that: the disk may be full. */
+async function putOnRecord(context: HaltContext, id: string): Promise<void> {
+  await openContainers(context, (broken, error) => {
+    if (broken === id) context.warn?.(`the end of container ${shortId(id)} is not on record: ${errorMessage(error)}`);
+  });
 }
 
 /** The signal that asks a container to stop. */
@@ -119,11 +149,11 @@ export function tellMonitor(state: string, id: string): OwnedFd | undefined {
   return connectToMonitor(state, id, { output: false, input: false, stop: true });
 }
 
-/** Resolves when the other end of a connection is closed, or after a while. */
-export async function untilClosed(connection: OwnedFd): Promise<void> {
-  const deadline = Date.now() + patience;
+/** Resolves when the other end of a connection is closed, or after so many milliseconds. */
+export async function untilClosed(connection: OwnedFd, milliseconds: number = patience): Promise<void> {
+  const deadline = Date.now() + milliseconds;
   const buffer = new Uint8Array(4096);
-  for (let left = patience; left > 0; left = deadline - Date.now()) {
+  for (let left = milliseconds; left > 0; left = deadline - Date.now()) {
     if (!(await waitReadable(connection.number, left))) return;
     try {
       if (readSome(connection.number, buffer).length === 0) return;
@@ -139,8 +169,8 @@ export async function untilClosed(connection: OwnedFd): Promise<void> {
  * Waits until whoever runs the container has put its end on record, and let go of it.
  * @throws ConflictError it takes too long
  */
-async function untilAtRest(containers: ContainerStore, id: string): Promise<void> {
-  const deadline = AbortSignal.timeout(patience);
+async function untilAtRest(containers: ContainerStore, id: string, milliseconds: number): Promise<void> {
+  const deadline = AbortSignal.timeout(Math.max(1, milliseconds));
   try {
     using lock = await FileLock.acquire(containers.lockPath(id), "shared", { signal: deadline, file: "there" });
     lock.release();
@@ -148,8 +178,16 @@ async function untilAtRest(containers: ContainerStore, id: string): Promise<void
     // At rest there is no lock.
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
     if (!deadline.aborted) throw error;
-    throw new ConflictError(`container ${id.slice(0, 12)} does not end`, {
-      hint: "a process may hang in the kernel, or another gocker may still be working on it",
-    });
+    throw doesNotEnd(containers, id);
   }
+}
+
+function doesNotEnd(containers: ContainerStore, id: string): ConflictError {
+  using process = openFirstProcess(containers.read(id).state);
+  const hint = `gocker rm -f ${shortId(id)} removes the container all the same`;
+  if (process !== undefined) {
+    return new ConflictError(`container ${shortId(id)} does not end: a process of it hangs in the kernel`, { hint });
+  }
+  const whoever = "whoever looks after it does not answer";
+  return new ConflictError(`container ${shortId(id)} has ended, but that is not on record: ${whoever}`, { hint });
 }

@@ -1,7 +1,8 @@
 import type { EngineContext } from "../../engine/context.ts";
 import type { ContainerSizes } from "../../engine/inspect/facts.ts";
-import { type ContainerSummary, listContainers, sizesOf } from "../../engine/ps.ts";
+import { type ContainerSummary, listContainers, type ListTrouble, sizesOf } from "../../engine/ps.ts";
 import { errorMessage, UsageError } from "../../util/errors.ts";
+import { shortId } from "../../util/ids.ts";
 import { command } from "../command.ts";
 import { openEngine } from "../open-engine.ts";
 import { formatList } from "../output/list.ts";
@@ -22,7 +23,7 @@ export const psCommand = command({
         heading: "Filters",
         text:
           "id (its beginning), name (a regular expression), ancestor (the image, or one that it was made of), status " +
-          "(created, running, paused, restarting, exited), exited (the code), health (starting, healthy, unhealthy, " +
+          "(created, running, paused, restarting, exited, dead), exited (the code), health (starting, healthy, unhealthy, " +
           "none), label (KEY or KEY=VALUE), before and since (a container), volume (a name or a place in the container), " +
           "network, publish, expose (a port, or a range). Filters of different keys must all hold; of several for one " +
           "key one is enough, but labels must all be there.",
@@ -52,7 +53,9 @@ export const psCommand = command({
     const { flags } = invocation;
     const last = flags.latest ? 1 : readNumber(flags.last);
     const context = openEngine(invocation.everywhere);
-    const containers = await listContainers(context, { all: true, onBroken: warnOfBroken });
+    const troubles: ListTrouble[] = [];
+    const containers = await listContainers(context, { all: true, onTrouble: (trouble) => troubles.push(trouble) });
+    warnOf(troubles);
     const filter = containerFilter(flags.filter, containers, context);
     // To ask for a status is to ask for those that have it.
     const all = flags.all || last !== undefined || flags.filter.some((text) => /^(?:status|exited)=/.test(text));
@@ -73,8 +76,21 @@ export const psCommand = command({
   },
 });
 
-function warnOfBroken(id: string, error: unknown): void {
-  writeError(`gocker: warning: container ${id.slice(0, 12)} is left out: ${harmless(errorMessage(error))}\n`);
+/** One line for all that are dead, and one for each of the others. */
+function warnOf(troubles: readonly ListTrouble[]): void {
+  const warn = (text: string) => writeError(`gocker: warning: ${harmless(text)}\n`);
+  const dead = troubles.filter(({ kind }) => kind === "dead");
+  const [first] = dead;
+  if (first !== undefined) {
+    const others = dead.length === 1 ? "" : `, and ${dead.length - 1} more`;
+    warn(
+      `${errorMessage(first.error)}${others}: \`gocker rm -f ${dead.map(({ id }) => shortId(id)).join(" ")}\` removes ${dead.length === 1 ? "it" : "them"}`,
+    );
+  }
+  for (const { kind, id, error } of troubles) {
+    if (kind === "left out") warn(`container ${shortId(id)} is left out: ${errorMessage(error)}`);
+    if (kind === "unwritten") warn(`what became of container ${shortId(id)} is not on record: ${errorMessage(error)}`);
+  }
 }
 
 function runs({ status }: ContainerSummary): boolean {

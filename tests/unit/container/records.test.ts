@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import type { ClaimedContainer } from "../../../src/container/claim.ts";
+import { DamagedRecordError } from "../../../src/container/damaged-record.ts";
+import { deadContainers } from "../../../src/container/dead.ts";
 import { newContainerId } from "../../../src/util/ids.ts";
 import { reconcileContainers } from "../../../src/container/reconcile.ts";
 import { ContainerStore } from "../../../src/container/records.ts";
@@ -208,6 +210,42 @@ describe("the life of a container", () => {
     expect([containers.isKept(claim.id), containers.wasStopped(claim.id)]).toEqual([false, false]);
   });
 
+  test.each(["", "{", "[]", undefined])("a record that is no longer whole: %j", (text) => {
+    const damage = (path: string) => (text === undefined ? rmSync(path) : writeFileSync(path, text));
+    const claim = containers.create(newContainer({ name: "web" }));
+    // While it is being made it may be empty, or not there.
+    if (text === undefined || text === "") {
+      damage(`${claim.directory}/container.json`);
+      expect(() => containers.read(claim.id)).toThrow(NotFoundError);
+      containers.write(claim.record);
+    }
+    claim[Symbol.dispose]();
+    damage(`${claim.directory}/container.json`);
+    expect(() => containers.read(claim.id)).toThrow(DamagedRecordError);
+    expect(() => containers.claim(claim.id)).toThrow(DamagedRecordError);
+    expect(containers.activeIds()).toEqual([]);
+    const broken = new Map<string, unknown>();
+    expect(containers.list((id, error) => broken.set(id, error))).toEqual([]);
+    const created = expect.stringMatching(/^\d{4}-.*Z$/) as string;
+    expect(deadContainers(containers, broken)).toEqual([{ id: claim.id, name: "web", created, labels: {} }]);
+    using removal = containers.claimForRemoval(claim.id);
+    expect(removal?.hasRecord).toBe(false);
+    removal?.remove();
+    nothingLeft();
+    expect(() => containers.claimForRemoval(claim.id)).toThrow(NotFoundError);
+  });
+
+  test("its last end is known while it runs again", () => {
+    using claim = containers.create(newContainer());
+    claim.markRunning(process.pid);
+    const finishedAt = "2026-03-01T12:30:00.000Z";
+    claim.adopt({ ...claim.record, state: { status: "restarting", restartCount: 1, exitCode: 1, finishedAt } });
+    claim.markRunning(process.pid);
+    expect(containers.read(claim.id).state).toMatchObject({ status: "running", restartCount: 1, finishedAt });
+    claim.markExited({ exitCode: 0 });
+    expect(containers.read(claim.id).state.finishedAt).not.toBe(finishedAt);
+  });
+
   test("list: the newest first, broken ones are told of", () => {
     using one = containers.create(newContainer());
     using two = containers.create(newContainer());
@@ -339,6 +377,37 @@ describe("reconcile", () => {
     await reconcile();
     expect(killed).toEqual([claim.id]);
     expect(containers.read(containers.resolve("kept")).state.status).toBe("created");
+    expect(containers.activeIds()).toEqual([]);
+  });
+
+  test("one that ran and has lost its record is ended, and stays", async () => {
+    const claim = containers.create(newContainer({ name: "web", remove: true }));
+    claim.markRunning(process.pid);
+    kill(claim);
+    writeFileSync(`${claim.directory}/container.json`, "");
+    expect(await reconcile()).toEqual([claim.id]);
+    expect(killed).toEqual([claim.id]);
+    expect(existsSync(claim.directory)).toBe(true);
+    expect(containers.activeIds()).toEqual([]);
+    expect(() => containers.read(claim.id)).toThrow(DamagedRecordError);
+  });
+
+  test("an end that cannot be written down is told all the same, and tried again", async () => {
+    const claim = containers.create(newContainer());
+    claim.markRunning(process.pid);
+    kill(claim);
+    const writeState = spyOn(containers, "writeState").mockImplementation(() => {
+      throw new Error("the disk is full");
+    });
+    expect(await reconcile()).toEqual([]);
+    writeState.mockRestore();
+    expect(errors).toEqual([new Error("the disk is full")]);
+    expect(containers.read(claim.id).state).toMatchObject({ status: "exited", exitCode: 137 });
+    expect(ContainerStore.open(directory.path).read(claim.id).state.status).toBe("running");
+    // What the disk says from now on counts.
+    containers.writeState(claim.id, { status: "exited", exitCode: 3 });
+    expect(containers.read(claim.id).state).toEqual({ status: "exited", exitCode: 3 });
+    await reconcile();
     expect(containers.activeIds()).toEqual([]);
   });
 

@@ -54,7 +54,7 @@ describe("listContainers", () => {
 test("what cannot be put in order is in the debug log of a command that tells nothing else of it", async () => {
   const claim = containers.create(newContainer());
   claim.markRunning(process.pid);
-  writeFileSync(`${claim.directory}/container.json`, "{}");
+  writeFileSync(`${claim.directory}/container.json`, '{"version":2}');
   claim[Symbol.dispose]();
   const lines: string[] = [];
   await openContainers({ ...context, debug: (line) => lines.push(line) });

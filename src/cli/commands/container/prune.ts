@@ -1,5 +1,4 @@
-import type { ContainerRecord } from "../../../container/record.ts";
-import { pruneContainers } from "../../../engine/prune-containers.ts";
+import { type PrunableContainer, pruneContainers } from "../../../engine/prune-containers.ts";
 import { parseDate } from "../../../util/instant.ts";
 import { command } from "../../command.ts";
 import { openEngine } from "../../open-engine.ts";
@@ -31,8 +30,8 @@ export const containerPruneCommand = command({
 });
 
 /** @throws UsageError a filter is none */
-export function containerFilter(texts: readonly string[]): (record: ContainerRecord) => boolean {
-  return ageAndLabelFilters<ContainerRecord>(
+export function containerFilter(texts: readonly string[]): (container: PrunableContainer) => boolean {
+  return ageAndLabelFilters<PrunableContainer>(
     texts,
     ({ created }) => parseDate(created),
     ({ labels }) => labels,

@@ -102,6 +102,8 @@ export function statusText({ status, state }: ContainerSummary, now: number): st
       return "Created";
     case "exited":
       return `Exited (${exitCode}) ${formatAgo(finishedAt, now)}`;
+    case "dead":
+      return "Dead";
     case "restarting":
       return `Restarting (${exitCode}) ${formatAgo(finishedAt, now)}`;
     default: {
