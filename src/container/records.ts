@@ -1,23 +1,14 @@
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { openDirectory } from "../linux/at.ts";
 import { FileLock } from "../linux/lock.ts";
 import { removeTreeAt } from "../linux/remove-tree.ts";
 import { ConflictError, GockerError, InvalidDocumentError, NotFoundError, UsageError } from "../util/errors.ts";
-import { writeFileAtomic } from "../util/atomic-file.ts";
+import { type AtomicWriteOptions, writeFileAtomic } from "../util/atomic-file.ts";
 import { ClaimedContainer } from "./claim.ts";
 import { DamagedRecordError } from "./damaged-record.ts";
-import { isContainerId, newContainerId, shortId } from "../util/ids.ts";
-import { parseName, randomName } from "./names.ts";
+import { isContainerId, newContainerId } from "../util/ids.ts";
+import { ContainerNames } from "./container-names.ts";
+import { parseName } from "./names.ts";
 import {
   BrokenDocumentError,
   type ContainerRecord,
@@ -25,7 +16,7 @@ import {
   type NewContainer,
   parseRecord,
 } from "./record.ts";
-import { readState, wasStarted, writeState } from "./state-files.ts";
+import { lostEnd, readState, wasStarted, writeState } from "./state-files.ts";
 import { readIfThere } from "../util/read-if-there.ts";
 
 /**
@@ -42,10 +33,12 @@ import { readIfThere } from "../util/read-if-there.ts";
  */
 export class ContainerStore {
   readonly #directory: string;
+  readonly #names: ContainerNames;
   readonly #assumed = new Map<string, { readonly before: string; readonly now: ContainerState }>();
 
   private constructor(directory: string) {
     this.#directory = directory;
+    this.#names = new ContainerNames(`${directory}/names`, (id) => this.#holdIfGone(id));
   }
 
   /** @param root gocker's root directory; what is missing is made */
@@ -53,14 +46,10 @@ export class ContainerStore {
     const store = new ContainerStore(`${root}/containers`);
     if (!existsSync(store.#active)) {
       mkdirSync(`${root}/containers`, { recursive: true, mode: 0o700 });
-      mkdirSync(store.#names, { recursive: true, mode: 0o700 });
+      mkdirSync(`${root}/containers/names`, { recursive: true, mode: 0o700 });
       mkdirSync(store.#active, { recursive: true, mode: 0o700 });
     }
     return store;
-  }
-
-  get #names(): string {
-    return `${this.#directory}/names`;
   }
 
   get #active(): string {
@@ -87,7 +76,7 @@ export class ContainerStore {
     const { id, lock } = this.#lockNewId();
     const claim = new ClaimedContainer(this, id, lock);
     try {
-      const name = wanted === undefined ? this.#reserveRandomName(id) : this.#reserveName(wanted, id);
+      const name = wanted === undefined ? this.#names.reserveRandom(id) : this.#names.reserve(wanted, id);
       mkdirSync(this.directory(id), { mode: 0o700 });
       const record: ContainerRecord = {
         ...details,
@@ -125,13 +114,11 @@ export class ContainerStore {
     const lock = FileLock.tryAcquire(this.lockPath(id), "exclusive");
     if (lock === undefined) return undefined;
     try {
-      return this.#claimWith(id, lock);
+      return this.#claimWith(id, lock, wasAtRest);
     } catch (error) {
       // Of one that was not at rest the file in `active` stays: what is left of it is for `reconcileContainers` to remove.
       if (wasAtRest) lock.removeAndRelease();
       else lock.release();
-      // Now it is told whether it was removed, or has lost its record.
-      if (wasAtRest && error instanceof NotFoundError) this.read(id);
       throw error;
     }
   }
@@ -142,15 +129,17 @@ export class ContainerStore {
    * @throws NotFoundError nothing is left
    */
   claimForRemoval(id: string): ClaimedContainer | undefined {
+    const wasAtRest = !existsSync(this.lockPath(id));
     const lock = FileLock.tryAcquire(this.lockPath(id), "exclusive");
     if (lock === undefined) return undefined;
     const claim = new ClaimedContainer(this, id, lock);
     try {
-      claim.adopt(this.read(id));
+      claim.adopt(this.#read(id, () => wasAtRest));
     } catch (error) {
       const isThere = existsSync(this.directory(id));
       if (!isThere || !(error instanceof NotFoundError || error instanceof InvalidDocumentError)) {
-        claim[Symbol.dispose]();
+        if (wasAtRest) lock.removeAndRelease();
+        else lock.release();
         throw error;
       }
     }
@@ -161,75 +150,41 @@ export class ContainerStore {
   inherit(id: string, descriptor: number): ClaimedContainer {
     const lock = FileLock.inherit(this.lockPath(id), descriptor);
     try {
-      return this.#claimWith(id, lock);
+      return this.#claimWith(id, lock, false);
     } catch (error) {
       lock.release();
       throw error;
     }
   }
 
-  #claimWith(id: string, lock: FileLock): ClaimedContainer {
-    const record = this.read(id);
+  #claimWith(id: string, lock: FileLock, wasAtRest: boolean): ClaimedContainer {
+    const record = this.#read(id, () => wasAtRest);
     const claim = new ClaimedContainer(this, id, lock);
     claim.adopt(record);
     return claim;
   }
 
-  #reserveName(name: string, id: string): string {
-    for (;;) {
-      if (this.#tryReserve(name, id)) return name;
-      const holder = this.holderOf(name);
-      if (holder === undefined || this.#releaseStaleName(name, holder)) continue;
-      throw new ConflictError(`the container name ${name} is in use by ${shortId(holder)}`, {
-        hint: `remove that container (gocker rm ${name}) or choose another name`,
-      });
-    }
-  }
-
-  #reserveRandomName(id: string): string {
-    for (let attempt = 0; attempt < 100; attempt++) {
-      const name = randomName();
-      if (this.#tryReserve(name, id)) return name;
-    }
-    return this.#reserveName(`${randomName()}_${shortId(id)}`, id);
-  }
-
-  #tryReserve(name: string, id: string): boolean {
-    try {
-      symlinkSync(id, `${this.#names}/${name}`);
-      return true;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-      throw error;
-    }
-  }
-
   /**
-   * Frees a name whose container is gone. Only a crash between two steps of a removal, or damage, leaves one; the
-   * holder's lock makes sure that nobody is just making that container.
+   * Whether a container has no files, and nobody is just making it.
+   * @returns what keeps that so until it is disposed of; undefined when it is not so
    */
-  #releaseStaleName(name: string, holder: string): boolean {
-    if (existsSync(this.directory(holder))) return false;
-    using lock = FileLock.tryAcquire(this.lockPath(holder), "exclusive");
-    if (lock === undefined || existsSync(this.directory(holder))) return false;
-    if (this.holderOf(name) === holder) unlinkSync(`${this.#names}/${name}`);
-    lock.removeAndRelease();
-    return true;
+  #holdIfGone(id: string): Disposable | undefined {
+    if (existsSync(this.directory(id))) return undefined;
+    const lock = FileLock.tryAcquire(this.lockPath(id), "exclusive");
+    if (lock === undefined) return undefined;
+    if (!existsSync(this.directory(id))) return { [Symbol.dispose]: () => lock.removeAndRelease() };
+    lock.release();
+    return undefined;
   }
 
   /** The ID of the container with exactly this name. */
   holderOf(name: string): string | undefined {
-    try {
-      return readlinkSync(`${this.#names}/${name}`);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-      throw error;
-    }
+    return this.#names.holderOf(name);
   }
 
   /** The name of a container, by the names alone; undefined when it has none. */
   nameOf(id: string): string | undefined {
-    return readdirSync(this.#names).find((name) => this.holderOf(name) === id);
+    return this.#names.of(id);
   }
 
   /** The IDs of all containers, in no order; half-made ones too. */
@@ -248,11 +203,15 @@ export class ContainerStore {
    *   InvalidDocumentError it is one of a newer gocker
    */
   read(id: string): ContainerRecord {
-    const directory = this.directory(id);
-    const path = `${directory}/container.json`;
+    return this.#read(id, () => !existsSync(this.lockPath(id)));
+  }
+
+  /** @param isAtRest whether nobody works on it, or did when it died: but for who reads, who may have its lock */
+  #read(id: string, isAtRest: () => boolean): ContainerRecord {
+    const path = `${this.directory(id)}/container.json`;
     try {
-      const text = readIfThere(path) || this.#readAgain(id, path);
-      return { ...parseRecord(text, path), state: this.#assumedState(id, readState(directory)) };
+      const text = readIfThere(path) || this.#readAgain(id, path, isAtRest);
+      return { ...parseRecord(text, path), state: this.#assumedState(id, this.#readState(id, isAtRest)) };
     } catch (error) {
       if (!(error instanceof BrokenDocumentError)) throw error;
       throw new DamagedRecordError(id, error.message, error.cause);
@@ -263,15 +222,26 @@ export class ContainerStore {
    * Records are not forced to the disk, so a power cut can leave none, or an empty one, of a container that had just
    * begun. Whatever was started, or is at rest, had one.
    */
-  #readAgain(id: string, path: string): string {
-    const isAtRest = !existsSync(this.lockPath(id));
-    if (!existsSync(this.directory(id)) || !(isAtRest || wasStarted(this.directory(id)))) throw noSuchContainer(id);
+  #readAgain(id: string, path: string, isAtRest: () => boolean): string {
+    const wasWhole = isAtRest() || wasStarted(this.directory(id));
+    if (!wasWhole || !existsSync(this.directory(id))) throw noSuchContainer(id);
     // Whoever made it may have been done between the two looks.
     const text = readIfThere(path);
     if (text !== undefined && text !== "") return text;
     // Or removed it.
     if (!existsSync(this.directory(id))) throw noSuchContainer(id);
     throw new BrokenDocumentError(`${path} ${text === undefined ? "is missing" : "is empty"}`);
+  }
+
+  /** What runs has a file in `active`: when it has none, the power failed before its end was on the disk. */
+  #readState(id: string, isAtRest: () => boolean): ContainerState {
+    const directory = this.directory(id);
+    const state = readState(directory);
+    const saysItRuns = ({ status }: ContainerState) => status === "running" || status === "restarting";
+    if (!saysItRuns(state) || !isAtRest()) return state;
+    // It may have ended between the two looks, or been started again.
+    const now = readState(directory);
+    return saysItRuns(now) && isAtRest() ? lostEnd(directory, now) : now;
   }
 
   /**
@@ -344,7 +314,7 @@ export class ContainerStore {
     }
     // Read here, where nobody can give it another one any more.
     const name = nameIn(`${this.#directory}/${leaving}/container.json`);
-    for (const candidate of name === undefined ? readdirSync(this.#names) : [name]) this.#releaseName(candidate, id);
+    for (const candidate of name === undefined ? this.#names.all() : [name]) this.#names.release(candidate, id);
     removeTreeAt(directory.number, leaving);
   }
 
@@ -358,7 +328,7 @@ export class ContainerStore {
     const name = parseName(wanted);
     if (this.read(id).name === name) throw new ConflictError(`the container has the name ${name} already`);
     // It may have it without knowing: from a gocker that was killed here.
-    if (this.holderOf(name) !== id) this.#reserveName(name, id);
+    if (this.holderOf(name) !== id) this.#names.reserve(name, id);
     let oldName = name;
     try {
       const record = await this.update(id, (before) => {
@@ -367,16 +337,12 @@ export class ContainerStore {
       });
       // Who removed it meanwhile may have read the old name before.
       if (!existsSync(this.directory(id))) throw noSuchContainer(id);
-      if (oldName !== name) this.#releaseName(oldName, id);
+      if (oldName !== name) this.#names.release(oldName, id);
       return { record, oldName };
     } catch (error) {
-      this.#releaseName(name, id);
+      this.#names.release(name, id);
       throw error;
     }
-  }
-
-  #releaseName(name: string, id: string): void {
-    if (this.holderOf(name) === id) unlinkSync(`${this.#names}/${name}`);
   }
 
   /**
@@ -390,7 +356,8 @@ export class ContainerStore {
     try {
       using _lock = await FileLock.acquire(path, "exclusive");
       const record = change(this.read(id));
-      this.write(record);
+      // The one before is on the disk, and must not be exchanged for one that is not. ext4 sees to that, others do not.
+      this.write(record, { durable: true });
       return record;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") throw noSuchContainer(id);
@@ -435,9 +402,14 @@ export class ContainerStore {
     for (const name of [stopMark, keepMark]) rmSync(`${this.directory(id)}/${name}`, { force: true });
   }
 
-  /** Writes a container's record apart from its state; for a new one, and for {@link update}. */
-  write({ state: _state, ...record }: ContainerRecord): void {
-    writeFileAtomic(`${this.directory(record.id)}/container.json`, `${JSON.stringify(record)}\n`);
+  /**
+   * Writes a container's record apart from its state; for a new one, and for {@link update}. That of a new one is not
+   * forced to the disk: it costs one millisecond on a disk at rest, and a hundred beside a pull, while the kernel writes
+   * it by itself within half a minute. What a loss of power takes before that is a container that has hardly begun; it is
+   * told and can be removed.
+   */
+  write({ state: _state, ...record }: ContainerRecord, options: Pick<AtomicWriteOptions, "durable"> = {}): void {
+    writeFileAtomic(`${this.directory(record.id)}/container.json`, `${JSON.stringify(record)}\n`, options);
   }
 
   /** Writes where a container is in its life; only for the holder of its lock. */

@@ -6,6 +6,9 @@ import { type ContainerState, parseState } from "./record.ts";
 const runningFile = "running.json";
 const exitedFile = "exited.json";
 
+/** Docker's for what ran when the machine stopped. */
+const lostExitCode = 255;
+
 /** The one that counts comes first. */
 const files = [exitedFile, runningFile];
 
@@ -21,6 +24,25 @@ export function readState(directory: string): ContainerState {
     if (text !== undefined && text !== "") return parseState(text, path);
   }
   return { status: "created" };
+}
+
+/**
+ * The state of a container whose end is lost: that it ended is certain, but not how. A file for it may be there, empty, by
+ * which its time is known.
+ * @param directory the container's
+ * @param last what it says of a container that runs
+ */
+export function lostEnd(directory: string, { startedAt, restartCount }: ContainerState): ContainerState {
+  const finishedAt =
+    statSync(`${directory}/${exitedFile}`, { throwIfNoEntry: false })?.mtime.toISOString() ?? startedAt;
+  return {
+    status: "exited",
+    exitCode: lostExitCode,
+    error: "its end was not on the disk when the machine stopped",
+    ...(startedAt !== undefined && { startedAt }),
+    ...(restartCount !== undefined && { restartCount }),
+    ...(finishedAt !== undefined && { finishedAt }),
+  };
 }
 
 /** Whether a container was ever started, by its files. @param directory the container's */

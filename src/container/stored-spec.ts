@@ -57,5 +57,6 @@ function versionOf({ ino, mtimeNs }: BigIntStats): string {
 
 /** Exchanges the specification of a container that exists. @param directory the container's */
 export function writeStoredSpec(directory: string, spec: RuntimeSpec): void {
-  writeFileAtomic(`${directory}/config.json`, serialiseSpec(spec));
+  // The one before is on the disk, and must not be exchanged for one that is not.
+  writeFileAtomic(`${directory}/config.json`, serialiseSpec(spec), { durable: true });
 }

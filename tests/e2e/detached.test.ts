@@ -129,7 +129,7 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     expect(stateOf(id).pid).not.toBe(pid);
     await until("it has written again", () => loggedBy(id).at(-1) === "stdout: 2\n");
     expect(await runner.gocker(["stop", "-t", "0", id])).toEqual(success(`${id}\n`));
-    expect(runner.leftovers()).toEqual([]);
+    await until("its monitor is done", () => runner.leftovers().length === 0);
   });
 
   test.each([

@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import type { ClaimedContainer } from "../../../src/container/claim.ts";
 import { DamagedRecordError } from "../../../src/container/damaged-record.ts";
 import { deadContainers } from "../../../src/container/dead.ts";
@@ -233,6 +242,27 @@ describe("the life of a container", () => {
     removal?.remove();
     nothingLeft();
     expect(() => containers.claimForRemoval(claim.id)).toThrow(NotFoundError);
+  });
+
+  test("an end that a loss of power has taken", () => {
+    const claim = containers.create(newContainer({ name: "web" }));
+    claim.markRunning(process.pid);
+    const { startedAt } = claim.record.state;
+    claim.markExited({ exitCode: 0 });
+    claim[Symbol.dispose]();
+    const path = `${claim.directory}/exited.json`;
+    writeFileSync(path, "");
+    utimesSync(path, 1_800_000_000, 1_800_000_000);
+    const lost = { status: "exited", exitCode: 255, startedAt, error: expect.any(String) as string };
+    expect(containers.read(claim.id).state).toEqual({ ...lost, finishedAt: "2027-01-15T08:00:00.000Z" } as never);
+    rmSync(path);
+    expect(containers.read(claim.id).state).toEqual({ ...lost, finishedAt: startedAt } as never);
+    // It can be started again.
+    using again = containers.claim(claim.id);
+    again?.markRunning(process.pid);
+    expect(containers.read(claim.id).state.status).toBe("running");
+    again?.markExited({ exitCode: 3 });
+    expect(containers.read(claim.id).state.exitCode).toBe(3);
   });
 
   test("its last end is known while it runs again", () => {

@@ -51,6 +51,11 @@ function useImage(
   mkdirSync(`${root}/containers/${id}`, { recursive: true });
   writeFileSync(`${root}/containers/${id}/container.json`, JSON.stringify(record));
   writeFileSync(`${root}/containers/${id}/${status}.json`, JSON.stringify({ status }));
+  // What runs has a lock.
+  if (status === "running") {
+    mkdirSync(`${root}/containers/active`, { recursive: true });
+    writeFileSync(`${root}/containers/active/${id}`, "");
+  }
   return `${root}/containers/${id}`;
 }
 
