@@ -67,12 +67,13 @@ export async function halt(
   options: StopOptions,
 ): Promise<void> {
   const { id } = record;
+  const { state, debug } = context;
   if (options.forShutdown !== true) containers.markStopped(id);
   using monitor = tellMonitor(context.state, id);
   using process = openFirstProcess(containers.read(id).state);
   if (process !== undefined) {
     const { signal = stopSignalOf(record), timeout = record.stopTimeout ?? defaultTimeout } = options;
-    await askToEnd(process, signal, timeout, (sent) => recordSignal(context, record, sent));
+    await askToEnd(process, signal, timeout, (sent) => recordSignal({ state, debug }, record, sent));
   }
   await untilDone(context, containers, id, monitor);
 }
