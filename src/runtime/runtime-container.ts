@@ -147,7 +147,11 @@ export class RuntimeContainer implements LiveContainer, Disposable {
   }
 
   status(): ContainerStatus {
-    if (this.pid === 0) return this.#isBeingMade() ? "creating" : "stopped";
+    if (this.pid === 0) {
+      if (this.#isBeingMade()) return "creating";
+      // Whoever has made it may have come to its process since the state was read.
+      if (this.#lock !== undefined || this.readState().pid === 0) return "stopped";
+    }
     if (!isAlive(this.#process)) return "stopped";
     using cgroup = this.cgroup();
     if (cgroup.isFrozen()) return "paused";

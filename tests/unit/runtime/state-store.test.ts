@@ -48,6 +48,23 @@ test("an ID is one container's, until that is forgotten", async () => {
   store.reserve("one").forget();
 });
 
+test("one that gets its process after somebody has read its state has not ended", () => {
+  using directory = new TemporaryDirectory("state");
+  const store = new StateStore(directory.path);
+  const container = store.reserve("soon");
+  container.writeState(stateOf("soon"));
+  const seen = store.open("soon");
+  expect(seen.status()).toBe("creating");
+  container.writeState(stateOf("soon", { pid: process.pid, pidStartTime: ownStart, withoutCgroup: "a test" }));
+  container.unlock();
+  expect(seen.status()).toBe("running");
+  // Whoever was to make it has died.
+  const other = store.reserve("never");
+  other.writeState(stateOf("never"));
+  other.unlock();
+  expect(store.open("never").status()).toBe("stopped");
+});
+
 test("what has no state is swept, unless somebody is at work on it or it is not gocker's", () => {
   using directory = new TemporaryDirectory("state");
   const store = new StateStore(directory.path);
