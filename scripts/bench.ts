@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 
 import { alternate, type Contender, type Prepare, type Rounds, type Row } from "./bench/alternate.ts";
 import { coldContenders, onFreshFileSystem } from "./bench/cold.ts";
+import { startDocker } from "./bench/docker.ts";
 import { provideImage, recipes } from "./bench/images.ts";
 import { describeMachine, loadAverage } from "./bench/machine.ts";
 import {
@@ -151,7 +152,8 @@ async function measureLives(
   image: WarmImage,
   names: readonly (typeof lifeSections)[number][],
 ): Promise<void> {
-  const engines = lifeEngines(setting, image);
+  await using docker = await startDocker(setting, image);
+  const engines = [...lifeEngines(setting, image), ...(docker === undefined ? [] : [docker.engine])];
   for (const name of names) {
     await using _ = onDispose(async () => {
       for (const engine of engines) {

@@ -22,7 +22,7 @@ export interface Machine {
 export function describeMachine(): Machine {
   const [processor] = cpus();
   const mounts = readFileSync("/proc/self/mounts", "utf8");
-  const tools = ["podman", "crun", "runc", "skopeo", "umoci", "curl", "tar"];
+  const tools = ["podman", "dockerd", "crun", "runc", "skopeo", "umoci", "curl", "tar"];
   const versions = tools.flatMap((tool): [string, string][] => {
     const number = /\d+\.\d+(\.\d+)?/.exec(outputOf(tool, "--version") ?? "")?.[0];
     return number === undefined ? [] : [[tool, number]];
