@@ -42,6 +42,8 @@ export class ClaimedContainer implements Disposable {
   readonly #store: ContainerKeeper;
   readonly #lock: FileLock;
   #record: ContainerRecord | undefined;
+  /** When it was started before the last time. */
+  #startedBefore: string | undefined;
 
   /** For `ContainerStore`, which makes claims. */
   constructor(store: ContainerKeeper, id: string, lock: FileLock) {
@@ -78,7 +80,8 @@ export class ClaimedContainer implements Disposable {
   /** The first process was started. */
   markRunning(pid: number): void {
     const pidStartTime = processState(pid)?.startTime;
-    const { status, restartCount, finishedAt } = this.record.state;
+    const { status, restartCount, finishedAt, startedAt: startedBefore } = this.record.state;
+    this.#startedBefore = startedBefore;
     this.#setState({
       status: "running",
       pid,
@@ -89,6 +92,16 @@ export class ClaimedContainer implements Disposable {
       // Its monitor takes it from there.
       ...(probeOf(this.record.healthcheck) !== undefined && { health: unknownHealth }),
     });
+  }
+
+  /** Its first process was there, but has not become the program: what {@link markExited} then tells is no start. */
+  forgetStart(): void {
+    const { startedAt: _startedAt, ...state } = this.record.state;
+    const startedBefore = this.#startedBefore;
+    this.#record = {
+      ...this.record,
+      state: { ...state, ...(startedBefore !== undefined && { startedAt: startedBefore }) },
+    };
   }
 
   /** So many of its processes have been killed for lack of memory since it was started; it runs on. */

@@ -102,7 +102,10 @@ export class Supervisor {
     if (isShared) cgroup.kill();
     const status = reap(process.pid);
     await stdio.drain();
-    if (error !== undefined) throw error;
+    if (error !== undefined) {
+      claim.forgetStart();
+      throw error;
+    }
     return { ...status, oomKilled: oomKills(cgroup) > 0 };
   }
 

@@ -11,6 +11,7 @@ import { until } from "../helpers/until.ts";
 interface State {
   readonly status: string;
   readonly exitCode?: number;
+  readonly startedAt?: string;
   readonly restartCount?: number;
   readonly pid?: number;
   readonly error?: string;
@@ -349,8 +350,20 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     expect(outcome).toMatchObject({ stdout: "", exitCode: 127 });
     expect(outcome.stderr).toContain("cannot run no-such: executable file not found");
     expect(await runner.gocker(["start", "none"])).toMatchObject({ stdout: "", exitCode: 127 });
+    const parts = "{{.State.Status}} {{.State.ExitCode}} {{.State.StartedAt}}";
+    expect((await runner.gocker(["inspect", "-f", parts, "none"])).stdout).toBe("created 127 0001-01-01T00:00:00Z\n");
     await runner.gocker(["run", "-d", "--rm", image, "no-such"]);
     expect(runner.leftovers().filter((name) => !name.startsWith("names/"))).toHaveLength(1);
+  });
+
+  test("a start that fails takes nothing from what is told of the one before", async () => {
+    const id = await runDetached([image, "rm", "/bin/rm"]);
+    await untilExited(id);
+    const { startedAt } = stateOf(id);
+    expect(startedAt).toBeString();
+    expect(await runner.gocker(["start", id])).toMatchObject({ stdout: "", exitCode: 127 });
+    expect(stateOf(id)).toMatchObject({ status: "exited", exitCode: 127, startedAt });
+    expect((await runner.gocker(["ps", "-a"])).stdout).toContain("Exited (127)");
   });
 
   test("a container dies with its monitor, and the next command puts that on record", async () => {

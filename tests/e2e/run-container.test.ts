@@ -44,7 +44,10 @@ describe.skipIf(!canRunCorpus)("the container itself", () => {
 
   test("a command that is not there leaves a container that says so; with --rm nothing", async () => {
     await runner.gocker(["run", "--name", "failed", image, "no-such"]);
-    expect((await list())[0]?.["Status"]).toStartWith("Exited (127)");
+    expect((await list())[0]).toMatchObject({ Status: "Created", State: "created" });
+    const parts = "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}} {{.State.FinishedAt}}";
+    const { stdout } = await runner.gocker(["inspect", "-f", parts, "failed"]);
+    expect(stdout).toMatch(/^created 127 .*no-such.* 0001-01-01T00:00:00Z\n$/);
     await runner.gocker(["rm", "failed"]);
     await runner.run([image, "no-such"]);
     expect(runner.leftovers()).toEqual([]);

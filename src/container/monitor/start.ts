@@ -108,7 +108,10 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
   if (pid !== undefined) claim.markRunning(pid);
   const outcome = await monitor.status.outcome();
   const error = launchError(outcome, spec.process?.args?.[0] ?? "");
-  if (error !== undefined) throw error;
+  if (error !== undefined) {
+    claim.forgetStart();
+    throw error;
+  }
   if (pid === undefined) throw new GockerError("LAUNCH", "the container's monitor has ended before it did anything");
   commit(commitment.writer);
   undo.move();

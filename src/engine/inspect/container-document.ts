@@ -61,7 +61,8 @@ function stateDocument({ record, paused }: ContainerFacts) {
       ExitCode: state.exitCode ?? 0,
       Error: state.error ?? "",
       StartedAt: state.startedAt ?? noTime,
-      FinishedAt: state.finishedAt ?? noTime,
+      // That of a start that failed is no end.
+      FinishedAt: (status === "created" ? undefined : state.finishedAt) ?? noTime,
       Health: healthDocument(state.health),
     },
     "Health",

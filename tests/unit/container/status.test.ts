@@ -8,7 +8,9 @@ test("where a container is in its life", () => {
   expect(shownStatus({ status: "running" }, false)).toBe("running");
   expect(shownStatus({ status: "running" }, true)).toBe("paused");
   expect(shownStatus({ status: "restarting" }, false)).toBe("restarting");
-  expect(shownStatus({ status: "exited" }, false)).toBe("exited");
+  expect(shownStatus({ status: "exited", startedAt: "2026-01-01T00:00:00Z" }, false)).toBe("exited");
+  // It could not be started.
+  expect(shownStatus({ status: "exited", exitCode: 127 }, false)).toBe("created");
 });
 
 test("of the options only what says something is kept, and what is kept nowhere else", () => {
