@@ -275,8 +275,9 @@ describe.skipIf(!canRunCorpus || !hasLimits)("limits", () => {
     test("leave a container that says why it did not run", async () => {
       const words = ["run", "--name", "refused", "--cpu-rt-runtime", "5000000", image, "true"];
       expect((await runner.gocker(words)).exitCode).toBe(125);
-      const { stdout } = await runner.gocker(["ps", "-a", "--format", "{{.Names}} {{.Status}}"]);
-      expect(stdout).toMatch(/^refused Exited \(125\)/);
+      const format = "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}";
+      const { stdout } = await runner.gocker(["inspect", "-f", format, "refused"]);
+      expect(stdout).toMatch(/^created 125 .*cpu-rt-runtime/);
       const id = readdirSync(`${runner.sandbox.root}/containers`).find((name) => /^[0-9a-f]{64}$/.test(name)) ?? "";
       expect(containerCgroups(new Set([id]))).toEqual([]);
       expect(await runner.gocker(["rm", "refused"])).toEqual(success("refused\n"));
