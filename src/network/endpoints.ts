@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
-import { writeFileAtomic } from "../util/atomic-file.ts";
+import { sweepPrepared, writeFileAtomic } from "../util/atomic-file.ts";
 import { InvalidDocumentError } from "../util/errors.ts";
 import { readIfThere } from "../util/read-if-there.ts";
 import { endpointDirectory, endpointPath, endpointSuffix } from "./endpoint-path.ts";
@@ -76,6 +76,11 @@ export class EndpointStore {
 
   remove(container: string): void {
     rmSync(this.#path(container), { force: true });
+  }
+
+  /** See {@link NetworkStore.sweepPrepared}. */
+  sweepPrepared(): void {
+    sweepPrepared(this.#directory);
   }
 
   /** Whether no container has anything of a network. */

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { FileLock, type LockMode } from "../linux/lock.ts";
-import { writeFileAtomic } from "../util/atomic-file.ts";
+import { sweepPrepared, writeFileAtomic } from "../util/atomic-file.ts";
 import { ConflictError, NotFoundError, UsageError } from "../util/errors.ts";
 import { newContainerId } from "../util/ids.ts";
 import { readIfThere } from "../util/read-if-there.ts";
@@ -73,6 +73,12 @@ export class NetworkStore {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
       throw error;
     }
+  }
+
+  /** Removes what was prepared by processes that have been killed before they put it on record. */
+  sweepPrepared(): void {
+    for (const directory of [this.#records, this.#state]) sweepPrepared(directory);
+    this.endpoints.sweepPrepared();
   }
 
   /** Held by who will look in a while whether the host's side is still used; undefined when somebody else has it. */

@@ -7,13 +7,15 @@ const othersKinds: ReadonlySet<string> = new Set(["bridge", "tun", "wireguard", 
 
 /**
  * Takes away the bridges of networks that no container is in; and with the last one the firewall and, where gocker has
- * switched it on and nobody else may need it, the forwarding of packets. The networks stay on record.
+ * switched it on and nobody else may need it, the forwarding of packets. The networks stay on record; files that killed
+ * processes have left do not.
  * @returns whether there are containers in networks, whose end has to be looked after
  * @throws SystemCallError
  */
 export async function sweepHost(store: NetworkStore): Promise<boolean> {
   using host = new HostNetwork(store, () => {});
   using _lock = await store.lockHost();
+  store.sweepPrepared();
   const used = new Set(
     store.endpoints.list().flatMap(({ attachments }) => attachments.map(({ networkId }) => networkId)),
   );

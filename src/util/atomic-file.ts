@@ -1,4 +1,14 @@
-import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 
 /** How {@link writeFileAtomic} writes. */
@@ -36,6 +46,15 @@ export function writeFileAtomic(path: string, content: Uint8Array | string, opti
     throw error;
   }
   if (options.durable === true) syncDirectoryOf(directory);
+}
+
+/** Removes what {@link writeFileAtomic} has prepared in a directory for processes that were killed meanwhile. */
+export function sweepPrepared(directory: string): void {
+  if (!existsSync(directory)) return;
+  for (const name of readdirSync(directory)) {
+    const pid = /^\.(\d+)-\d+-[0-9a-z]*\.new$/.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(`${directory}/${name}`, { force: true });
+  }
 }
 
 /** Writes all of the bytes, however many calls it takes. */

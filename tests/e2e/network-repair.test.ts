@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
 import { nft } from "../helpers/firewall-networks.ts";
 import { canConnect, NetworkLab } from "../helpers/network-lab.ts";
 import { until } from "../helpers/until.ts";
@@ -23,6 +24,8 @@ describe.skipIf(!canConnect)("what containers have of networks", () => {
     expect(await lab.leftovers()).toEqual(expect.arrayContaining(["gocker0", "gocker1", "table inet gocker"]));
     expect(await lab.setting("ipv4/ip_forward")).toBe("1");
     expect(await lab.setting("ipv6/conf/all/forwarding")).toBe("1");
+    // Of a process that was killed while it wrote.
+    writeFileSync(`${lab.sandbox.state}/networks/endpoints/.${web.pid}-0-abc.new`, "");
     process.kill(web.pid, "SIGKILL");
     await until("nothing is left", async () => (await lab.leftovers()).length === 0, 3_500);
     await until("the sweeper has ended", () => lab.sandbox.processes().length === 0, 1_000);

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { writeFileAtomic } from "../../../src/util/atomic-file.ts";
+import { sweepPrepared, writeFileAtomic } from "../../../src/util/atomic-file.ts";
 
 let directory: string;
 beforeEach(() => {
@@ -25,4 +25,14 @@ test("what fails leaves the old file and nothing else", () => {
   mkdirSync(join(path, "inside"), { recursive: true });
   expect(() => writeFileAtomic(path, "new")).toThrow();
   expect(readdirSync(directory)).toEqual(["taken"]);
+});
+
+test("what a killed process has prepared is swept away, that of one that lives is not", async () => {
+  const dead = Bun.spawn(["true"]);
+  await dead.exited;
+  const names = [`.${process.pid}-0-abc.new`, "other.new", ".lock"];
+  for (const name of [...names, `.${dead.pid}-1-076bikma.new`]) writeFileSync(join(directory, name), "");
+  sweepPrepared(directory);
+  expect(readdirSync(directory).toSorted()).toEqual(names.toSorted());
+  sweepPrepared(join(directory, "not-there"));
 });
