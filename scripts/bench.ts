@@ -139,7 +139,7 @@ async function measureNetworks(setting: Setting, image: WarmImage): Promise<void
     await measure(title, networkContenders(networks, image), { remarksOf: networkCosts });
   }
   if (!chosen("network-throughput")) return;
-  const reference = await prepareIperfImage(setting, image);
+  const reference = await prepareIperfImage(setting, networks, image);
   const onRound = (round: number) => tell(`network throughput: ${round}/${measuredPulls}`);
   const options = { rounds: measuredPulls, onRound, signal: interruption.signal };
   for (const [direction, rates] of await measureThroughput(setting, networks, reference, options)) {
@@ -153,7 +153,7 @@ async function measureLives(
   names: readonly (typeof lifeSections)[number][],
 ): Promise<void> {
   await using docker = await startDocker(setting, image);
-  const engines = [...lifeEngines(setting, image), ...(docker === undefined ? [] : [docker.engine])];
+  const engines = lifeEngines(setting, image, docker);
   for (const name of names) {
     await using _ = onDispose(async () => {
       for (const engine of engines) {

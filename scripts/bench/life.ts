@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import type { Contender } from "./alternate.ts";
+import type { Docker } from "./docker.ts";
 import type { Runner } from "./runner.ts";
 import { gockerWords, podmanWords, type Setting } from "./setting.ts";
 import { ownLimits, type WarmImage } from "./warm.ts";
@@ -27,8 +28,8 @@ export interface LifeEngine {
   readonly removeFlags: readonly string[];
 }
 
-/** gocker first. */
-export function lifeEngines(setting: Setting, { store }: WarmImage): LifeEngine[] {
+/** gocker first. @param docker undefined where it is not installed */
+export function lifeEngines(setting: Setting, { store }: WarmImage, docker: Docker | undefined): LifeEngine[] {
   const flags = ["--network", "none"];
   return [
     {
@@ -49,6 +50,9 @@ export function lifeEngines(setting: Setting, { store }: WarmImage): LifeEngine[
       // It waits ten seconds for the end of what does not listen to SIGTERM, where gocker and docker kill.
       removeFlags: ["-f", "-t", "0"],
     },
+    ...(docker === undefined
+      ? []
+      : [{ name: "docker", runner: docker.runner, words: docker.words, flags, waitFlags: [], removeFlags: ["-f"] }]),
   ];
 }
 

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 
 import type { Contender, Row } from "./alternate.ts";
 import { mustRun, outputOf } from "./command.ts";
+import { type Docker, startDocker } from "./docker.ts";
 import type { RateRow } from "./report.ts";
 import type { Runner } from "./runner.ts";
 import { gockerWords, ownDirectory, podmanWords, type Setting } from "./setting.ts";
@@ -11,7 +12,7 @@ import { ownLimits, type WarmImage } from "./warm.ts";
 
 /** An engine in a network namespace of its own, whose bridge, addresses and firewall end with it. */
 interface NetworkedEngine {
-  readonly name: "gocker" | "podman";
+  readonly name: string;
   readonly runner: Runner;
   /** How a program begins that is in the namespace. */
   readonly by: readonly string[];
@@ -24,15 +25,20 @@ interface NetworkedEngine {
 /** Networks for the engines, as long as they are not disposed of. */
 export interface BenchNetworks extends AsyncDisposable {
   readonly engines: readonly NetworkedEngine[];
+  /** Undefined where it is not installed. */
+  readonly docker: Docker | undefined;
 }
 
 /**
  * Makes a network namespace for each engine: with a loopback, and a device towards an outside that nobody is in. The
  * machine's own network is neither used nor changed.
  */
-export async function prepareNetworks(setting: Setting, { store }: WarmImage): Promise<BenchNetworks> {
+export async function prepareNetworks(setting: Setting, image: WarmImage): Promise<BenchNetworks> {
+  const { store } = image;
   await using stack = new AsyncDisposableStack();
   const [forGocker, forPodman] = [stack.use(await openNamespace()), stack.use(await openNamespace())];
+  const { by } = stack.use(await openNamespace());
+  const docker = stack.use(await startDocker(setting, image, { name: "bridge", by, options: {} }));
   const owned = stack.move();
   return {
     engines: [
@@ -44,7 +50,9 @@ export async function prepareNetworks(setting: Setting, { store }: WarmImage): P
         words: podmanWords(store),
         flags: ["--cgroup-parent", setting.cgroupParent, ...ownLimits()],
       },
+      ...(docker === undefined ? [] : [{ name: "docker", runner: docker.runner, by, words: docker.words, flags: [] }]),
     ],
+    docker,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -85,7 +93,7 @@ export function networkContenders({ engines }: BenchNetworks, { reference }: War
 
 /** What a bridge costs each engine: the medians' difference. */
 export function networkCosts(rows: readonly Row[]): string[] {
-  return ["gocker", "podman"].flatMap((name) => {
+  return ["gocker", "podman", "docker"].flatMap((name) => {
     const median = (network: string) =>
       rows.find((row) => row.name === `${name} run --network ${network}`)?.wall?.median;
     const [bridge, none] = [median("bridge"), median("none")];
@@ -96,7 +104,11 @@ export function networkCosts(rows: readonly Row[]): string[] {
 }
 
 /** An image of iperf3 with its libraries, which every engine has pulled. @throws Error it is not installed */
-export async function prepareIperfImage(setting: Setting, { store }: WarmImage): Promise<string> {
+export async function prepareIperfImage(
+  setting: Setting,
+  { docker }: BenchNetworks,
+  { store }: WarmImage,
+): Promise<string> {
   const [busybox, iperf] = [Bun.which("busybox"), Bun.which("iperf3")];
   if (busybox === null || iperf === null) throw new Error("busybox-static and iperf3 are not both installed");
   const root = ownDirectory(setting, "rootfs-iperf3");
@@ -115,6 +127,7 @@ export async function prepareIperfImage(setting: Setting, { store }: WarmImage):
   await setting.host.run({ words: [...gockerWords(setting, store), "pull", "-q", reference] }, { memory: false });
   const podman = [...podmanWords(store), "pull", "-q", "--tls-verify=false", reference];
   if (Bun.which("podman") !== null) await setting.peers.run({ words: podman }, { memory: false });
+  await docker?.importImage(root, reference);
   return reference;
 }
 
