@@ -37,7 +37,7 @@ describe.skipIf(!canRunCorpus || !hasMemory)("servers of Debian in the backgroun
     const { stdout } = await runner.gocker(["ps", "-aq"]);
     const ids = stdout.split("\n").filter((id) => id !== "");
     if (ids.length > 0) expect((await runner.gocker(["rm", "-fv", ...ids])).stderr).toBe("");
-    expect(runner.leftovers()).toEqual([]);
+    await runner.untilClean();
   });
   afterAll(() => runner?.[Symbol.asyncDispose]());
 

@@ -38,7 +38,7 @@ describe.skipIf(!canRunCorpus || !hasLimits)("servers on large runtimes", () => 
   });
   afterEach(async () => {
     await runner.gocker(["rm", "-f", "server"]);
-    expect(runner.leftovers()).toEqual([]);
+    await runner.untilClean();
   });
   afterAll(() => runner?.[Symbol.asyncDispose]());
 

@@ -28,7 +28,7 @@ describe.skipIf(!canRunCorpus)("containers that go on by themselves", () => {
     const { stdout } = await runner.gocker(["ps", "-aq", "--no-trunc"]);
     const ids = stdout.split("\n").filter((id) => id !== "");
     if (ids.length > 0) expect((await runner.gocker(["rm", "-f", ...ids])).stderr).toBe("");
-    expect(runner.leftovers()).toEqual([]);
+    await runner.untilClean();
     const sockets = `${runner.sandbox.state}/monitors`;
     expect(existsSync(sockets) ? readdirSync(sockets) : []).toEqual([]);
   });

@@ -41,7 +41,7 @@ describe.skipIf(!canRunCorpus)(`a container that writes ${megabytes} MB without 
   });
   afterEach(async () => {
     await runner.gocker(["rm", "-f", "flood"]);
-    expect(runner.leftovers()).toEqual([]);
+    await runner.untilClean();
   });
   afterAll(() => runner?.[Symbol.asyncDispose]());
 

@@ -298,7 +298,7 @@ describe.skipIf(!canRunCorpus)("the log of a container that runs by itself", () 
     const { stdout } = await runner.gocker(["ps", "-aq", "--no-trunc"]);
     const ids = stdout.split("\n").filter((id) => id !== "");
     if (ids.length > 0) await runner.gocker(["rm", "-f", ...ids]);
-    expect(runner.leftovers()).toEqual([]);
+    await runner.untilClean();
   });
   afterAll(() => runner?.[Symbol.asyncDispose]());
 

@@ -1,3 +1,4 @@
+import { expect } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 
@@ -87,6 +88,13 @@ export class Runner implements AsyncDisposable {
       ...this.sandbox.mounts().map((point) => `mount ${point}`),
       ...this.sandbox.processes().map((pid) => `process ${pid}`),
     ];
+  }
+
+  /** Waits until there are no {@link leftovers}: the process of a monitor ends a moment after its container. */
+  async untilClean(): Promise<void> {
+    await until("nothing is left", () => this.leftovers().length === 0, 2_000).catch(() =>
+      expect(this.leftovers()).toEqual([]),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
