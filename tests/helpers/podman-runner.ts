@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, symlinkSync } from "node:fs";
+import { existsSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -49,8 +49,18 @@ export class PodmanRunner implements AsyncDisposable {
   /** `podman` with these words, and gocker as its runtime. */
   async withGocker(words: readonly string[], options: { readonly stdin?: string } = {}): Promise<Outcome> {
     const link = join(this.#directory, "gocker-oci");
-    if (!existsSync(link)) symlinkSync(gockerBinary(), link);
-    return await this.#run(words, link, options.stdin);
+    if (!existsSync(link)) {
+      symlinkSync(gockerBinary(), link);
+      // conmon and podman pass no environment on: gocker would keep its state where the machine's own is.
+      const state = join(this.#directory, "gocker-state");
+      writeFileSync(this.#gocker, `#!/bin/sh\nGOCKER_STATE=${state} exec ${link} "$@"\n`, { mode: 0o755 });
+    }
+    return await this.#run(words, this.#gocker, options.stdin);
+  }
+
+  /** gocker as a runtime, with a state directory in here. */
+  get #gocker(): string {
+    return join(this.#directory, "gocker-runtime");
   }
 
   async #run(words: readonly string[], runtime: string, stdin?: string): Promise<Outcome> {
@@ -80,8 +90,7 @@ export class PodmanRunner implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // Containers that a test left are mounted below the directory.
-    const link = join(this.#directory, "gocker-oci");
-    if (existsSync(link)) await this.#run(["rm", "--force", "--all", "--time", "0"], link);
+    if (existsSync(this.#gocker)) await this.#run(["rm", "--force", "--all", "--time", "0"], this.#gocker);
     await rm(this.#directory, { recursive: true, force: true });
     for (const path of this.#parentCgroups())
       await tool("find", path, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";");
