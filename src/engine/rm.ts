@@ -88,14 +88,14 @@ async function claimByForce(
   try {
     containers.markStopped(id);
     using monitor = tellMonitor(context.state, id);
-    const deadline = Date.now() + longestWait;
+    const deadline = performance.now() + longestWait;
     do {
       // Looked at anew each time: a container that is just being started has no process yet.
       await killFirst(context, containers, id);
-      if (monitor !== undefined) await untilClosed(monitor, deadline - Date.now());
+      if (monitor !== undefined) await untilClosed(monitor, deadline - performance.now());
       const claim = await tryClaim(containers, id, shortWait);
       if (claim !== undefined) return claim;
-    } while (Date.now() < deadline);
+    } while (performance.now() < deadline);
     // Whoever looks after it hangs. The container dies with that one, at the latest.
     const { killHolders } = await import("../linux/lock-holders.ts");
     killHolders(containers.lockPath(id));
@@ -139,10 +139,10 @@ async function tryClaim(
   id: string,
   milliseconds: number,
 ): Promise<ClaimedContainer | undefined> {
-  const deadline = Date.now() + milliseconds;
+  const deadline = performance.now() + milliseconds;
   for (;;) {
     const claim = containers.claimForRemoval(id);
-    if (claim !== undefined || Date.now() >= deadline) return claim;
+    if (claim !== undefined || performance.now() >= deadline) return claim;
     await Bun.sleep(pause);
   }
 }

@@ -10,12 +10,6 @@ describe.skipIf(!canConnect)("gocker network", () => {
   afterEach(() => lab.clear());
   afterAll(() => lab?.end());
 
-  async function refuse(...words: string[]): Promise<string> {
-    const { stdout, stderr, exitCode } = await lab.gocker(words);
-    expect({ words, stdout, exitCode }).toEqual({ words, stdout: "", exitCode: 125 });
-    return stderr.split("\n", 1)[0] ?? "";
-  }
-
   test("create, ls and inspect tell of a network as Docker does, and its bridge comes with its first container", async () => {
     const id = (await lab.must("network", "create", "--label", "a=b", "--opt", "mtu=1300", "blue")).trim();
     expect(id).toMatch(/^[0-9a-f]{64}$/);
@@ -64,10 +58,10 @@ describe.skipIf(!canConnect)("gocker network", () => {
       Containers: { [alone.id]: { Name: "alone", MacAddress: "", IPv4Address: "", IPv6Address: "" } },
     });
     const refusal = /^gocker: network (host|none) is always there, and is neither removed nor connected to$/;
-    expect(await refuse("network", "rm", "host")).toMatch(refusal);
-    expect(await refuse("network", "rm", id)).toMatch(refusal);
-    expect(await refuse("network", "connect", "host", "alone")).toMatch(refusal);
-    expect(await refuse("network", "disconnect", "none", "alone")).toMatch(refusal);
+    expect(await lab.refused("network", "rm", "host")).toMatch(refusal);
+    expect(await lab.refused("network", "rm", id)).toMatch(refusal);
+    expect(await lab.refused("network", "connect", "host", "alone")).toMatch(refusal);
+    expect(await lab.refused("network", "disconnect", "none", "alone")).toMatch(refusal);
   });
 
   test("create refuses what cannot be", async () => {
@@ -89,7 +83,10 @@ describe.skipIf(!canConnect)("gocker network", () => {
       ["needs the device of the host", "-d", "macvlan", "red"],
       ["has no option", "-o", "nonsense=1", "red"],
     ] as const) {
-      expect([words, await refuse("network", "create", ...words)]).toEqual([words, expect.stringContaining(reason)]);
+      expect([words, await lab.refused("network", "create", ...words)]).toEqual([
+        words,
+        expect.stringContaining(reason),
+      ]);
     }
     expect(await lab.must("network", "ls", "-q", "--filter", "type=custom")).toHaveLength(13);
   });
@@ -110,7 +107,7 @@ describe.skipIf(!canConnect)("gocker network", () => {
       ["is not in network red", "disconnect", "red", "web"],
       ["no such network: green", "disconnect", "green", "web"],
     ] as const) {
-      expect([words, await refuse("network", ...words)]).toEqual([words, expect.stringContaining(reason)]);
+      expect([words, await lab.refused("network", ...words)]).toEqual([words, expect.stringContaining(reason)]);
     }
     expect(Object.keys((await lab.networksOf("red1")).Networks)).toEqual(["red"]);
     await lab.must("network", "connect", "--ip", "10.99.0.50", "blue", "red1");
@@ -141,11 +138,11 @@ describe.skipIf(!canConnect)("gocker network", () => {
       ["10.99.0.9 cannot be a container's address in network blue: it is kept free for nas", "--ip", "10.99.0.9"],
       ["network blue has no addresses of IPv6", "--ip6", "fd00::9"],
     ] as const) {
-      expect(await refuse("network", "connect", ...words, "blue", "rest")).toContain(reason);
+      expect(await lab.refused("network", "connect", ...words, "blue", "rest")).toContain(reason);
     }
     expect(Object.keys((await lab.networksOf("rest")).Networks)).toEqual(["bridge"]);
     await lab.must("network", "connect", "--ip", "10.99.0.2", "blue", "rest");
-    expect(await refuse("start", "rest")).toContain("the address 10.99.0.2 is in use by container");
+    expect(await lab.refused("start", "rest")).toContain("the address 10.99.0.2 is in use by container");
     await lab.remove("web");
     await lab.must("start", "rest");
   });
@@ -320,9 +317,11 @@ describe.skipIf(!canConnect)("gocker network", () => {
     await lab.must("network", "create", "--label", "keep", "red");
     await lab.must("network", "create", "green");
     await lab.container("web", "--network", "blue");
-    expect(await refuse("network", "rm", "blue")).toContain("network blue is in use by web");
-    expect(await refuse("network", "rm", "bridge")).toMatch(/the default network cannot be removed|no such network/);
-    expect(await refuse("network", "rm", "nothing")).toContain("no such network: nothing");
+    expect(await lab.refused("network", "rm", "blue")).toContain("network blue is in use by web");
+    expect(await lab.refused("network", "rm", "bridge")).toMatch(
+      /the default network cannot be removed|no such network/,
+    );
+    expect(await lab.refused("network", "rm", "nothing")).toContain("no such network: nothing");
     expect(await lab.must("network", "rm", "-f", "nothing")).toBe("nothing\n");
     await lab.must("stop", "-t", "0", "web");
     expect(await lab.must("network", "prune", "-f", "--filter", "label!=keep")).toBe("Deleted Networks:\ngreen\n\n");

@@ -11,12 +11,6 @@ describe.skipIf(!canConnect)("containers in the host's own network", () => {
   afterEach(() => lab.clear());
   afterAll(() => lab?.end());
 
-  async function refuse(...words: string[]): Promise<string> {
-    const { stdout, stderr, exitCode } = await lab.gocker(words);
-    expect({ words, stdout, exitCode }).toEqual({ words, stdout: "", exitCode: 125 });
-    return stderr.split("\n", 1)[0] ?? "";
-  }
-
   const mtuOf = async (name: string) => (await lab.must("exec", name, "cat", "/sys/class/net/eth0/mtu")).trim();
 
   test("send packets as large as the host's device does, or smaller ones", async () => {
@@ -39,11 +33,11 @@ describe.skipIf(!canConnect)("containers in the host's own network", () => {
   test("have no larger packets than the host's device has, also when that takes fewer by now", async () => {
     const create = ["network", "create", ...lan, "--subnet", "192.0.2.0/24", "--gateway", "192.0.2.2"] as const;
     const reason = "its mtu of 1401 is larger than that of its parent wan, which is 1400";
-    expect(await refuse(...create, "-o", "mtu=1401", "lan")).toBe(`gocker: network lan: ${reason}`);
+    expect(await lab.refused(...create, "-o", "mtu=1401", "lan")).toBe(`gocker: network lan: ${reason}`);
     await lab.must(...create, "-o", "mtu=1400", "lan");
     await lab.host.ip("link set wan mtu 1350");
     const run = ["run", "--rm", "--network", "lan", "--ip", "192.0.2.20", lab.image, "true"] as const;
-    expect(await refuse(...run)).toContain("its mtu of 1400 is larger than that of its parent wan, which is 1350");
+    expect(await lab.refused(...run)).toContain("its mtu of 1400 is larger than that of its parent wan, which is 1350");
     await lab.host.ip("link set wan mtu 1400");
     await lab.must(...run);
   });
@@ -77,9 +71,9 @@ describe.skipIf(!canConnect)("containers in the host's own network", () => {
       ["--ip6", "2001:DB8:1:0::3", "kept free for nas"],
     ] as const) {
       const reason = expect.stringContaining(`cannot be a container's address in network lan: it is ${whose}`);
-      expect(await refuse("run", "--rm", "--network", "lan", flag, address, lab.image, "true")).toEqual(reason);
-      expect(await refuse("network", "connect", flag, address, "lan", "other")).toEqual(reason);
-      expect(await refuse("network", "connect", flag, address, "lan", "running")).toEqual(reason);
+      expect(await lab.refused("run", "--rm", "--network", "lan", flag, address, lab.image, "true")).toEqual(reason);
+      expect(await lab.refused("network", "connect", flag, address, "lan", "other")).toEqual(reason);
+      expect(await lab.refused("network", "connect", flag, address, "lan", "running")).toEqual(reason);
     }
     await lab.must("start", "other");
     // One that is given already may become the host's.
@@ -98,12 +92,12 @@ describe.skipIf(!canConnect)("containers in the host's own network", () => {
       ["network lan: the host has no network device nothing", "nothing"],
       ["network lan: the host has no network device wan.100, and gocker makes none of VLANs", "wan.100"],
     ] as const) {
-      expect(await refuse(...create, "-o", `parent=${parent}`, "lan")).toContain(reason);
+      expect(await lab.refused(...create, "-o", `parent=${parent}`, "lan")).toContain(reason);
     }
     await lab.host.ip("link add wan.100 type veth peer name wan.101");
     await lab.must(...create, "-o", "parent=wan.100", "lan");
     await lab.host.ip("link del wan.100");
-    expect(await refuse("run", "--rm", "--network", "lan", lab.image, "true")).toContain(
+    expect(await lab.refused("run", "--rm", "--network", "lan", lab.image, "true")).toContain(
       "the host has no network device wan.100, and gocker makes none of VLANs",
     );
   });

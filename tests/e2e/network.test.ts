@@ -145,11 +145,7 @@ describe.skipIf(!canConnect)("containers in networks", () => {
     expect(Networks["blue"]).toMatchObject({ MacAddress: "02:42:00:00:00:07", IPPrefixLen: 24, Gateway: "10.99.0.1" });
     expect(await lab.must("exec", "one", "cat", "/sys/class/net/eth0/address")).toBe("02:42:00:00:00:07\n");
     expect((await lab.container("other", "--network", "blue")).address).toBe("10.99.0.128");
-    const refuse = async (...words: string[]) => {
-      const { stderr, exitCode } = await lab.gocker(["run", "--rm", ...words, lab.image, "true"]);
-      expect(exitCode).toBe(125);
-      return stderr.split("\n")[0];
-    };
+    const refuse = (...words: string[]) => lab.refused("run", "--rm", ...words, lab.image, "true");
     expect(await refuse("--network", "blue", "--ip", "10.99.0.7")).toContain("10.99.0.7 is in use by container");
     expect(await refuse("--network", "blue", "--ip", "10.98.0.7")).toContain("10.98.0.7 is no address of network blue");
     expect(await refuse("--network", "blue", "--ip", "10.99.0.1")).toContain("it is the network's own");

@@ -138,6 +138,13 @@ export class NetworkLab extends AsyncDisposableStack {
     return stdout;
   }
 
+  /** Runs gocker, which must refuse what it is told. @returns the sentence with which it does */
+  async refused(...words: readonly string[]): Promise<string> {
+    const { stdout, stderr, exitCode } = await this.gocker(words);
+    expect({ words, stdout, exitCode }).toEqual({ words, stdout: "", exitCode: 125 });
+    return stderr.split("\n", 1)[0] ?? "";
+  }
+
   /** Starts gocker with pipes and leaves it running. */
   start(words: readonly string[]) {
     return Bun.spawn([...this.host.by, gockerBinary(), ...words], {
