@@ -187,11 +187,11 @@ async function tellChange(
       ({ networkId }) => others.endpoint?.attachments.some((one) => one.networkId === networkId) !== true,
     );
   const entered = without(after, before);
-  recordMembership(context, "connect", after.record.id, { attachments: entered, store });
+  recordMembership(context, "connect", after.record.id, entered);
   if (hasUnpublished(after) && entered.some(({ network }) => isWayToHost(store.read(network)))) {
     context.warn?.(`the ports of container ${after.record.name} are published from its next start on`);
   }
-  recordMembership(context, "disconnect", after.record.id, { attachments: without(before, after), store });
+  recordMembership(context, "disconnect", after.record.id, without(before, after));
   await announce(context, containers, before, store);
 }
 

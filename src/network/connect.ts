@@ -1,11 +1,9 @@
-import { errnos } from "../linux/errno.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import { listAddresses } from "../linux/netlink/addresses.ts";
-import { findLink, type Link, linkUpOrder, setLinkUp } from "../linux/netlink/links.ts";
+import { bringDown, type Link, linkUpOrder } from "../linux/netlink/links.ts";
 import { RouteSocket } from "../linux/netlink/socket.ts";
 import { makeNetworkNamespace } from "../linux/network-namespace.ts";
 import { writeSysctl } from "../linux/sysctl.ts";
-import { SystemCallError } from "../util/errors.ts";
 import { type IpAddress, parseIpAddress } from "../util/ip-address.ts";
 import { bridgeAtRest } from "./bridge-at-rest.ts";
 import { type Attachment, byPriority, type Endpoint } from "./endpoints.ts";
@@ -159,32 +157,23 @@ const loopbackIndex = 1;
 /**
  * Gives back what a container has of the host's networks. It does not run any more, or never has: its namespace is gone or
  * about to be, and its devices with it. To do it again is no error.
+ * @returns what it had; undefined for nothing
  * @throws SystemCallError
  */
-export async function releaseContainer(store: NetworkStore, container: string): Promise<void> {
+export async function releaseContainer(store: NetworkStore, container: string): Promise<Endpoint | undefined> {
   const endpoint = store.endpoints.read(container);
-  if (endpoint === undefined) return;
+  if (endpoint === undefined) return undefined;
   using socket = RouteSocket.open();
-  for (const { port } of endpoint.attachments) if (port !== undefined) cutOff(socket, port);
+  for (const { port } of endpoint.attachments) {
+    // What goes by a port of a bridge ends: another container may be in the namespace too (`--network container:ID`), and
+    // live on with an address that is the next one's. To remove the device would take the kernel a hundred times as long.
+    if (port !== undefined) bringDown(socket, port);
+  }
   if (endpoint.publications.length > 0) {
     const { unpublishPorts } = await import("./publish.ts");
     await unpublishPorts(store, endpoint);
   }
   for (const { networkId } of endpoint.attachments) store.leases(networkId).release(container);
   store.endpoints.remove(container);
-}
-
-/**
- * Ends what goes by a port of a bridge: another container may be in the namespace too (`--network container:ID`), and live
- * on with an address that is the next one's. To remove the device would take the kernel a hundred times as long.
- */
-function cutOff(socket: RouteSocket, port: string): void {
-  const link = findLink(socket, port);
-  if (link === undefined) return;
-  try {
-    setLinkUp(socket, link.index, port, false);
-  } catch (error) {
-    // The namespace, and the device with it, has gone meanwhile.
-    if (!(error instanceof SystemCallError) || error.errno !== errnos.ENODEV) throw error;
-  }
+  return endpoint;
 }

@@ -1,6 +1,5 @@
 import type { Attachment } from "../../network/endpoints.ts";
-import type { NetworkStore } from "../../network/networks.ts";
-import type { NetworkRecord } from "../../network/record.ts";
+import type { NetworkDriver, NetworkRecord } from "../../network/record.ts";
 import type { EngineContext } from "../context.ts";
 import { recordEvent } from "../record-event.ts";
 
@@ -20,12 +19,12 @@ export function recordMembership(
   { state, debug }: EventContext,
   action: "connect" | "disconnect",
   container: string,
-  { attachments, store }: { readonly attachments: readonly Attachment[]; readonly store: NetworkStore },
+  attachments: readonly Attachment[],
 ): void {
-  for (const { network: name, networkId: id, hardwareAddress } of attachments) {
+  for (const { network: name, networkId: id, hardwareAddress, port } of attachments) {
     // It was to come there, and did not.
     if (hardwareAddress === "") continue;
-    const type = store.read(name)?.driver ?? "bridge";
+    const type: NetworkDriver = port === undefined ? "macvlan" : "bridge";
     recordEvent({ state, debug }, { type: "network", action, id, attributes: { container, name, type } });
   }
 }

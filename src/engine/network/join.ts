@@ -29,7 +29,7 @@ export async function joinNetworks(input: SurroundingsInput): Promise<JoinedNetw
   );
   refreshEtcFiles(containers.directory(id), etcFilesInput(record, spec, connected.endpoint));
   const { attachments } = connected.endpoint;
-  recordMembership(context, "connect", id, { attachments, store });
+  recordMembership(context, "connect", id, attachments);
   const names = hasNameServer(networks) ? await openNames(connected.namespace) : [];
   const sockets = cleanup.use(new MonitorSockets(names, connected.held));
   const owned = cleanup.move();
@@ -62,9 +62,8 @@ function exposedPort(text: string): PortRequest | undefined {
 /** See `leaveNetworks`. */
 export async function leave(context: Pick<EngineContext, "root" | "state">, container: string): Promise<void> {
   const store = new NetworkStore(context.root, context.state);
-  const attachments = store.endpoints.read(container)?.attachments ?? [];
-  await releaseContainer(store, container);
-  recordMembership(context, "disconnect", container, { attachments, store });
+  const released = await releaseContainer(store, container);
+  recordMembership(context, "disconnect", container, released?.attachments ?? []);
   if (!store.endpoints.isEmpty()) return;
   using lock = store.trySweeping();
   // Somebody will look already.

@@ -1,5 +1,4 @@
 import { errnos } from "../errno.ts";
-import { SystemCallError } from "../../util/errors.ts";
 import { addressBits, addressBytes, type IpAddress, lastAddress, subnetOf } from "../../util/ip-address.ts";
 import {
   type Attribute,
@@ -76,17 +75,13 @@ export interface Link {
 
 /** A device, by its name; undefined when there is none. @throws SystemCallError */
 export function findLink(socket: RouteSocket, name: string): Link | undefined {
-  try {
-    const [link] = socket.request(
-      { type: RTM_GETLINK, body: linkBody(0), attributes: [[IFLA_IFNAME, name]] },
-      { step: "find the network device", path: name },
-    );
-    if (link === undefined) return undefined;
-    return linkOf(link);
-  } catch (error) {
-    if (error instanceof SystemCallError && error.errno === errnos.ENODEV) return undefined;
-    throw error;
-  }
+  const found = socket.requestUnless(
+    errnos.ENODEV,
+    { type: RTM_GETLINK, body: linkBody(0), attributes: [[IFLA_IFNAME, name]] },
+    { step: "find the network device", path: name },
+  );
+  const link = found?.[0];
+  return link === undefined ? undefined : linkOf(link);
 }
 
 /** All devices. @throws SystemCallError */
@@ -127,6 +122,15 @@ export function linkUpOrder(index: number, name: string, isUp = true): Order {
     request: { type: RTM_NEWLINK, body: linkBody(index, isUp ? IFF_UP : 0, IFF_UP) },
     deed: { step: `bring ${isUp ? "up" : "down"} the network device`, path: name },
   };
+}
+
+/** Brings down a device, by its name; one that is not there is down. @throws SystemCallError */
+export function bringDown(socket: RouteSocket, name: string): void {
+  socket.requestUnless(
+    errnos.ENODEV,
+    { type: RTM_NEWLINK, body: linkBody(0, 0, IFF_UP), attributes: [[IFLA_IFNAME, name]] },
+    { step: "bring down the network device", path: name },
+  );
 }
 
 /**

@@ -73,10 +73,28 @@ export class NetlinkSocket implements Disposable {
    * @throws SystemCallError with the kernel's own words as a hint
    */
   request(request: Request, deed: Deed): Message[] {
+    const answers = this.#ask(request, deed);
+    if (Array.isArray(answers)) return answers;
+    throw refusalError(answers, deed);
+  }
+
+  /**
+   * {@link request} for what is often refused: to make and throw an error takes the time of several requests.
+   * @returns undefined when the kernel refuses it with that error number
+   */
+  requestUnless(refusal: number, request: Request, deed: Deed): Message[] | undefined {
+    const answers = this.#ask(request, deed);
+    if (Array.isArray(answers)) return answers;
+    if (answers.errno === refusal) return undefined;
+    throw refusalError(answers, deed);
+  }
+
+  #ask(request: Request, deed: Deed): Message[] | Refusal {
     for (;;) {
       const answers = this.#exchange(request, deed);
       // Things changed while they were listed.
-      if (!answers.some(({ flags }) => (flags & NLM_F_DUMP_INTR) !== 0)) return answers;
+      const isBroken = Array.isArray(answers) && answers.some(({ flags }) => (flags & NLM_F_DUMP_INTR) !== 0);
+      if (!isBroken) return answers;
     }
   }
 
@@ -128,24 +146,24 @@ export class NetlinkSocket implements Disposable {
     throw refusalError(refused, deed);
   }
 
-  #exchange(request: Request, deed: Deed): Message[] {
+  #exchange(request: Request, deed: Deed): Message[] | Refusal {
     const sequence = ++this.#sequence;
     const bytes = encodeRequest(request, sequence);
     this.#call("sendto", bytes, deed);
     const answers: Message[] = [];
-    const buffer = Buffer.allocUnsafe(receiveSize);
     for (;;) {
+      // The answers are parts of it.
+      const buffer = Buffer.allocUnsafe(receiveSize);
       const length = this.#call("recvfrom", buffer, deed);
       for (const message of decodeMessages(buffer.subarray(0, length))) {
         if (message.sequence !== sequence) continue;
         if (message.type === NLMSG_DONE) return answers;
         if (message.type !== NLMSG_ERROR) {
-          answers.push({ ...message, body: Buffer.from(message.body) });
+          answers.push(message);
           continue;
         }
         const refusal = decodeRefusal(message);
-        if (refusal.errno === 0) return answers;
-        throw refusalError(refusal, deed);
+        return refusal.errno === 0 ? answers : refusal;
       }
     }
   }
