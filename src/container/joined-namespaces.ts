@@ -19,6 +19,8 @@ export interface OpenedSurroundings {
   readonly prepared?: PreparedMounts | undefined;
   /** What a monitor serves for it; only containers with a monitor have any. */
   readonly sockets?: MonitorSockets | undefined;
+  /** To be called once, before the container is launched, when there is nothing else to do: see `ConnectedContainer`. */
+  complete?(): Promise<void>;
 }
 
 /** What a container has of others, open until disposal, when its first process has been launched. */

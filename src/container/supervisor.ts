@@ -74,6 +74,7 @@ export class Supervisor {
     cleanup.defer(() => cgroup.remove());
     await applyLimits(cgroup, { id: claim.id, directory: claim.directory, spec, specVersion }, warn);
     const plan = planContainer(this.#processOptions());
+    await this.#options.surroundings?.complete?.();
     using launched = launchContainer(plan, this.#processOptions(), { timed: onLaunched !== undefined });
     const child = plan.tellsChild ? await launched.status.childTold() : undefined;
     using process = processOfPlan(launched, child);

@@ -143,7 +143,7 @@ class Duties implements MonitorDuties {
       using cgroup = openCgroup(this.#cgroupPath());
       await this.#stores.volumes.mount(volumesOf(claim.record.mounts), claim.id);
       recordMounts(this.#context, claim.record);
-      using surroundings = await openSurroundings({
+      await using surroundings = await openSurroundings({
         context: this.#directories,
         containers: this.#stores.containers,
         record: claim.record,

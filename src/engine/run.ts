@@ -81,7 +81,7 @@ async function runAlone(
     const { containers } = stores;
     const { record } = claim;
     // To show what is done for a container must not change the host.
-    using surroundings = await (options.explain === "only"
+    await using surroundings = await (options.explain === "only"
       ? openJoined(created.spec, containers)
       : openSurroundings({ context, containers, record, spec: created.spec, warn: (message) => ui.warn(message) }));
     const end = await runCreated(context, created, options, { ui, surroundings });
@@ -184,7 +184,7 @@ async function runCreated(
   context: EngineContext,
   created: CreatedContainer,
   options: RunOptions,
-  { ui, surroundings }: { readonly ui: RunUi; readonly surroundings: Surroundings | undefined },
+  { ui, surroundings }: { readonly ui: RunUi; readonly surroundings: Omit<Surroundings, symbol> | undefined },
 ): Promise<ContainerEnd> {
   const { claim, spec, specVersion, rootFileSystem, resolveTarget } = created;
   using cgroup = openCgroup(cgroupPathIn(claim.id, spec));

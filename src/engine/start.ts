@@ -61,7 +61,7 @@ export async function startClaimed(
   try {
     await volumes.mount(names, claim.id);
     recordMounts(context, claim.record);
-    using surroundings = await openSurroundings({
+    await using surroundings = await openSurroundings({
       context,
       containers,
       record: claim.record,

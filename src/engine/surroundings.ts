@@ -10,7 +10,7 @@ import { endpointPath } from "../network/endpoint-path.ts";
 import type { EngineContext } from "./context.ts";
 
 /** What a container is to be started in: namespaces and mounts that are there before it. Disposed of when it is launched. */
-export interface Surroundings extends OpenedSurroundings, Disposable {
+export interface Surroundings extends OpenedSurroundings, AsyncDisposable {
   /** What it has of gocker's networks. */
   readonly attachments?: readonly Attachment[] | undefined;
 }
@@ -33,14 +33,15 @@ export interface SurroundingsInput {
  */
 export async function openSurroundings(input: SurroundingsInput): Promise<Surroundings | undefined> {
   const { record, spec, containers } = input;
-  using cleanup = new DisposableStack();
+  await using cleanup = new AsyncDisposableStack();
   const joined = cleanup.use(await openJoined(spec, containers));
   if ((record.networks ?? []).length === 0) {
-    cleanup.move();
-    return joined;
+    const owned = cleanup.move();
+    return joined && { ...joined, [Symbol.asyncDispose]: () => owned.disposeAsync() };
   }
   const { joinNetworks } = await import("./network/join.ts");
-  const { namespace, sockets, attachments } = cleanup.use(await joinNetworks(input));
+  const networks = cleanup.use(await joinNetworks(input));
+  const { namespace, sockets, attachments } = networks;
   const network: NamespaceDescriptor = { descriptor: namespace.number, isNew: true };
   const owned = cleanup.move();
   return {
@@ -48,7 +49,8 @@ export async function openSurroundings(input: SurroundingsInput): Promise<Surrou
     prepared: joined?.prepared,
     sockets,
     attachments,
-    [Symbol.dispose]: () => owned.dispose(),
+    complete: () => networks.complete(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { OwnedFd } from "../linux/fd.ts";
 import { listAddresses } from "../linux/netlink/addresses.ts";
-import { bringDown, type Link, linkUpOrder } from "../linux/netlink/links.ts";
+import { bringDown, linkUpOrder } from "../linux/netlink/links.ts";
 import { RouteSocket } from "../linux/netlink/socket.ts";
 import { makeNetworkNamespace } from "../linux/network-namespace.ts";
 import { writeSysctl } from "../linux/sysctl.ts";
@@ -18,7 +18,7 @@ import {
   parentDevice,
   type Place,
 } from "./place.ts";
-import { plug, waysOut } from "./plug.ts";
+import { type Connection, type Inside, pluggedDevice, plugOrders, waysOut } from "./plug.ts";
 import type { HeldPorts, PortRequest } from "./ports.ts";
 import { defaultNetworkName, isReachedByHost, type NetworkRecord } from "./record.ts";
 
@@ -33,11 +33,17 @@ export interface ConnectInput {
 }
 
 /** A network namespace for a container that is about to be started, with its devices. */
-export interface ConnectedContainer extends Disposable {
+export interface ConnectedContainer extends AsyncDisposable {
   readonly namespace: OwnedFd;
   readonly endpoint: Endpoint;
   /** The host's sides of its published ports: see `HeldPorts`. */
   readonly held: readonly OwnedFd[];
+  /**
+   * Waits for the devices, which the kernel makes meanwhile: for when there is nothing else to do before the container's
+   * start. Before that the namespace's loopback is down, too.
+   * @throws SystemCallError
+   */
+  complete(): Promise<void>;
 }
 
 /**
@@ -48,7 +54,7 @@ export interface ConnectedContainer extends Disposable {
 export async function connectContainer(input: ConnectInput): Promise<ConnectedContainer> {
   const { store, requests, ports, warn } = input;
   const { id: container, name } = input.container;
-  using cleanup = new DisposableStack();
+  await using cleanup = new AsyncDisposableStack();
   const socket = cleanup.use(RouteSocket.open());
   const places: Place[] = [];
   for (const request of requests) {
@@ -58,14 +64,13 @@ export async function connectContainer(input: ConnectInput): Promise<ConnectedCo
   // What it will have is on record before it has it.
   const nothing = { version: 1, container, name, attachments: places.map(emptyAttachment), publications: [] } as const;
   await putOnRecord(nothing, places, store);
-  const attachments: Attachment[] = [];
-  const links: Link[] = [];
+  const connections: Connection[] = [];
   const ofHost = listAddresses(socket);
   for (const place of places) {
     const { link, network } = await hostDevice(place.network, { store, socket, warn, cleanup });
-    attachments.push(attach({ ...place, network }, store, container, ofHost));
-    links.push(link);
+    connections.push({ attachment: attach({ ...place, network }, store, container, ofHost), link, network });
   }
+  const attachments = connections.map(({ attachment }) => attachment);
   const endpoint: Endpoint = { ...nothing, attachments };
   const held = cleanup.use(
     await publish(endpoint, ports, { store, addresses: publishedAddresses(attachments, places) }),
@@ -77,25 +82,33 @@ export async function connectContainer(input: ConnectInput): Promise<ConnectedCo
     return RouteSocket.open();
   });
   cleanup.use(file);
-  using inside = opened;
-  const sides = { host: socket, inside, namespace: file.number };
-  const orders = [linkUpOrder(loopbackIndex, "lo")];
-  const indexes = new Map<string, number>();
-  for (const [position, attachment] of attachments.entries()) {
-    const place = places[position] as Place;
-    const plugged = plug(sides, attachment, links[position] as Link, place.network);
-    orders.push(...plugged.orders);
-    indexes.set(attachment.device, plugged.index);
-  }
-  const networks = places.map(({ network }) => network);
-  inside.carryOut([...orders, ...waysOut(attachments, networks, (device) => indexes.get(device))]);
+  const inside = { namespace: file.number, socket: cleanup.use(opened) };
+  const plugging = cleanup.use(socket.begin(connections.flatMap((one) => plugOrders(one, file.number))));
   const owned = cleanup.move();
   return {
     namespace: file,
     endpoint: { ...endpoint, publications: held.publications },
     held: held.sockets,
-    [Symbol.dispose]: () => owned.dispose(),
+    complete: async () => {
+      await plugging.end();
+      setUp(connections, inside);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Brings up what there is in a container's new network namespace, and leads its packets out. @throws SystemCallError */
+function setUp(connections: readonly Connection[], inside: Inside): void {
+  const orders = [linkUpOrder(loopbackIndex, "lo")];
+  const indexes = new Map<string, number>();
+  for (const { attachment } of connections) {
+    const plugged = pluggedDevice(attachment, inside);
+    orders.push(...plugged.orders);
+    indexes.set(attachment.device, plugged.index);
+  }
+  const attachments = connections.map(({ attachment }) => attachment);
+  const networks = connections.map(({ network }) => network);
+  inside.socket.carryOut([...orders, ...waysOut(attachments, networks, (device) => indexes.get(device))]);
 }
 
 async function putOnRecord(endpoint: Endpoint, places: readonly Place[], store: NetworkStore): Promise<void> {
@@ -114,7 +127,7 @@ async function hostDevice(
     socket,
     warn,
     cleanup,
-  }: Pick<ConnectInput, "store" | "warn"> & { readonly socket: RouteSocket; readonly cleanup: DisposableStack },
+  }: Pick<ConnectInput, "store" | "warn"> & { readonly socket: RouteSocket; readonly cleanup: AsyncDisposableStack },
 ): Promise<HostDevice> {
   if (network.driver !== "bridge") return parentDevice(network, socket);
   const link = bridgeAtRest(network, store, socket);

@@ -7,7 +7,7 @@ import type { Attachment, Endpoint } from "./endpoints.ts";
 import { HostNetwork, type HostWarning } from "./host-network.ts";
 import type { NetworkStore } from "./networks.ts";
 import { attach, emptyAttachment, networkOf, parentDevice, type NetworkRequest } from "./place.ts";
-import { addWaysOut, moveWaysOut, plug } from "./plug.ts";
+import { addWaysOut, moveWaysOut, pluggedDevice, plugOrders } from "./plug.ts";
 import type { NetworkRecord } from "./record.ts";
 import { republish } from "./republish.ts";
 
@@ -50,7 +50,8 @@ export async function plugIn(
   try {
     const attachment = attach({ request, network, device }, store, id);
     republish(store, host, endpoint, [...endpoint.attachments, attachment]);
-    inside.carryOut(plug({ host: host.socket, inside, namespace }, attachment, link, network).orders);
+    host.socket.carryOut(plugOrders({ attachment, link, network }, namespace));
+    inside.carryOut(pluggedDevice(attachment, { namespace, socket: inside }).orders);
     const attachments = [...endpoint.attachments, attachment];
     moveWaysOut(
       inside,

@@ -27,38 +27,63 @@ const table = "gocker-names";
 const chain = "output";
 
 /**
- * The sockets at which a container asks for names, of UDP and of TCP, in its network. They are at ports of the kernel's
- * choice, to which rules lead what is sent to port 53: the port itself stays free for a name server that the container runs.
- * @param namespace the network namespace's file descriptor
- * @throws SystemCallError, GockerError
+ * The sockets at which a container asks for names, in its network. They are at ports of the kernel's choice, to which rules
+ * lead what is sent to port 53: the port itself stays free for a name server that the container runs.
  */
-export function openNameSockets(namespace: number): readonly [udp: OwnedFd, tcp: OwnedFd] {
-  using cleanup = new DisposableStack();
-  const [udp, tcp, rules] = inNetworkNamespace(namespace, () => {
-    const datagrams = cleanup.use(openInternetSocket(4, "datagram"));
-    const connections = cleanup.use(openInternetSocket(4, "stream"));
-    return [datagrams, connections, NftablesSocket.open()] as const;
-  });
-  using _rules = rules;
-  bindSocket(udp, { address: nameServer, port: 0 });
-  listenAt(tcp, { address: nameServer, port: 0 });
-  const [refused] = rules.transaction(
-    [
-      addTable(table, "questions for names go to gocker"),
-      addChain(table, chain, { type: "nat", at: "output", priority: -100 }),
-      addRule(table, chain, redirection("udp", localAddress(udp).port)),
-      addRule(table, chain, redirection("tcp", localAddress(tcp).port)),
-    ],
-    { step: "lead the container's questions to gocker", path: `table inet ${table}` },
-  );
-  if (refused !== undefined) {
-    throw new GockerError(
-      "NAMES",
-      `the container's questions for names cannot be led to gocker: error ${refused.errno}`,
-    );
+export class NameSockets implements Disposable {
+  readonly #udp: OwnedFd;
+  readonly #tcp: OwnedFd;
+  readonly #rules: NftablesSocket;
+
+  private constructor(udp: OwnedFd, tcp: OwnedFd, rules: NftablesSocket) {
+    this.#udp = udp;
+    this.#tcp = tcp;
+    this.#rules = rules;
   }
-  cleanup.move();
-  return [udp, tcp];
+
+  /**
+   * Nobody can ask there yet.
+   * @param namespace the network namespace's file descriptor
+   * @throws SystemCallError, GockerError
+   */
+  static open(namespace: number): NameSockets {
+    using cleanup = new DisposableStack();
+    const opened = inNetworkNamespace(namespace, () => {
+      const udp = cleanup.use(openInternetSocket(4, "datagram"));
+      const tcp = cleanup.use(openInternetSocket(4, "stream"));
+      return new NameSockets(udp, tcp, NftablesSocket.open());
+    });
+    cleanup.move();
+    return opened;
+  }
+
+  get sockets(): readonly [udp: OwnedFd, tcp: OwnedFd] {
+    return [this.#udp, this.#tcp];
+  }
+
+  /** Lets the container ask: its loopback is up by now. @throws SystemCallError, GockerError */
+  lead(): void {
+    bindSocket(this.#udp, { address: nameServer, port: 0 });
+    listenAt(this.#tcp, { address: nameServer, port: 0 });
+    const [refused] = this.#rules.transaction(
+      [
+        addTable(table, "questions for names go to gocker"),
+        addChain(table, chain, { type: "nat", at: "output", priority: -100 }),
+        addRule(table, chain, redirection("udp", localAddress(this.#udp).port)),
+        addRule(table, chain, redirection("tcp", localAddress(this.#tcp).port)),
+      ],
+      { step: "lead the container's questions to gocker", path: `table inet ${table}` },
+    );
+    if (refused === undefined) return;
+    const reason = `error ${refused.errno}`;
+    throw new GockerError("NAMES", `the container's questions for names cannot be led to gocker: ${reason}`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#udp.close();
+    this.#tcp.close();
+    this.#rules[Symbol.dispose]();
+  }
 }
 
 /** `ip daddr 127.0.0.11 udp dport 53 dnat ip to 127.0.0.11:PORT` */

@@ -1,7 +1,7 @@
 import { addressOrder, deviceAddress, findLink, type Link, linkUpOrder } from "../linux/netlink/links.ts";
 import { defaultRouteOrder } from "../linux/netlink/routes.ts";
 import type { Order, RouteSocket } from "../linux/netlink/socket.ts";
-import { makeLinkPair, makeMacvlan, type macvlanModes } from "../linux/netlink/virtual-links.ts";
+import { linkPairOrders, macvlanOrder, type macvlanModes } from "../linux/netlink/virtual-links.ts";
 import { inNetworkNamespace } from "../linux/network-namespace.ts";
 import { writeSysctl } from "../linux/sysctl.ts";
 import { errnos } from "../linux/errno.ts";
@@ -12,11 +12,33 @@ import { askedMtu } from "./mtu.ts";
 import { mustPortsReflect } from "./own-ports.ts";
 import type { NetworkRecord } from "./record.ts";
 
-/** The two sides of a connection. */
-export interface Sides {
-  readonly host: RouteSocket;
-  readonly inside: RouteSocket;
+/** A place in a network, and the host's device through which that is reached. */
+export interface Connection {
+  readonly attachment: Attachment;
+  readonly link: Link;
+  readonly network: NetworkRecord;
+}
+
+/** A container's network namespace, and a socket to its devices. */
+export interface Inside {
   readonly namespace: number;
+  readonly socket: RouteSocket;
+}
+
+/**
+ * Make, for the host, a device in the container's namespace that is connected to a network.
+ * @param namespace the file descriptor of the container's
+ * @throws SystemCallError
+ */
+export function plugOrders({ attachment, link, network }: Connection, namespace: number): Order[] {
+  const { device, port, hardwareAddress } = attachment;
+  const peer = { name: device, namespace, hardwareAddress, mtu: link.mtu };
+  if (port !== undefined) {
+    return linkPairOrders({ name: port, mtu: link.mtu, reflects: mustPortsReflect() }, link.index, peer);
+  }
+  const mode = network.options["macvlan_mode"] ?? "bridge";
+  const own = { ...peer, mtu: askedMtu(network) ?? link.mtu };
+  return [macvlanOrder(own, { parent: link.index, mode: mode as keyof typeof macvlanModes })];
 }
 
 /** A device in the container, and what has to be done there before it is of use. */
@@ -26,23 +48,14 @@ export interface PluggedDevice {
   readonly orders: readonly Order[];
 }
 
-/** Makes a device in the container's namespace that is connected to a network. @throws SystemCallError */
-export function plug(sides: Sides, attachment: Attachment, link: Link, network: NetworkRecord): PluggedDevice {
-  const { device, port, hardwareAddress, addresses } = attachment;
-  const peer = { name: device, namespace: sides.namespace, hardwareAddress, mtu: link.mtu };
-  if (port === undefined) {
-    const mode = network.options["macvlan_mode"] ?? "bridge";
-    const own = { ...peer, mtu: askedMtu(network) ?? link.mtu };
-    makeMacvlan(sides.host, own, { parent: link.index, mode: mode as keyof typeof macvlanModes });
-  } else {
-    makeLinkPair(sides.host, { name: port, mtu: link.mtu, reflects: mustPortsReflect() }, link.index, peer);
-    // The host is to have no address there: it is on the bridge.
-    writeSysctl(`net/ipv6/conf/${port}/disable_ipv6`, "1");
-  }
-  const made = findLink(sides.inside, device);
+/** The device that was made by {@link plugOrders}. @throws SystemCallError */
+export function pluggedDevice({ device, port, addresses }: Attachment, inside: Inside): PluggedDevice {
+  // The host is to have no address there: it is on the bridge.
+  if (port !== undefined) writeSysctl(`net/ipv6/conf/${port}/disable_ipv6`, "1");
+  const made = findLink(inside.socket, device);
   if (made === undefined) throw new NotFoundError(`the device ${device} did not come to the container`);
   if (addresses.some((address) => address.includes(":"))) {
-    inNetworkNamespace(sides.namespace, () => {
+    inNetworkNamespace(inside.namespace, () => {
       writeSysctl(`net/ipv6/conf/${device}/disable_ipv6`, "0");
       // Other containers of the network are not to tell it where its packets go (CVE-2020-13401).
       writeSysctl(`net/ipv6/conf/${device}/accept_ra`, "0");

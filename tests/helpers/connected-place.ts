@@ -63,7 +63,8 @@ async function connectPlace({ root, state, name, network, ports = [], removed }:
   const connect = () =>
     connectContainer({ store, container, requests: [{ network }], ports, warn: (text) => console.error(text) });
   try {
-    using connected = removed === undefined ? await connect() : await connectToRemoved(store, removed, connect);
+    await using connected = await (removed === undefined ? connect() : connectToRemoved(store, removed, connect));
+    await connected.complete();
     const [attachment] = connected.endpoint.attachments;
     const answer: PlaceAnswer = {
       namespace: `/proc/${process.pid}/fd/${connected.namespace.number}`,

@@ -9,7 +9,7 @@ import {
   O_RDONLY,
   SIGCHLD,
 } from "../../linux/constants.ts";
-import { launch, type LaunchedProcess } from "../../linux/launch/launch.ts";
+import type { LaunchRequest } from "../../linux/launch/launch.ts";
 import { fieldOf, slot, statusDescriptor, type Step, words } from "../../linux/launch/plan.ts";
 import { sleepSteps } from "../../linux/launch/sleep.ts";
 import { type ContainerProcessOptions, planContainer, planDescriptors } from "../../runtime/container-process.ts";
@@ -34,13 +34,14 @@ export interface MonitoredLaunch {
 }
 
 /**
- * Starts a container's monitor, and by that the container: as one process that holds nothing of gocker's, makes the
- * container's first process, and sleeps until something happens to it. So gocker need not be started twice, and a monitor
- * that has nothing to do costs next to nothing.
- * @returns the monitor; its status tells the number of the container's process, and how the launch went
- * @throws SystemCallError
+ * A container's monitor, and by that the container: one process that holds nothing of gocker's, makes the container's
+ * first process, and sleeps until something happens to it. So gocker need not be started twice, and a monitor that has
+ * nothing to do costs next to nothing.
+ * @returns what is to be launched: the monitor, whose status tells the number of the container's process, and how the
+ *   launch went
+ * @throws as `planContainer`
  */
-export function launchMonitored(request: MonitoredLaunch): LaunchedProcess {
+export function planMonitored(request: MonitoredLaunch): LaunchRequest {
   const { container: given, monitor, commitment, lifeline } = request;
   const container = { ...given, lifeline: lifeline.writer };
   // The monitor is to be its parent: it enters a pid namespace for its child, instead of the child for a child of its own.
@@ -48,7 +49,7 @@ export function launchMonitored(request: MonitoredLaunch): LaunchedProcess {
   const nothing = monitor.descriptors.process;
   const kept = descriptorsOf(monitor);
   const theirs = [...planDescriptors(plan, container), ...container.stdio, ...intoCgroup(container)];
-  return launch({
+  return {
     // Others tell by it that the container has one.
     name: monitorName,
     namespaces: 0,
@@ -57,7 +58,7 @@ export function launchMonitored(request: MonitoredLaunch): LaunchedProcess {
     descriptors: [...new Set([...kept, commitment, lifeline.reader, lifeline.writer, ...theirs])].filter(
       (fd) => fd > 2,
     ),
-  });
+  };
 }
 
 function intoCgroup({ cgroup }: ContainerProcessOptions): number[] {

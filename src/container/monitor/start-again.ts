@@ -55,6 +55,7 @@ export async function startAgain(
     confined: confinedSources(claim.directory),
   };
   const plan = planContainer(options);
+  await surroundings?.complete?.();
   const launched = cleanup.use(launchContainer(plan, options, { timed: false }));
   const child = plan.tellsChild ? await launched.status.childTold() : undefined;
   const process = cleanup.use(processOfPlan(launched, child));

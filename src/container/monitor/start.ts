@@ -1,7 +1,7 @@
 import { SIGKILL } from "../../linux/constants.ts";
 import { errnos } from "../../linux/errno.ts";
 import { createPipe, openNull, type OwnedFd, writeAll } from "../../linux/fd.ts";
-import type { LaunchedProcess } from "../../linux/launch/launch.ts";
+import { launch, type LaunchedProcess } from "../../linux/launch/launch.ts";
 import { reap, sendSignal } from "../../linux/process.ts";
 import { openProgram } from "../../linux/program.ts";
 import type { RuntimeSpec } from "../../oci/runtime-spec.ts";
@@ -14,7 +14,7 @@ import type { ClaimedContainer } from "../claim.ts";
 import { probeOf } from "../healthcheck.ts";
 import type { OpenedSurroundings } from "../joined-namespaces.ts";
 import { confinedSources } from "../volume-place.ts";
-import { launchMonitored } from "./launch.ts";
+import { planMonitored } from "./launch.ts";
 import type { Greeting } from "./protocol.ts";
 import { connectToMonitor, listenAsMonitor, removeMonitorSocket } from "./socket.ts";
 import { openOomEventsOf } from "./oom-events.ts";
@@ -40,7 +40,7 @@ export interface MonitoredContainer {
 }
 
 /**
- * Starts a container that goes on without gocker: see {@link launchMonitored}. Returns when its program runs; the
+ * Starts a container that goes on without gocker: see {@link planMonitored}. Returns when its program runs; the
  * container's lock is the monitor's as well by then, and the record says that it runs.
  * @returns the connection of `greeting`
  * @throws ExecutionError the program cannot be executed; GockerError the launch failed: no process is left then
@@ -62,43 +62,43 @@ export async function startMonitored(container: MonitoredContainer): Promise<Own
   const stdio = cleanup.use(openMonitoredStdio(claim.record, spec.process?.user.uid ?? 0));
   const commitment = cleanup.use(createPipe());
   const lifeline = cleanup.use(createPipe());
-  const monitor = cleanup.use(
-    launchMonitored({
-      commitment: commitment.reader.number,
-      lifeline: { reader: lifeline.reader.number, writer: lifeline.writer.number },
-      // Its health has to be looked at after a while.
-      isAwake: probeOf(claim.record.healthcheck) !== undefined,
-      container: {
-        id: claim.id,
-        spec,
-        root: container.root,
-        cgroup,
-        reaper: container.reaper,
-        openedNamespaces: container.surroundings?.openedNamespaces,
-        prepared: container.surroundings?.prepared,
-        diesWithParent: true,
-        stdio: stdio.ofContainer,
-        terminalSocket: stdio.terminalSocket,
-        resolveTarget: (path) => container.resolveTarget(path),
-        confined: confinedSources(claim.directory),
+  const planned = planMonitored({
+    commitment: commitment.reader.number,
+    lifeline: { reader: lifeline.reader.number, writer: lifeline.writer.number },
+    // Its health has to be looked at after a while.
+    isAwake: probeOf(claim.record.healthcheck) !== undefined,
+    container: {
+      id: claim.id,
+      spec,
+      root: container.root,
+      cgroup,
+      reaper: container.reaper,
+      openedNamespaces: container.surroundings?.openedNamespaces,
+      prepared: container.surroundings?.prepared,
+      diesWithParent: true,
+      stdio: stdio.ofContainer,
+      terminalSocket: stdio.terminalSocket,
+      resolveTarget: (path) => container.resolveTarget(path),
+      confined: confinedSources(claim.directory),
+    },
+    monitor: {
+      id: claim.id,
+      ...directories,
+      inputOnce: greeting?.input === true,
+      restarts: 0,
+      descriptors: {
+        ...stdio.ofMonitor,
+        ...(oom !== undefined && { oom: oom.number }),
+        ...container.surroundings?.sockets?.numbers,
+        lock: claim.lockDescriptor,
+        program: cleanup.use(openProgram()).number,
+        listener: listener.number,
+        process: cleanup.use(openNull()).number,
       },
-      monitor: {
-        id: claim.id,
-        ...directories,
-        inputOnce: greeting?.input === true,
-        restarts: 0,
-        descriptors: {
-          ...stdio.ofMonitor,
-          ...(oom !== undefined && { oom: oom.number }),
-          ...container.surroundings?.sockets?.numbers,
-          lock: claim.lockDescriptor,
-          program: cleanup.use(openProgram()).number,
-          listener: listener.number,
-          process: cleanup.use(openNull()).number,
-        },
-      },
-    }),
-  );
+    },
+  });
+  await container.surroundings?.complete?.();
+  const monitor = cleanup.use(launch(planned));
   undo.defer(() => end(monitor));
   commitment.reader.close();
   lifeline[Symbol.dispose]();

@@ -5,6 +5,7 @@ import type { ContainerRecord } from "../../container/record.ts";
 import type { OwnedFd } from "../../linux/fd.ts";
 import { connectContainer, releaseContainer } from "../../network/connect.ts";
 import type { Attachment } from "../../network/endpoints.ts";
+import type { NameSockets } from "../../network/name-sockets.ts";
 import { NetworkStore } from "../../network/networks.ts";
 import type { EngineContext } from "../context.ts";
 import type { SurroundingsInput } from "../surroundings.ts";
@@ -12,10 +13,12 @@ import { etcFilesInput } from "./etc-input.ts";
 import { recordMembership } from "./events.ts";
 
 /** A container's network namespace, and the sockets that its monitor serves; the container has what is in there. */
-export interface JoinedNetworks extends Disposable {
+export interface JoinedNetworks extends AsyncDisposable {
   readonly namespace: OwnedFd;
   readonly sockets: MonitorSockets;
   readonly attachments: readonly Attachment[];
+  /** See `ConnectedContainer`. */
+  complete(): Promise<void>;
 }
 
 /** Connects a container that is about to be started to its networks, and writes its addresses into its files in /etc. */
@@ -23,23 +26,32 @@ export async function joinNetworks(input: SurroundingsInput): Promise<JoinedNetw
   const { context, record, spec, warn, containers } = input;
   const store = new NetworkStore(context.root, context.state);
   const { id, name, networks = [] } = record;
-  using cleanup = new DisposableStack();
+  await using cleanup = new AsyncDisposableStack();
   const connected = cleanup.use(
     await connectContainer({ store, container: { id, name }, requests: networks, ports: portsOf(record), warn }),
   );
   refreshEtcFiles(containers.directory(id), etcFilesInput(record, spec, connected.endpoint));
   const { attachments } = connected.endpoint;
   recordMembership(context, "connect", id, attachments);
-  const names = hasNameServer(networks) ? await openNames(connected.namespace) : [];
-  const sockets = cleanup.use(new MonitorSockets(names, connected.held));
+  const names = hasNameServer(networks) ? cleanup.use(await openNames(connected.namespace)) : undefined;
+  const sockets = cleanup.use(new MonitorSockets(names?.sockets ?? [], connected.held));
   const owned = cleanup.move();
   const { namespace } = connected;
-  return { namespace, sockets, attachments, [Symbol.dispose]: () => owned.dispose() };
+  return {
+    namespace,
+    sockets,
+    attachments,
+    complete: async () => {
+      await connected.complete();
+      names?.lead();
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
-async function openNames(namespace: OwnedFd): Promise<readonly OwnedFd[]> {
-  const { openNameSockets } = await import("../../network/name-sockets.ts");
-  return openNameSockets(namespace.number);
+async function openNames(namespace: OwnedFd): Promise<NameSockets> {
+  const { NameSockets } = await import("../../network/name-sockets.ts");
+  return NameSockets.open(namespace.number);
 }
 
 /** The ports that are to be reachable on the host: those that were asked for, and all that are known with `-P`. */

@@ -4,7 +4,7 @@ import type { MonitorDescriptors } from "../../container/monitor/state.ts";
 import type { ContainerRecord } from "../../container/record.ts";
 import { OwnedFd } from "../../linux/fd.ts";
 import { NameServer } from "../../network/dns/server.ts";
-import { openNameSockets } from "../../network/name-sockets.ts";
+import { NameSockets } from "../../network/name-sockets.ts";
 import { ContainerNames } from "../../network/names.ts";
 import { NetworkStore } from "../../network/networks.ts";
 import { PortProxy } from "../../network/port-proxy.ts";
@@ -52,5 +52,7 @@ export function openFurtherSockets(
   if (names !== undefined || !hasNameServer(record.networks)) return {};
   using network = openNetworkOf(record);
   if (network === undefined) return {};
-  return { names: openNameSockets(network.namespace).map((socket) => socket.release()) };
+  using opened = NameSockets.open(network.namespace);
+  opened.lead();
+  return { names: opened.sockets.map((socket) => socket.release()) };
 }

@@ -1,7 +1,8 @@
 import { ptr } from "bun:ffi";
+import { write } from "node:fs";
 import { O_CLOEXEC } from "../constants.ts";
 import { errnos, systemCallError } from "../errno.ts";
-import { OwnedFd } from "../fd.ts";
+import { OwnedFd, waitReadable } from "../fd.ts";
 import { errno, libc } from "../libc.ts";
 import { syscallNumber, type SyscallName } from "../syscalls.ts";
 import type { SystemCallError } from "../../util/errors.ts";
@@ -49,6 +50,25 @@ export interface RefusedRequest extends Refusal {
   /** Its place among them. */
   readonly index: number;
 }
+
+/** Orders that the kernel is at: see {@link NetlinkSocket.begin}. Disposed of when it is not any more. */
+export interface BegunOrders extends AsyncDisposable {
+  /** Waits until all are carried out. @throws as {@link NetlinkSocket.carryOut} */
+  end(): Promise<void>;
+}
+
+/** Requests that were sent at once, and what is known of their answers. */
+interface Batch {
+  /** The sequence number of the first. */
+  readonly first: number;
+  readonly count: number;
+  readonly refused: RefusedRequest[];
+  /** How many successes are to be told yet. */
+  awaited: number;
+}
+
+/** Milliseconds after which who waits for an answer looks whether the question was sent at all. */
+const patience = 200;
 
 /**
  * A socket of netlink(7), to one part of the kernel and for the network of one namespace: that which the socket was made in,
@@ -105,28 +125,12 @@ export class NetlinkSocket implements Disposable {
    * @throws SystemCallError they cannot be sent, or their answers not be received
    */
   sendAll(requests: readonly Request[], deed: Deed): RefusedRequest[] {
-    const first = this.#sequence + 1;
-    this.#sequence += requests.length;
-    const bytes = Buffer.concat(requests.map((request, index) => encodeRequest(request, first + index)));
-    this.#enlargeBuffers(bytes.length, requests.length);
+    const { bytes, batch } = this.#encode(requests);
     this.#call("sendto", bytes, deed);
-    const refused: RefusedRequest[] = [];
-    let awaited = requests.filter(({ isUnacknowledged }) => isUnacknowledged !== true).length;
-    const buffer = Buffer.allocUnsafe(receiveSize);
     // All answers are there by now: the kernel gives them before it comes back from the call that sends.
-    for (;;) {
-      const length = this.#call("recvfrom", buffer, deed, MSG_DONTWAIT);
-      if (length < 0) break;
-      for (const message of decodeMessages(buffer.subarray(0, length))) {
-        const index = message.sequence - first;
-        if (message.type !== NLMSG_ERROR || index < 0 || index >= requests.length) continue;
-        const refusal = decodeRefusal(message);
-        if (refusal.errno !== 0) refused.push({ ...refusal, index });
-        else awaited--;
-      }
-    }
-    if (refused.length === 0 && awaited > 0) throw systemCallError("netlink", deed, errnos.ENODATA);
-    return refused.toSorted((one, other) => one.index - other.index);
+    this.#receive(batch, deed);
+    if (batch.refused.length === 0 && batch.awaited > 0) throw systemCallError("netlink", deed, errnos.ENODATA);
+    return batch.refused.toSorted((one, other) => one.index - other.index);
   }
 
   /**
@@ -141,9 +145,60 @@ export class NetlinkSocket implements Disposable {
       orders.map(({ request }) => request),
       first.deed,
     );
-    if (refused === undefined) return;
-    const { deed } = orders[refused.index] ?? first;
-    throw refusalError(refused, deed);
+    if (refused !== undefined) throw refusalError(refused, (orders[refused.index] ?? first).deed);
+  }
+
+  /**
+   * {@link carryOut} by another thread, while the caller goes on: the kernel lets those wait who change its networks while
+   * it takes away those of a container that has ended, which is milliseconds. Nothing else is done with the socket before
+   * the orders are at their end.
+   */
+  begin(orders: readonly Order[]): BegunOrders {
+    const [{ deed } = { deed: { step: "change the network", path: "" } }] = orders;
+    const { bytes, batch } = this.#encode(orders.map(({ request }) => request));
+    let failure: NodeJS.ErrnoException | undefined;
+    const sending = new Promise<void>((resolve) => {
+      // What is written goes to the kernel, which nothing else is to be asked for. netlink(7)
+      write(this.#socket.number, bytes, (error) => {
+        failure = error ?? undefined;
+        resolve();
+      });
+    });
+    const end = async () => {
+      while (batch.awaited > batch.refused.length) {
+        if (failure !== undefined) throw systemCallError("write", deed, Math.abs(failure.errno ?? errnos.EIO));
+        if (await waitReadable(this.#socket.number, patience)) this.#receive(batch, deed);
+      }
+      const [refused] = batch.refused.toSorted((one, other) => one.index - other.index);
+      if (refused !== undefined) throw refusalError(refused, orders[refused.index]?.deed ?? deed);
+    };
+    return { end, [Symbol.asyncDispose]: () => sending };
+  }
+
+  /** Requests for the kernel, which have numbers of their own from now on. */
+  #encode(requests: readonly Request[]): { readonly bytes: Buffer; readonly batch: Batch } {
+    const first = this.#sequence + 1;
+    this.#sequence += requests.length;
+    const bytes = Buffer.concat(requests.map((request, index) => encodeRequest(request, first + index)));
+    this.#enlargeBuffers(bytes.length, requests.length);
+    const awaited = requests.filter(({ isUnacknowledged }) => isUnacknowledged !== true).length;
+    return { bytes, batch: { first, count: requests.length, refused: [], awaited } };
+  }
+
+  /** Takes the answers that are there. @throws SystemCallError */
+  #receive(batch: Batch, deed: Deed): void {
+    const buffer = Buffer.allocUnsafe(receiveSize);
+    for (;;) {
+      const length = this.#call("recvfrom", buffer, deed, MSG_DONTWAIT);
+      if (length < 0) return;
+      for (const message of decodeMessages(buffer.subarray(0, length))) {
+        const index = message.sequence - batch.first;
+        if (message.type !== NLMSG_ERROR || index < 0 || index >= batch.count) continue;
+        const refusal = decodeRefusal(message);
+        if (refusal.errno !== 0) batch.refused.push({ ...refusal, index });
+        else batch.awaited--;
+      }
+    }
   }
 
   #exchange(request: Request, deed: Deed): Message[] | Refusal {

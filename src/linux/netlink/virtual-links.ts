@@ -69,12 +69,11 @@ export function makeBridge(socket: RouteSocket, { mtu, ...bridge }: NewLink & { 
 }
 
 /**
- * Makes two devices, what goes into one of which comes out of the other: one here, as a port of a bridge, and one in another
+ * Make two devices, what goes into one of which comes out of the other: one here, as a port of a bridge, and one in another
  * network namespace, which is down: it cannot come up before the kernel has brought the two together. veth(4)
  * @param bridge the number of the bridge
- * @throws SystemCallError
  */
-export function makeLinkPair(socket: RouteSocket, port: NewPort, bridge: number, peer: NewLinkElsewhere): void {
+export function linkPairOrders(port: NewPort, bridge: number, peer: NewLinkElsewhere): Order[] {
   const inside = Buffer.concat([
     linkBody(0),
     encodeAttributes([...attributesOf(peer), [IFLA_NET_NS_FD, peer.namespace], ...oneQueue]),
@@ -95,7 +94,7 @@ export function makeLinkPair(socket: RouteSocket, port: NewPort, bridge: number,
     linkBody(0, IFF_UP, IFF_UP),
   );
   const made: Order = { request, deed: { step: "connect the container to the bridge", path: port.name } };
-  socket.carryOut(port.reflects ? [made, reflectionOrder(port.name)] : [made]);
+  return port.reflects ? [made, reflectionOrder(port.name)] : [made];
 }
 
 /**
@@ -112,16 +111,15 @@ export const macvlanModes = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as c
 
 /**
  * Makes a device in another network namespace that has a hardware address of its own on the network of a device here.
+ * Refused by EOPNOTSUPP where the kernel has no such devices.
  * @param parent the number of the device here
- * @throws SystemCallError: EOPNOTSUPP the kernel has no such devices
  */
-export function makeMacvlan(
-  socket: RouteSocket,
+export function macvlanOrder(
   device: NewLinkElsewhere,
   { parent, mode }: { readonly parent: number; readonly mode: keyof typeof macvlanModes },
-): void {
-  socket.request(
-    newLink([
+): Order {
+  return {
+    request: newLink([
       ...attributesOf(device),
       [IFLA_LINK, parent],
       [IFLA_NET_NS_FD, device.namespace],
@@ -133,8 +131,8 @@ export function makeMacvlan(
         ],
       ],
     ]),
-    { step: "connect the container to the network of the host's device", path: device.name },
-  );
+    deed: { step: "connect the container to the network of the host's device", path: device.name },
+  };
 }
 
 /** Lets the port of a bridge send out what has come in by it ("hairpin mode"). */
