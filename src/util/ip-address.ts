@@ -48,8 +48,13 @@ export function formatIpAddress({ family, value }: IpAddress): string {
 
 /** The bytes of an address in the network's order: 4 or 16. */
 export function addressBytes({ family, value }: IpAddress): Uint8Array {
-  const length = addressBits(family) / 8;
-  return Uint8Array.from({ length }, (_, index) => Number((value >> BigInt(8 * (length - 1 - index))) & 0xffn));
+  const bytes = new Uint8Array(addressBits(family) / 8);
+  let rest = value;
+  for (let index = bytes.length - 1; index >= 0; index--) {
+    bytes[index] = Number(rest & 0xffn);
+    rest >>= 8n;
+  }
+  return bytes;
 }
 
 /** The address of 4 or 16 bytes. */

@@ -8,8 +8,8 @@ export type HardwareAddress = string;
  * passes on to another container. One that is administered locally. IEEE 802 8.4
  */
 export function hardwareAddressFor(address: IpAddress): HardwareAddress {
-  const bytes = addressBytes(address).slice(-4);
-  return ["02", "42", ...Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))].join(":");
+  const bytes = addressBytes(address);
+  return formatHardwareAddress([0x02, 0x42, ...bytes.subarray(bytes.length - 4)]);
 }
 
 /** Six pairs of hexadecimal digits, in lower case with colons between; undefined for anything else. */
@@ -27,5 +27,11 @@ export function isOfOneDevice(address: HardwareAddress): boolean {
 export function randomHardwareAddress(): HardwareAddress {
   const bytes = crypto.getRandomValues(new Uint8Array(6));
   bytes[0] = ((bytes[0] as number) & 0xfc) | 0x02;
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+  return formatHardwareAddress(bytes);
+}
+
+function formatHardwareAddress(bytes: Iterable<number>): HardwareAddress {
+  const pairs: string[] = [];
+  for (const byte of bytes) pairs.push((0x100 | byte).toString(16).slice(1));
+  return pairs.join(":");
 }

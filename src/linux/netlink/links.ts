@@ -23,6 +23,7 @@ const IFLA_LINKINFO = 18;
 const IFLA_IFALIAS = 20;
 const IFLA_INFO_KIND = 1;
 const IFLA_NET_NS_FD = 28;
+const IFLA_EXT_MASK = 29;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_BROADCAST = 4;
@@ -43,6 +44,9 @@ export interface DeviceAddress {
   readonly prefixLength: number;
   readonly attributes: readonly Attribute[];
 }
+
+/** What has gone through a device is not to be told of: RTEXT_FILTER_SKIP_STATS, Linux 4.4. linux/rtnetlink.h */
+const withoutCounts: Attribute = [IFLA_EXT_MASK, 8];
 
 const linkBodySize = 16;
 
@@ -77,7 +81,7 @@ export interface Link {
 export function findLink(socket: RouteSocket, name: string): Link | undefined {
   const found = socket.requestUnless(
     errnos.ENODEV,
-    { type: RTM_GETLINK, body: linkBody(0), attributes: [[IFLA_IFNAME, name]] },
+    { type: RTM_GETLINK, body: linkBody(0), attributes: [[IFLA_IFNAME, name], withoutCounts] },
     { step: "find the network device", path: name },
   );
   const link = found?.[0];
@@ -94,8 +98,11 @@ export function listLinks(socket: RouteSocket): Link[] {
     .map(linkOf);
 }
 
+const wantedAttributes = [IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO, IFLA_IFALIAS];
+
 function linkOf({ body }: Message): Link {
-  const attributes = decodeAttributes(body, linkBodySize);
+  // The kernel tells of some fifty.
+  const attributes = decodeAttributes(body, linkBodySize, wantedAttributes);
   const name = attributes.get(IFLA_IFNAME);
   const bridge = attributes.get(IFLA_MASTER)?.readUInt32LE();
   const alias = attributes.get(IFLA_IFALIAS);

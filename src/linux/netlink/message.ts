@@ -108,13 +108,20 @@ export function decodeMessages(bytes: Buffer): Message[] {
   return messages;
 }
 
-/** The attributes from an offset of a body on, by their types; the last of each. */
-export function decodeAttributes(body: Buffer, start: number): Map<number, Buffer> {
-  return new Map(decodeAttributeList(body, start));
+/**
+ * The attributes from an offset of a body on, by their types; the last of each.
+ * @param wanted the types that matter: all unless told
+ */
+export function decodeAttributes(body: Buffer, start: number, wanted?: readonly number[]): Map<number, Buffer> {
+  return new Map(decodeAttributeList(body, start, wanted));
 }
 
-/** The attributes from an offset of a body on, in their order. */
-export function decodeAttributeList(body: Buffer, start: number): [type: number, value: Buffer][] {
+/** {@link decodeAttributes} in their order. */
+export function decodeAttributeList(
+  body: Buffer,
+  start: number,
+  wanted?: readonly number[],
+): [type: number, value: Buffer][] {
   const attributes: [number, Buffer][] = [];
   const typeMask = 0x3fff;
   let offset = start;
@@ -122,7 +129,9 @@ export function decodeAttributeList(body: Buffer, start: number): [type: number,
     const length = body.readUInt16LE(offset);
     if (length < attributeHeaderSize || offset + length > body.length) break;
     const type = body.readUInt16LE(offset + 2) & typeMask;
-    attributes.push([type, body.subarray(offset + attributeHeaderSize, offset + length)]);
+    if (wanted?.includes(type) !== false) {
+      attributes.push([type, body.subarray(offset + attributeHeaderSize, offset + length)]);
+    }
     offset += aligned(length);
   }
   return attributes;

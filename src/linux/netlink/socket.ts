@@ -23,8 +23,17 @@ export const SOCK_RAW = 3;
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
 const MSG_DONTWAIT = 0x40;
+/** The call tells the whole length of what it receives, also where it did not fit. recv(2) */
+const MSG_TRUNC = 0x20;
 
-const receiveSize = 0x1_0000;
+/** What one call receives at most: the kernel makes no larger messages of what it lists. netlink_dump() */
+const receiveSize = 0x8000;
+/**
+ * Where answers are received, by all sockets one after the other: to make it takes longer than most questions. What is
+ * received stays as it is for whoever refers to it.
+ */
+let room = Buffer.alloc(0);
+const roomSize = 2 * receiveSize;
 
 /** socket(7): what a buffer holds at least by default is enough for so much. */
 const fewBytes = 0x8000;
@@ -187,11 +196,10 @@ export class NetlinkSocket implements Disposable {
 
   /** Takes the answers that are there. @throws SystemCallError */
   #receive(batch: Batch, deed: Deed): void {
-    const buffer = Buffer.allocUnsafe(receiveSize);
     for (;;) {
-      const length = this.#call("recvfrom", buffer, deed, MSG_DONTWAIT);
-      if (length < 0) return;
-      for (const message of decodeMessages(buffer.subarray(0, length))) {
+      const messages = this.#receiveMessages(deed, MSG_DONTWAIT);
+      if (messages === undefined) return;
+      for (const message of messages) {
         const index = message.sequence - batch.first;
         if (message.type !== NLMSG_ERROR || index < 0 || index >= batch.count) continue;
         const refusal = decodeRefusal(message);
@@ -207,10 +215,7 @@ export class NetlinkSocket implements Disposable {
     this.#call("sendto", bytes, deed);
     const answers: Message[] = [];
     for (;;) {
-      // The answers are parts of it.
-      const buffer = Buffer.allocUnsafe(receiveSize);
-      const length = this.#call("recvfrom", buffer, deed);
-      for (const message of decodeMessages(buffer.subarray(0, length))) {
+      for (const message of this.#receiveMessages(deed) ?? []) {
         if (message.sequence !== sequence) continue;
         if (message.type === NLMSG_DONE) return answers;
         if (message.type !== NLMSG_ERROR) {
@@ -221,6 +226,17 @@ export class NetlinkSocket implements Disposable {
         return refusal.errno === 0 ? answers : refusal;
       }
     }
+  }
+
+  /** @returns undefined where it would wait and may not */
+  #receiveMessages(deed: Deed, flags = 0): Message[] | undefined {
+    if (room.length < receiveSize) room = Buffer.allocUnsafe(roomSize);
+    const length = this.#call("recvfrom", room, deed, flags | MSG_TRUNC);
+    if (length < 0) return undefined;
+    if (length > room.length) throw systemCallError("recvfrom", deed, errnos.EMSGSIZE);
+    const messages = decodeMessages(room.subarray(0, length));
+    room = room.subarray(length);
+    return messages;
   }
 
   /** Above what administrators allow to others. Where the kernel does not, the call that follows tells of it. */
