@@ -23,6 +23,10 @@ if (isRuntime || words[0] === "oci") {
   const { runSweeper } = await import("./engine/network/sweeper.ts");
   await runSweeper(words[0]);
   process.exit(0);
+} else if (name === "gocker-names") {
+  const { runNameProcess } = await import("./engine/network/name-process.ts");
+  await runNameProcess(words[0]);
+  process.exit(0);
 } else if (words.length === 1 && (words[0] === "--version" || words[0] === "-v")) {
   const { version } = await import("./util/version.ts");
   console.log(`gocker version ${version}`);

@@ -1,3 +1,4 @@
+import { errnos } from "../linux/errno.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import { bindSocket, listenAt, localAddress, openInternetSocket } from "../linux/internet-socket.ts";
 import {
@@ -9,7 +10,7 @@ import {
   protocolFamilies,
   translateDestination,
 } from "../linux/netlink/nftables/expressions.ts";
-import { addChain, addRule, addTable } from "../linux/netlink/nftables/messages.ts";
+import { addChain, addRule, addTable, getTable } from "../linux/netlink/nftables/messages.ts";
 import { bigEndian16 } from "../linux/netlink/nftables/numbers.ts";
 import { NftablesSocket } from "../linux/netlink/nftables/socket.ts";
 import { inNetworkNamespace } from "../linux/network-namespace.ts";
@@ -24,6 +25,7 @@ const protocols = { udp: 17, tcp: 6 } as const;
 
 /** The rules in the container's network by which its questions come to gocker. */
 const table = "gocker-names";
+const tablePath = `table inet ${table}`;
 const chain = "output";
 
 /**
@@ -39,6 +41,14 @@ export class NameSockets implements Disposable {
     this.#udp = udp;
     this.#tcp = tcp;
     this.#rules = rules;
+  }
+
+  /** Whether a container is led to some already. @throws SystemCallError, GockerError */
+  static areThere(namespace: number): boolean {
+    using rules = inNetworkNamespace(namespace, () => NftablesSocket.open());
+    return (
+      rules.requestUnless(errnos.ENOENT, getTable(table), { step: "look for the rules", path: tablePath }) !== undefined
+    );
   }
 
   /**
@@ -72,7 +82,7 @@ export class NameSockets implements Disposable {
         addRule(table, chain, redirection("udp", localAddress(this.#udp).port)),
         addRule(table, chain, redirection("tcp", localAddress(this.#tcp).port)),
       ],
-      { step: "lead the container's questions to gocker", path: `table inet ${table}` },
+      { step: "lead the container's questions to gocker", path: tablePath },
     );
     if (refused === undefined) return;
     const reason = `error ${refused.errno}`;

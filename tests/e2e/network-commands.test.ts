@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { canConnect, NetworkLab } from "../helpers/network-lab.ts";
 import { until } from "../helpers/until.ts";
 
@@ -9,6 +10,10 @@ describe.skipIf(!canConnect)("gocker network", () => {
   });
   afterEach(() => lab.clear());
   afterAll(() => lab?.end());
+
+  /** Those who tell names to containers without a monitor. */
+  const helpers = () =>
+    lab.sandbox.processes().filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("gocker-names\0"));
 
   test("create, ls and inspect tell of a network as Docker does, and its bridge comes with its first container", async () => {
     const id = (await lab.must("network", "create", "--label", "a=b", "--opt", "mtu=1300", "blue")).trim();
@@ -273,17 +278,43 @@ describe.skipIf(!canConnect)("gocker network", () => {
     }
   });
 
-  test("connect says that a container without a monitor has no names", async () => {
+  test("connect gives names also to a container that belongs to the command which runs it", async () => {
     await lab.must("network", "create", "blue");
+    await lab.must("network", "create", "green");
+    const other = await lab.container("other", "--network", "blue");
+    await lab.container("third", "--network", "green");
     const alone = lab.start(["run", "--rm", "--name", "alone", lab.image, "sleep", "1000"]);
     await until("it runs", async () => (await lab.must("ps", "-q", "--filter", "name=alone")) !== "");
-    const { stderr, exitCode } = await lab.gocker(["network", "connect", "blue", "alone"]);
-    expect({ stderr, exitCode }).toEqual({
-      stderr: "gocker: warning: container alone knows no names there: it belongs to the command that runs it\n",
-      exitCode: 0,
-    });
+    const reaches = (name: string) => lab.must("exec", "alone", "ping", "-c", "1", "-W", "1", name);
+    expect(await lab.gocker(["network", "connect", "blue", "alone"])).toMatchObject({ stderr: "", exitCode: 0 });
+    expect(await reaches("other")).toContain(`PING other (${other.address})`);
+    expect(await lab.must("exec", "other", "ping", "-c", "1", "-W", "1", "alone")).toContain("1 packets received");
+    expect(helpers()).toHaveLength(1);
+    // The same process knows of further networks, also when there was none meanwhile.
+    await lab.must("network", "disconnect", "blue", "alone");
+    await lab.must("network", "connect", "green", "alone");
+    expect(await reaches("third")).toContain("1 packets received");
+    expect(helpers()).toHaveLength(1);
     await lab.must("kill", "alone");
     await alone.exited;
+    await until("nobody tells it names any more", () => helpers().length === 0);
+  });
+
+  test("whoever tells a container names sleeps in between, and tells them after that", async () => {
+    await lab.must("network", "create", "blue");
+    const other = await lab.container("other", "--network", "blue");
+    const alone = lab.start(["run", "--rm", "--name", "alone", lab.image, "sleep", "1000"]);
+    await until("it runs", async () => (await lab.must("ps", "-q", "--filter", "name=alone")) !== "");
+    await lab.must("network", "connect", "blue", "alone");
+    const [helper] = helpers();
+    const isAsleep = () => readlinkSync(`/proc/${helper}/exe`).startsWith("/memfd:gocker");
+    for (let round = 0; round < 2; round++) {
+      await until("it sleeps", isAsleep, 10_000);
+      expect(await lab.must("exec", "alone", "nslookup", "other")).toContain(other.address);
+    }
+    alone.kill("SIGKILL");
+    await alone.exited;
+    await until("it has ended", () => !existsSync(`/proc/${helper}`));
   });
 
   test("events tell of networks, and of containers that come and go", async () => {

@@ -117,7 +117,7 @@ export class Sandbox implements AsyncDisposable {
 
   #uses(pid: number): boolean {
     const words = readProcess(pid, "cmdline").split("\0");
-    const isHelper = words[0] === "gocker-monitor" || words[0] === "gocker-sweeper";
+    const isHelper = /^gocker-(monitor|sweeper|names)$/.test(words[0] ?? "");
     if (isHelper && words[1]?.includes(`"root":"${this.root}"`) === true) return true;
     if (readProcess(pid, "environ").split("\0").includes(`GOCKER_ROOT=${this.root}`)) {
       return readProcessLink(pid, "exe").replace(/ \(deleted\)$/, "") === binary;

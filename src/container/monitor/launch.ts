@@ -51,7 +51,7 @@ export function planMonitored(request: MonitoredLaunch): LaunchRequest {
   const theirs = [...planDescriptors(plan, container), ...container.stdio, ...intoCgroup(container)];
   return {
     // Others tell by it that the container has one.
-    name: monitorName,
+    argv: [monitorName],
     namespaces: 0,
     steps: monitoredSteps({ ...request, container }, plan),
     stdio: [nothing, nothing, nothing],

@@ -1,4 +1,5 @@
 import { buildEtcFiles, exchangeEtcFiles, hasNameServer, readHostEtc } from "../../container/etc-files.ts";
+import { hasMonitor } from "../../container/monitor/presence.ts";
 import { connectToMonitor } from "../../container/monitor/socket.ts";
 import type { ContainerRecord } from "../../container/record.ts";
 import { readStoredSpec } from "../../container/stored-spec.ts";
@@ -19,7 +20,7 @@ export interface ConnectedContainer {
  * @param directory the container's
  */
 export async function announceNetworks(
-  context: Pick<EngineContext, "state" | "warn">,
+  context: Pick<EngineContext, "root" | "state" | "warn">,
   directory: string,
   before: ConnectedContainer,
   after: ConnectedContainer,
@@ -32,9 +33,12 @@ export async function announceNetworks(
   if (isFirstWithNames || endpoint.publications.length > 0) {
     using monitor = connectToMonitor(context.state, record.id, { output: false, input: false, networks: true });
     if (monitor !== undefined) await untilClosed(monitor);
-    else if (isFirstWithNames) {
+    else if (isFirstWithNames && hasMonitor(record.state)) {
       asksGocker = false;
-      context.warn?.(`container ${record.name} knows no names there: it belongs to the command that runs it`);
+      context.warn?.(`container ${record.name} knows no names there: its monitor cannot be reached`);
+    } else if (isFirstWithNames) {
+      const { launchNameProcess } = await import("./name-process.ts");
+      await launchNameProcess(context, record);
     }
   }
   const spec = readStoredSpec(record.id, directory);

@@ -1,10 +1,6 @@
-import { SIGCHLD } from "../../linux/constants.ts";
-import { openNull } from "../../linux/fd.ts";
-import { launch } from "../../linux/launch/launch.ts";
-import type { Step } from "../../linux/launch/plan.ts";
+import { launchAsleep } from "../../linux/launch/asleep.ts";
+import { fallAsleep } from "../../linux/launch/sleep.ts";
 import type { FileLock } from "../../linux/lock.ts";
-import { fallAsleep, sleepSteps } from "../../linux/launch/sleep.ts";
-import { processEnded, reap } from "../../linux/process.ts";
 import { openProgram } from "../../linux/program.ts";
 import { NetworkStore } from "../../network/networks.ts";
 import { sweepHost } from "../../network/sweep.ts";
@@ -34,26 +30,8 @@ const patience = 2_000;
  */
 export async function launchSweeper({ root, state }: Directories, lock: FileLock): Promise<void> {
   using program = openProgram();
-  using nothing = openNull();
   const argv = argumentsOf({ root, state, lock: lock.descriptor });
-  using first = launch({
-    namespaces: 0,
-    steps: [
-      // Whoever has launched it need not wait for it.
-      { ...step("Make a process of its own", "clone", [SIGCHLD, 0, 0, 0, 0]), onSuccess: { parent: "leaves" } },
-      step("Leave gocker's session", "setsid", []),
-      step("Be in no directory of the caller's", "chdir", ["/"]),
-      ...sleepSteps({ wakes: [], timeout: patience, program: program.number, argv }),
-    ],
-    stdio: [nothing.number, nothing.number, nothing.number],
-    descriptors: [program.number, lock.descriptor],
-  });
-  await processEnded(first.pidfd);
-  reap(first.pid);
-}
-
-function step(label: string, syscall: Step["syscall"], args: Step["args"]): Step {
-  return { label, group: "process", syscall, args };
+  await launchAsleep({ wakes: [], timeout: patience, program: program.number, argv }, [lock.descriptor]);
 }
 
 /**

@@ -39,8 +39,8 @@ export interface LaunchRequest {
   readonly stdio: readonly [number, number, number];
   /** Descriptors that the steps name: open in the process under the same numbers until it executes. */
   readonly descriptors?: readonly number[];
-  /** What the process is called until it executes something: `gocker` unless told. proc_pid_cmdline(5) */
-  readonly name?: string;
+  /** What the process is called with until it executes something: `gocker` unless told. proc_pid_cmdline(5) */
+  readonly argv?: readonly string[];
   /** Take the time of each step. */
   readonly timed?: boolean;
 }
@@ -176,7 +176,7 @@ class Process implements LaunchedProcess {
 
 /** What the child does in gocker's memory: it keeps the descriptors that it needs and executes the stub. */
 function encodePrelude(request: LaunchRequest, statusFd: number, stubFd: number): EncodedPlan {
-  const { name = "gocker" } = request;
+  const { argv = ["gocker"] } = request;
   const connections = [...request.stdio.entries()];
   const bases = connections.filter(([target, source]) => target !== source);
   for (const [, source] of bases) if (source < 3) throw new RangeError("standard descriptors cannot change places");
@@ -190,7 +190,7 @@ function encodePrelude(request: LaunchRequest, statusFd: number, stubFd: number)
     step("Close gocker's files when executing", "close_range", [3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC]),
     ...kept.map((fd) => step(`Keep descriptor ${fd}`, "fcntl", [fd, F_SETFD, 0])),
     ...bases.map(([target, source]) => step(`Connect descriptor ${target}`, "dup3", [source, target, 0])),
-    step("Leave gocker's memory for the stub", "execveat", [stubFd, "", words(name, 0), words(0), AT_EMPTY_PATH]),
+    step("Leave gocker's memory for the stub", "execveat", [stubFd, "", words(...argv, 0), words(0), AT_EMPTY_PATH]),
   ];
   const size = encodePlan(steps, { architecture: hostArchitecture, base: 0, statusFd }).bytes.length;
   // Over an ArrayBuffer: the bytes of a small array without one move when a view of them is made.
