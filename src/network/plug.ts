@@ -50,7 +50,8 @@ export interface PluggedDevice {
 
 /** The device that was made by {@link plugOrders}. @throws SystemCallError */
 export function pluggedDevice({ device, port, addresses }: Attachment, inside: Inside): PluggedDevice {
-  // The host is to have no address there: it is on the bridge.
+  // The host is to have nothing of IPv6 there: it is on the bridge. Should somebody take that away, a container could tell
+  // the host by its port where its packets go (CVE-2020-13401).
   if (port !== undefined) writeSysctl(`net/ipv6/conf/${port}/disable_ipv6`, "1");
   const made = findLink(inside.socket, device);
   if (made === undefined) throw new NotFoundError(`the device ${device} did not come to the container`);

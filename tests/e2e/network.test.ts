@@ -56,6 +56,18 @@ describe.skipIf(!canConnect)("containers in networks", () => {
     expect(await one.peer.transfer("192.0.2.2", 7, 20_000_000)).toBe("20000000 bytes came back");
   });
 
+  // What comes by a port when its bridge is gone is the host's: a router's words would be believed (CVE-2020-13401).
+  test("have nothing of IPv6 at the host's end of their devices, neither from their start on nor when they are connected", async () => {
+    await lab.must("network", "create", "blue");
+    await lab.container("web");
+    await lab.must("network", "connect", "blue", "web");
+    await lab.host.run("ip link del gocker0; ip link del gocker1");
+    const ports = (await lab.devices()).filter((name) => name.startsWith("veth"));
+    expect(ports).toHaveLength(2);
+    const settings = ports.map((port) => `/proc/sys/net/ipv6/conf/${port}/disable_ipv6`);
+    await lab.host.run(`test "$(cat ${settings.join(" ")} | tr -d '\\n')" = 11`);
+  });
+
   test("of different networks are apart, also by the other's address of the host", async () => {
     await lab.must("network", "create", "blue");
     await lab.must("network", "create", "red");
