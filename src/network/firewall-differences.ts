@@ -36,7 +36,8 @@ function networkEntry({ bridge, subnets, isInternal, masquerades }: FirewallNetw
 
 function portEntry(publication: Publication): readonly [string, string] {
   const { hostAddress, hostPort, protocol, containerAddress, containerPort } = publication;
-  return [`${withPort(hostAddress, hostPort)}/${protocol}`, withPort(containerAddress, containerPort)];
+  const target = containerAddress === "" ? "gocker itself" : withPort(containerAddress, containerPort);
+  return [`${withPort(hostAddress, hostPort)}/${protocol}`, target];
 }
 
 function withPort(address: string, port: number): string {

@@ -185,6 +185,9 @@ export class HostNetwork implements Disposable {
   #configureBridge(device: string, hasIpv6: boolean): void {
     // A container must not be able to tell the host where to send its packets (CVE-2020-13401).
     writeSysctl(`net/ipv6/conf/${device}/accept_ra`, "0");
+    // Nobody else can have the bridge's own address of its link: until the kernel has made sure of that, a second or two, the
+    // host would not ask for containers there. ip-sysctl.rst, "accept_dad"
+    writeSysctl(`net/ipv6/conf/${device}/accept_dad`, "0");
     if (!hasIpv6) writeSysctl(`net/ipv6/conf/${device}/disable_ipv6`, "1");
   }
 

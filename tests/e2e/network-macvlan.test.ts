@@ -85,6 +85,20 @@ describe.skipIf(!canConnect)("containers in the host's own network", () => {
     await lab.host.ip("addr del 192.0.2.4/32 dev lo");
   });
 
+  test("have the host's device one at a time where all of it is passed through, and others are told so", async () => {
+    await lab.host.ip("link add lone type veth peer name far");
+    await lab.host.ip("link set lone up");
+    const whole = ["-d", "macvlan", "-o", "parent=lone", "-o", "macvlan_mode=passthru", "--subnet", "10.99.0.0/24"];
+    await lab.must("network", "create", ...whole, "whole");
+    await lab.container("first", "--network", "whole");
+    const second = await lab.gocker(["run", "--rm", "--network", "whole", lab.image, "true"]);
+    expect(second).toMatchObject({ stdout: "", exitCode: 125 });
+    expect(second.stderr).toContain("in mode passthru a device takes one container at a time");
+    await lab.remove("first");
+    await lab.must("run", "--rm", "--network", "whole", lab.image, "true");
+    await lab.host.ip("link del lone");
+  });
+
   test("are in the network of an Ethernet device that is there", async () => {
     const create = ["network", "create", "-d", "macvlan", "--subnet", "192.0.2.0/24"] as const;
     for (const [reason, parent] of [

@@ -30,6 +30,7 @@ const IFA_BROADCAST = 4;
 const IFA_FLAGS = 8;
 const IFA_RT_PRIORITY = 9;
 const IFF_UP = 1;
+const AF_INET6 = 10;
 /** linux/if_arp.h */
 const ARPHRD_ETHER = 1;
 /** IFA_F_NODAD, IFA_F_HOMEADDRESS, IFA_F_MANAGETEMPADDR, IFA_F_NOPREFIXROUTE, IFA_F_MCAUTOJOIN: what people set. */
@@ -216,7 +217,8 @@ export function deviceAddress(address: IpAddress, prefixLength: number): DeviceA
     [IFA_LOCAL, bytes],
     [IFA_ADDRESS, bytes],
   ];
-  if (address.family === 6) return { family: 10, prefixLength, attributes: [...attributes, [IFA_FLAGS, IFA_F_NODAD]] };
+  if (address.family === 6)
+    return { family: AF_INET6, prefixLength, attributes: [...attributes, [IFA_FLAGS, IFA_F_NODAD]] };
   const hasBroadcast = addressBits(4) - prefixLength > 1;
   const broadcast = { family: 4, value: lastAddress(subnetOf(address, prefixLength)) } as const;
   if (hasBroadcast) attributes.push([IFA_BROADCAST, addressBytes(broadcast)]);
@@ -237,5 +239,9 @@ export function addressOrder(index: number, name: string, address: DeviceAddress
   return {
     request: { type: RTM_NEWADDR, flags: NLM_F_CREATE | NLM_F_EXCL, body, attributes: address.attributes },
     deed: { step: "give the network device its address", path: name },
+    hints:
+      address.family === AF_INET6
+        ? { [errnos.EACCES]: "switch IPv6 on (net.ipv6.conf.all.disable_ipv6), or make the network without it" }
+        : {},
   };
 }

@@ -52,6 +52,8 @@ export interface Deed {
 export interface Order {
   readonly request: Request;
   readonly deed: Deed;
+  /** What to do about a refusal by its error number, where the kernel's own words do not tell. */
+  readonly hints?: Readonly<Record<number, string>>;
 }
 
 /** One of several requests that were sent at once, and was refused. */
@@ -154,7 +156,7 @@ export class NetlinkSocket implements Disposable {
       orders.map(({ request }) => request),
       first.deed,
     );
-    if (refused !== undefined) throw refusalError(refused, (orders[refused.index] ?? first).deed);
+    if (refused !== undefined) throw orderError(refused, orders[refused.index] ?? first);
   }
 
   /**
@@ -163,7 +165,8 @@ export class NetlinkSocket implements Disposable {
    * the orders are at their end.
    */
   begin(orders: readonly Order[]): BegunOrders {
-    const [{ deed } = { deed: { step: "change the network", path: "" } }] = orders;
+    const [first] = orders;
+    const { deed } = first ?? { deed: { step: "change the network", path: "" } };
     const { bytes, batch } = this.#encode(orders.map(({ request }) => request));
     let failure: NodeJS.ErrnoException | undefined;
     const sending = new Promise<void>((resolve) => {
@@ -179,7 +182,7 @@ export class NetlinkSocket implements Disposable {
         if (await waitReadable(this.#socket.number, patience)) this.#receive(batch, deed);
       }
       const [refused] = batch.refused.toSorted((one, other) => one.index - other.index);
-      if (refused !== undefined) throw refusalError(refused, orders[refused.index]?.deed ?? deed);
+      if (refused !== undefined) throw orderError(refused, orders[refused.index] ?? { deed });
     };
     return { end, [Symbol.asyncDispose]: () => sending };
   }
@@ -270,9 +273,16 @@ export class NetlinkSocket implements Disposable {
   }
 }
 
-function refusalError({ errno: number, text }: Refusal, deed: Deed): SystemCallError {
-  const hint = text === undefined ? undefined : `the kernel says: ${text}`;
-  return systemCallError("netlink", { ...deed, hint }, number);
+function orderError(refusal: Refusal, { deed, hints }: Pick<Order, "deed" | "hints">): SystemCallError {
+  return refusalError(refusal, deed, hints?.[refusal.errno]);
+}
+
+function refusalError({ errno: number, text }: Refusal, deed: Deed, remedy?: string): SystemCallError {
+  const words = [
+    ...(text === undefined ? [] : [`the kernel says: ${text}`]),
+    ...(remedy === undefined ? [] : [remedy]),
+  ];
+  return systemCallError("netlink", { ...deed, hint: words.length === 0 ? undefined : words.join("; ") }, number);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { errnos } from "../errno.ts";
 import type { HardwareAddress } from "./hardware-address.ts";
 import { linkBody, type Link } from "./links.ts";
 import { type Attribute, encodeAttributes, NLM_F_CREATE, NLM_F_EXCL } from "./message.ts";
@@ -132,6 +133,7 @@ export function macvlanOrder(
       ],
     ]),
     deed: { step: "connect the container to the network of the host's device", path: device.name },
+    hints: mode === "passthru" ? { [errnos.EINVAL]: "in mode passthru a device takes one container at a time" } : {},
   };
 }
 

@@ -28,6 +28,13 @@ test("a firewall that is as it should be differs in nothing, in whatever order i
   expect(firewallDifferences(other, state)).toEqual([]);
 });
 
+test("of a port that gocker itself passes on are told as such", () => {
+  const passedOn = { ...state, publications: [{ ...web, containerAddress: "", containerPort: 0 }] };
+  expect(firewallDifferences({ ...state, publications: [] }, passedOn)).toEqual([
+    "port [::]:8080/tcp did not lead to gocker itself",
+  ]);
+});
+
 test.each<[string[], Partial<FirewallState> | undefined]>([
   [["the table inet gocker of the firewall was not there, or was changed"], undefined],
   [["the firewall did not know the network of gocker1"], { networks: [] }],
