@@ -18,7 +18,7 @@ import {
   parentDevice,
   type Place,
 } from "./place.ts";
-import { type Connection, type Inside, pluggedDevice, plugOrders, waysOut } from "./plug.ts";
+import { type Connection, type Inside, plugOrders, plugRest, waysOut } from "./plug.ts";
 import type { HeldPorts, PortRequest } from "./ports.ts";
 import { defaultNetworkName, isReachedByHost, type NetworkRecord } from "./record.ts";
 
@@ -91,20 +91,24 @@ export async function connectContainer(input: ConnectInput): Promise<ConnectedCo
     held: held.sockets,
     complete: async () => {
       await plugging.end();
-      setUp(connections, inside);
+      await setUp(connections, inside, { socket, container, endpoints: store.endpoints });
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
-/** Brings up what there is in a container's new network namespace, and leads its packets out. @throws SystemCallError */
-function setUp(connections: readonly Connection[], inside: Inside): void {
+/** Brings up what there is in a container's new network namespace, and leads its packets out. @throws as {@link plugRest} */
+async function setUp(
+  connections: readonly Connection[],
+  inside: Inside,
+  place: Parameters<typeof plugRest>[2],
+): Promise<void> {
   const orders = [linkUpOrder(loopbackIndex, "lo")];
   const indexes = new Map<string, number>();
-  for (const { attachment } of connections) {
-    const plugged = pluggedDevice(attachment, inside);
+  for (const connection of connections) {
+    const plugged = await plugRest(connection, inside, place);
     orders.push(...plugged.orders);
-    indexes.set(attachment.device, plugged.index);
+    indexes.set(connection.attachment.device, plugged.index);
   }
   const attachments = connections.map(({ attachment }) => attachment);
   const networks = connections.map(({ network }) => network);

@@ -7,7 +7,7 @@ import type { Attachment, Endpoint } from "./endpoints.ts";
 import { HostNetwork, type HostWarning } from "./host-network.ts";
 import type { NetworkStore } from "./networks.ts";
 import { attach, emptyAttachment, networkOf, parentDevice, type NetworkRequest } from "./place.ts";
-import { addWaysOut, moveWaysOut, pluggedDevice, plugOrders } from "./plug.ts";
+import { addWaysOut, moveWaysOut, plugOrders, plugRest } from "./plug.ts";
 import type { NetworkRecord } from "./record.ts";
 import { republish } from "./republish.ts";
 
@@ -50,8 +50,10 @@ export async function plugIn(
   try {
     const attachment = attach({ request, network, device }, store, id);
     republish(store, host, endpoint, [...endpoint.attachments, attachment]);
-    host.socket.carryOut(plugOrders({ attachment, link, network }, namespace));
-    inside.carryOut(pluggedDevice(attachment, { namespace, socket: inside }).orders);
+    const connection = { attachment, link, network };
+    host.socket.carryOut(plugOrders(connection, namespace));
+    const place = { socket: host.socket, container: id, endpoints: store.endpoints };
+    inside.carryOut((await plugRest(connection, { namespace, socket: inside }, place)).orders);
     const attachments = [...endpoint.attachments, attachment];
     moveWaysOut(
       inside,

@@ -1,14 +1,14 @@
 import { addressOrder, deviceAddress, findLink, type Link, linkUpOrder } from "../linux/netlink/links.ts";
 import { defaultRouteOrder } from "../linux/netlink/routes.ts";
 import type { Order, RouteSocket } from "../linux/netlink/socket.ts";
-import { linkPairOrders, macvlanOrder, type macvlanModes } from "../linux/netlink/virtual-links.ts";
+import { linkPairOrders } from "../linux/netlink/virtual-links.ts";
 import { inNetworkNamespace } from "../linux/network-namespace.ts";
 import { writeSysctl } from "../linux/sysctl.ts";
 import { errnos } from "../linux/errno.ts";
 import { NotFoundError, SystemCallError } from "../util/errors.ts";
 import { type IpAddress, parseIpAddress } from "../util/ip-address.ts";
 import { type Attachment, byPriority } from "./endpoints.ts";
-import { askedMtu } from "./mtu.ts";
+import type { MacvlanPlace } from "./macvlan.ts";
 import { mustPortsReflect } from "./own-ports.ts";
 import type { NetworkRecord } from "./record.ts";
 
@@ -26,19 +26,35 @@ export interface Inside {
 }
 
 /**
- * Make, for the host, a device in the container's namespace that is connected to a network.
+ * Make, for the host, a device in the container's namespace that is connected to a bridge; nothing for a network without
+ * one, where it is for {@link plugRest}.
  * @param namespace the file descriptor of the container's
  * @throws SystemCallError
  */
-export function plugOrders({ attachment, link, network }: Connection, namespace: number): Order[] {
+export function plugOrders({ attachment, link }: Connection, namespace: number): Order[] {
   const { device, port, hardwareAddress } = attachment;
+  if (port === undefined) return [];
   const peer = { name: device, namespace, hardwareAddress, mtu: link.mtu };
-  if (port !== undefined) {
-    return linkPairOrders({ name: port, mtu: link.mtu, reflects: mustPortsReflect() }, link.index, peer);
-  }
-  const mode = network.options["macvlan_mode"] ?? "bridge";
-  const own = { ...peer, mtu: askedMtu(network) ?? link.mtu };
-  return [macvlanOrder(own, { parent: link.index, mode: mode as keyof typeof macvlanModes })];
+  return linkPairOrders({ name: port, mtu: link.mtu, reflects: mustPortsReflect() }, link.index, peer);
+}
+
+/**
+ * Makes what {@link plugOrders} has not, and brings up what may have to wait for that.
+ * @returns what is left to do: see `NetlinkSocket.carryOut`
+ * @throws NotFoundError, ConflictError, SystemCallError
+ */
+export async function plugRest(
+  connection: Connection,
+  inside: Inside,
+  place: Pick<MacvlanPlace, "socket" | "container" | "endpoints">,
+): Promise<PluggedDevice> {
+  const { attachment } = connection;
+  if (attachment.port !== undefined) return pluggedDevice(attachment, inside);
+  const { bringUpMacvlan, makeMacvlan } = await import("./macvlan.ts");
+  await makeMacvlan(connection, { ...place, namespace: inside.namespace });
+  const plugged = pluggedDevice(attachment, inside);
+  await bringUpMacvlan(connection, { socket: inside.socket, index: plugged.index }, place);
+  return plugged;
 }
 
 /** A device in the container, and what has to be done there before it is of use. */
@@ -48,8 +64,8 @@ export interface PluggedDevice {
   readonly orders: readonly Order[];
 }
 
-/** The device that was made by {@link plugOrders}. @throws SystemCallError */
-export function pluggedDevice({ device, port, addresses }: Attachment, inside: Inside): PluggedDevice {
+/** @throws SystemCallError */
+function pluggedDevice({ device, port, addresses }: Attachment, inside: Inside): PluggedDevice {
   // The host is to have nothing of IPv6 there: it is on the bridge. Should somebody take that away, a container could tell
   // the host by its port where its packets go (CVE-2020-13401).
   if (port !== undefined) writeSysctl(`net/ipv6/conf/${port}/disable_ipv6`, "1");
