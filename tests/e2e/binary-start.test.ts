@@ -34,6 +34,7 @@ beforeAll(async () => {
   await Bun.write(join(copy, "src/cli/oci/app.ts"), commandLine("runtime"));
   await Bun.write(join(copy, "src/engine/monitor.ts"), "export function runMonitor() {}\n");
   await Bun.write(join(copy, "src/engine/network/sweeper.ts"), "export function runSweeper() {}\n");
+  await Bun.write(join(copy, "src/engine/network/name-process.ts"), "export function runNameProcess() {}\n");
 });
 
 afterAll(() => rm(copy, { recursive: true, force: true }));
