@@ -248,10 +248,21 @@ export class HostNetwork implements Disposable {
     return {
       networks: [...this.bridged().map(firewallNetwork), ...others.networks],
       publications: [...this.#publications(), ...others.publications],
-      confinesForwarding: ([4, 6] as const).filter(
-        (family) => this.#store.switchedForwarding().includes(family) || others.confinesForwarding.includes(family),
-      ),
+      confinesForwarding: this.#withSwitched(others.confinesForwarding),
     };
+  }
+
+  /**
+   * The families that are forwarded since a gocker has told the kernel to: this one, or another one that may have ended
+   * before, of which the firewall tells.
+   */
+  switchedForwarding(): (4 | 6)[] {
+    return this.#withSwitched(this.firewall.read()?.confinesForwarding ?? []);
+  }
+
+  #withSwitched(confined: readonly (4 | 6)[]): (4 | 6)[] {
+    const own = this.#store.switchedForwarding();
+    return ([4, 6] as const).filter((family) => own.includes(family) || confined.includes(family));
   }
 
   /** The bridge networks whose bridges are there. */
@@ -309,9 +320,10 @@ export class HostNetwork implements Disposable {
   /**
    * Ends that the host forwards what gocker has had it forward, and what came with that. For the holder of the host's lock,
    * when there is no container in a network.
+   * @param families see {@link switchedForwarding}
    */
-  endForwarding(): void {
-    for (const family of this.#store.switchedForwarding()) {
+  endForwarding(families: readonly (4 | 6)[]): void {
+    for (const family of families) {
       writeSysctl(forwardingOf(family), "0");
       this.#store.unmarkForwarding(family);
     }

@@ -26,8 +26,9 @@ export async function sweepHost(store: NetworkStore): Promise<boolean> {
   const own = new Set(bridges.map(({ device }) => device));
   if (host.others().networks.length > 0) return false;
   const isShared = links.some(({ name, kind }) => kind !== undefined && othersKinds.has(kind) && !own.has(name));
-  if (isShared && store.switchedForwarding().length > 0) return false;
-  host.endForwarding();
+  const switched = host.switchedForwarding();
+  if (isShared && switched.length > 0) return false;
+  host.endForwarding(switched);
   host.firewall.remove();
   return false;
 }

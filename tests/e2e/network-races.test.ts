@@ -116,6 +116,29 @@ describe.skipIf(!canFilter)("networks that are changed from several sides at onc
     expect(await inHost.ask("tcp", "10.77.0.1", 8080)).toStartWith("first ");
   });
 
+  test("the last gocker switches off what another one has switched on that has ended before", async () => {
+    const other = { root: `${directory}/other`, state: `${directory}/other-state` };
+    const forwards = () =>
+      host.run("test $(cat /proc/sys/net/ipv4/ip_forward) = 1").then(
+        () => true,
+        () => false,
+      );
+    await host.run("echo 0 >/proc/sys/net/ipv4/ip_forward");
+    const first = await connect({ name: "first" });
+    const second = await connect({ name: "second", ...other });
+    await first[Symbol.asyncDispose]();
+    utimesSync(`${directory}/state/networks/endpoints`, 0, 0);
+    expect(await sweep({ root: `${directory}/root`, state: `${directory}/state` })).toEqual([0, ""]);
+    expect([await bridges(), await forwards()]).toEqual([["gocker1"], true]);
+    expect(await nft(host, ["list", "tables"])).toContain("inet gocker");
+    await second[Symbol.asyncDispose]();
+    utimesSync(`${other.state}/networks/endpoints`, 0, 0);
+    expect(await sweep(other)).toEqual([0, ""]);
+    // Without the rules that confine it, it would be for everybody.
+    expect([await bridges(), await forwards()]).toEqual([[], false]);
+    expect(await nft(host, ["list", "tables"])).toBe("");
+  });
+
   test.skipIf(!canBridgesCall)(
     "a container reaches its own published port where bridges call the firewall",
     async () => {
