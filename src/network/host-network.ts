@@ -126,6 +126,7 @@ export class HostNetwork implements Disposable {
   ensureBridge(network: NetworkRecord): Link {
     const { device, internal } = network;
     const gateways = gatewaysOf(network);
+    if (this.bridged().length === 0) this.#forgetEnded();
     const before = findLink(this.socket, device);
     if (before === undefined) {
       const first = gateways[0]?.address;
@@ -263,6 +264,17 @@ export class HostNetwork implements Disposable {
   #withSwitched(confined: readonly (4 | 6)[]): (4 | 6)[] {
     const own = this.#store.switchedForwarding();
     return ([4, 6] as const).filter((family) => own.includes(family) || confined.includes(family));
+  }
+
+  /**
+   * Forgets that this gocker has had packets forwarded, when it has no bridge any more and no rule confines that: the last of
+   * several gockers has ended it, and what is forwarded since is somebody else's to decide.
+   */
+  #forgetEnded(): void {
+    const own = this.#store.switchedForwarding();
+    if (own.length === 0) return;
+    const confined = this.firewall.read()?.confinesForwarding ?? [];
+    for (const family of own) if (!confined.includes(family)) this.#store.unmarkForwarding(family);
   }
 
   /** The bridge networks whose bridges are there. */

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { FileLock, type LockMode } from "../linux/lock.ts";
+import { lockNetwork } from "../linux/network-lock.ts";
 import { sweepPrepared, writeFileAtomic } from "../util/atomic-file.ts";
 import { ConflictError, NotFoundError, UsageError } from "../util/errors.ts";
 import { newContainerId } from "../util/ids.ts";
@@ -57,10 +58,16 @@ export class NetworkStore {
     return new AddressLeases(`${this.#state}/leases/${id}`);
   }
 
-  /** Held while the host's devices and the firewall are made to fit what is on record. */
-  async lockHost(signal?: AbortSignal): Promise<FileLock> {
+  /**
+   * Held while the host's devices and the firewall are made to fit what is on record: by one gocker alone in this network,
+   * also where several have root directories of their own.
+   */
+  async lockHost(signal?: AbortSignal): Promise<Disposable> {
     mkdirSync(this.#state, { recursive: true, mode: 0o700 });
-    return await FileLock.acquire(`${this.#state}/lock`, "exclusive", { signal });
+    using cleanup = new DisposableStack();
+    cleanup.use(await FileLock.acquire(`${this.#state}/lock`, "exclusive", { signal }));
+    cleanup.use(await lockNetwork(signal));
+    return cleanup.move();
   }
 
   /** Whether nobody has {@link lockHost} at this moment. */

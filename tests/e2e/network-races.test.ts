@@ -137,6 +137,29 @@ describe.skipIf(!canFilter)("networks that are changed from several sides at onc
     // Without the rules that confine it, it would be for everybody.
     expect([await bridges(), await forwards()]).toEqual([[], false]);
     expect(await nft(host, ["list", "tables"])).toBe("");
+    // What somebody else has switched on since then is his.
+    await host.run("echo 1 >/proc/sys/net/ipv4/ip_forward");
+    await (await connect({ name: "third" }))[Symbol.asyncDispose]();
+    utimesSync(`${directory}/state/networks/endpoints`, 0, 0);
+    expect(await sweep({ root: `${directory}/root`, state: `${directory}/state` })).toEqual([0, ""]);
+    expect([await bridges(), await forwards()]).toEqual([[], true]);
+  });
+
+  test("of two gockers that end at the same time one takes the rules away", async () => {
+    const own = { root: `${directory}/root`, state: `${directory}/state` };
+    const other = { root: `${directory}/other`, state: `${directory}/other-state` };
+    for (let round = 0; round < 5; round++) {
+      await host.run("echo 0 >/proc/sys/net/ipv4/ip_forward");
+      const places = [await connect({ name: "first" }), await connect({ name: "second", ...other })];
+      for (const place of places) await place[Symbol.asyncDispose]();
+      for (const { state } of [own, other]) utimesSync(`${state}/networks/endpoints`, 0, 0);
+      expect(await Promise.all([sweep(own), sweep(other)])).toEqual([
+        [0, ""],
+        [0, ""],
+      ]);
+      expect(await bridges()).toEqual([]);
+      expect(await nft(host, ["list", "tables"])).toBe("");
+    }
   });
 
   test.skipIf(!canBridgesCall)(
