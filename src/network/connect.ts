@@ -91,7 +91,7 @@ export async function connectContainer(input: ConnectInput): Promise<ConnectedCo
     held: held.sockets,
     complete: async () => {
       await plugging.end();
-      await setUp(connections, inside, { socket, container, endpoints: store.endpoints });
+      await setUp(connections, inside, { socket, container, store, patience });
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -167,6 +167,9 @@ async function publish(
   store.endpoints.write(endpoint);
   return { publications: [], sockets: [], [Symbol.dispose]() {} };
 }
+
+/** See `MacvlanPlace`. */
+const patience = 3_000;
 
 /** The first device of every network namespace. */
 const loopbackIndex = 1;

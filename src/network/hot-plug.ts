@@ -11,6 +11,9 @@ import { addWaysOut, moveWaysOut, plugOrders, plugRest } from "./plug.ts";
 import type { NetworkRecord } from "./record.ts";
 import { republish } from "./republish.ts";
 
+/** See `MacvlanPlace`: others wait for the host's lock meanwhile. */
+const patience = 300;
+
 /** A container that runs. */
 export interface RunningContainer {
   readonly id: string;
@@ -52,7 +55,7 @@ export async function plugIn(
     republish(store, host, endpoint, [...endpoint.attachments, attachment]);
     const connection = { attachment, link, network };
     host.socket.carryOut(plugOrders(connection, namespace));
-    const place = { socket: host.socket, container: id, endpoints: store.endpoints };
+    const place = { socket: host.socket, container: id, store, patience };
     inside.carryOut((await plugRest(connection, { namespace, socket: inside }, place)).orders);
     const attachments = [...endpoint.attachments, attachment];
     moveWaysOut(

@@ -3,12 +3,11 @@ import { setLinkUp } from "../linux/netlink/links.ts";
 import type { RouteSocket } from "../linux/netlink/socket.ts";
 import { macvlanOrder, type macvlanModes } from "../linux/netlink/virtual-links.ts";
 import { ConflictError, SystemCallError } from "../util/errors.ts";
-import type { EndpointStore } from "./endpoints.ts";
 import { askedMtu } from "./mtu.ts";
+import type { NetworkStore } from "./networks.ts";
 import type { Connection } from "./plug.ts";
+import type { NetworkRecord } from "./record.ts";
 
-/** Milliseconds in which the kernel takes away the devices of a container that has ended; mostly it is a few tens. */
-const patience = 3_000;
 /** Milliseconds after which it is asked again. */
 const pause = 5;
 
@@ -19,7 +18,9 @@ export interface MacvlanPlace {
   /** The container's network namespace, a file descriptor. */
   readonly namespace: number;
   readonly container: string;
-  readonly endpoints: EndpointStore;
+  readonly store: NetworkStore;
+  /** Milliseconds for the kernel to take away the devices of a container that has ended; mostly it needs a few tens. */
+  readonly patience: number;
 }
 
 /**
@@ -34,16 +35,19 @@ export async function makeMacvlan(connection: Connection, place: MacvlanPlace): 
   const device = { name, namespace: place.namespace, hardwareAddress, mtu: askedMtu(network) ?? link.mtu };
   const order = macvlanOrder(device, { parent: link.index, mode });
   await untilFree(
-    errnos.EINVAL,
+    { errno: errnos.EINVAL, patience: place.patience },
     () => place.socket.carryOut([order]),
     () => {
-      const other = mode === "passthru" ? othersIn(connection, place)[0] : undefined;
+      const other = othersAt(connection, place).find((one) => mode === "passthru" || isPassedThrough(one.network));
       if (other === undefined) return;
-      throw new ConflictError(`network ${network.name} takes one container at a time, and ${other.name} is in it`, {
-        hint: "its device is passed through (macvlan_mode=passthru): networks of other modes take more",
-      });
+      const which = `the device ${network.device} is for one container alone in mode passthru`;
+      throw new ConflictError(`${which}, and ${other.name} has it in network ${other.network.name}`);
     },
   );
+}
+
+function isPassedThrough({ options }: NetworkRecord): boolean {
+  return options["macvlan_mode"] === "passthru";
 }
 
 /**
@@ -55,14 +59,14 @@ export async function makeMacvlan(connection: Connection, place: MacvlanPlace): 
 export async function bringUpMacvlan(
   connection: Connection,
   inside: { readonly socket: RouteSocket; readonly index: number },
-  place: Pick<MacvlanPlace, "container" | "endpoints">,
+  place: Pick<MacvlanPlace, "container" | "store" | "patience">,
 ): Promise<void> {
   const { device, hardwareAddress } = connection.attachment;
   await untilFree(
-    errnos.EADDRINUSE,
+    { errno: errnos.EADDRINUSE, patience: place.patience },
     () => setLinkUp(inside.socket, inside.index, device, true),
     () => {
-      const other = othersIn(connection, place).find((one) => one.hardwareAddress === hardwareAddress);
+      const other = othersAt(connection, place).find((one) => one.hardwareAddress === hardwareAddress);
       if (other === undefined) return;
       throw new ConflictError(`the hardware address ${hardwareAddress} is in use by container ${other.name}`);
     },
@@ -70,7 +74,11 @@ export async function bringUpMacvlan(
 }
 
 /** @param check throws where somebody has it who will not leave it soon */
-async function untilFree(errno: number, deed: () => void, check: () => void): Promise<void> {
+async function untilFree(
+  { errno, patience }: { readonly errno: number; readonly patience: number },
+  deed: () => void,
+  check: () => void,
+): Promise<void> {
   const deadline = performance.now() + patience;
   for (;;) {
     try {
@@ -85,14 +93,22 @@ async function untilFree(errno: number, deed: () => void, check: () => void): Pr
   }
 }
 
-/** Other containers in the network of the same device of the host's. */
-function othersIn(
+/** Other containers that have devices at the same one of the host's, in whichever network. */
+function othersAt(
   { network }: Connection,
-  { container, endpoints }: Pick<MacvlanPlace, "container" | "endpoints">,
-): { readonly name: string; readonly hardwareAddress: string }[] {
-  return endpoints.list().flatMap((endpoint) => {
-    if (endpoint.container === container) return [];
-    const own = endpoint.attachments.filter(({ networkId }) => networkId === network.id);
-    return own.map(({ hardwareAddress }) => ({ name: endpoint.name, hardwareAddress }));
+  { container, store }: Pick<MacvlanPlace, "container" | "store">,
+): { readonly name: string; readonly hardwareAddress: string; readonly network: NetworkRecord }[] {
+  const networks = new Map(
+    store
+      .list()
+      .filter(({ driver, device }) => driver === "macvlan" && device === network.device)
+      .map((one) => [one.id, one]),
+  );
+  return store.endpoints.list().flatMap(({ container: id, name, attachments }) => {
+    if (id === container) return [];
+    return attachments.flatMap(({ networkId, hardwareAddress }) => {
+      const theirs = networks.get(networkId);
+      return theirs === undefined ? [] : [{ name, hardwareAddress, network: theirs }];
+    });
   });
 }

@@ -46,7 +46,7 @@ export function plugOrders({ attachment, link }: Connection, namespace: number):
 export async function plugRest(
   connection: Connection,
   inside: Inside,
-  place: Pick<MacvlanPlace, "socket" | "container" | "endpoints">,
+  place: Omit<MacvlanPlace, "namespace">,
 ): Promise<PluggedDevice> {
   const { attachment } = connection;
   if (attachment.port !== undefined) return pluggedDevice(attachment, inside);

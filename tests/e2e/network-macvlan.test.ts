@@ -97,8 +97,11 @@ describe.skipIf(!canConnect)("containers in the host's own network", () => {
     const whole = ["-d", "macvlan", "-o", "parent=lone", "-o", "macvlan_mode=passthru", "--subnet", "10.99.0.0/24"];
     await lab.must("network", "create", ...whole, "whole");
     await lab.container("first", "--network", "whole");
-    const reason = "gocker: network whole takes one container at a time, and first is in it";
+    const reason =
+      "gocker: the device lone is for one container alone in mode passthru, and first has it in network whole";
     expect(await lab.refused("run", "--rm", "--network", "whole", lab.image, "true")).toBe(reason);
+    await lab.must("network", "create", "-d", "macvlan", "-o", "parent=lone", "--subnet", "10.98.0.0/24", "shared");
+    expect(await lab.refused("run", "--rm", "--network", "shared", lab.image, "true")).toBe(reason);
     // The kernel takes the devices of a container away when that has ended, and the next one may be earlier.
     for (let round = 0; round < 10; round++) await lab.must("restart", "-t", "0", "first");
     await lab.remove("first");
