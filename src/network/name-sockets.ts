@@ -1,6 +1,7 @@
 import { errnos } from "../linux/errno.ts";
 import type { OwnedFd } from "../linux/fd.ts";
-import { bindSocket, listenAt, localAddress, openInternetSocket } from "../linux/internet-socket.ts";
+import { bindSocket, listenAt, localAddress, openInternetSocket, startConnecting } from "../linux/internet-socket.ts";
+import { socketError } from "../linux/socket.ts";
 import {
   compare,
   type Expression,
@@ -10,11 +11,11 @@ import {
   protocolFamilies,
   translateDestination,
 } from "../linux/netlink/nftables/expressions.ts";
-import { addChain, addRule, addTable, getTable } from "../linux/netlink/nftables/messages.ts";
+import { addChain, addRule, addTable, deleteTable, getTable } from "../linux/netlink/nftables/messages.ts";
 import { bigEndian16 } from "../linux/netlink/nftables/numbers.ts";
 import { NftablesSocket } from "../linux/netlink/nftables/socket.ts";
 import { inNetworkNamespace } from "../linux/network-namespace.ts";
-import { GockerError } from "../util/errors.ts";
+import { GockerError, SystemCallError } from "../util/errors.ts";
 import { addressBytes, type IpAddress } from "../util/ip-address.ts";
 
 /** Where gocker answers in the container's own network, as Docker does: 127.0.0.11, and the port of name servers. */
@@ -26,6 +27,7 @@ const protocols = { udp: 17, tcp: 6 } as const;
 /** The rules in the container's network by which its questions come to gocker. */
 const table = "gocker-names";
 const tablePath = `table inet ${table}`;
+const comment = "questions for names go to gocker";
 const chain = "output";
 
 /**
@@ -43,12 +45,26 @@ export class NameSockets implements Disposable {
     this.#rules = rules;
   }
 
-  /** Whether a container is led to some already. @throws SystemCallError, GockerError */
-  static areThere(namespace: number): boolean {
-    using rules = inNetworkNamespace(namespace, () => NftablesSocket.open());
-    return (
-      rules.requestUnless(errnos.ENOENT, getTable(table), { step: "look for the rules", path: tablePath }) !== undefined
-    );
+  /**
+   * Whether a container is led to some already: `dead` when nobody has them any more.
+   * @throws SystemCallError, GockerError
+   */
+  static stateIn(namespace: number): "served" | "dead" | "absent" {
+    using cleanup = new DisposableStack();
+    const [rules, client] = inNetworkNamespace(namespace, () => {
+      const socket = cleanup.use(openInternetSocket(4, "stream"));
+      return [cleanup.use(NftablesSocket.open()), socket] as const;
+    });
+    const deed = { step: "look for the rules", path: tablePath };
+    if (rules.requestUnless(errnos.ENOENT, getTable(table), deed) === undefined) return "absent";
+    try {
+      // On a loopback the answer is there at once.
+      startConnecting(client, { address: nameServer, port: namePort });
+    } catch (error) {
+      if (error instanceof SystemCallError && error.errno === errnos.ECONNREFUSED) return "dead";
+      throw error;
+    }
+    return socketError(client) === 0 ? "served" : "dead";
   }
 
   /**
@@ -71,13 +87,18 @@ export class NameSockets implements Disposable {
     return [this.#udp, this.#tcp];
   }
 
-  /** Lets the container ask: its loopback is up by now. @throws SystemCallError, GockerError */
-  lead(): void {
+  /**
+   * Lets the container ask: its loopback is up by now.
+   * @param place whether it takes the place of others
+   * @throws SystemCallError, GockerError
+   */
+  lead(place: "new" | "replaces" = "new"): void {
     bindSocket(this.#udp, { address: nameServer, port: 0 });
     listenAt(this.#tcp, { address: nameServer, port: 0 });
     const [refused] = this.#rules.transaction(
       [
-        addTable(table, "questions for names go to gocker"),
+        ...(place === "replaces" ? [addTable(table, comment), deleteTable(table)] : []),
+        addTable(table, comment),
         addChain(table, chain, { type: "nat", at: "output", priority: -100 }),
         addRule(table, chain, redirection("udp", localAddress(this.#udp).port)),
         addRule(table, chain, redirection("tcp", localAddress(this.#tcp).port)),

@@ -294,6 +294,14 @@ describe.skipIf(!canConnect)("gocker network", () => {
     await lab.must("network", "disconnect", "blue", "alone");
     await lab.must("network", "connect", "green", "alone");
     expect(await reaches("third")).toContain("1 packets received");
+    const [helper] = helpers();
+    expect(helpers()).toHaveLength(1);
+    // Should somebody have killed it, there is another one with the next connection.
+    process.kill(helper ?? Number.NaN, "SIGKILL");
+    await until("it is dead", () => helpers().length === 0);
+    await lab.must("network", "disconnect", "green", "alone");
+    await lab.must("network", "connect", "blue", "alone");
+    expect(await reaches("other")).toContain("1 packets received");
     expect(helpers()).toHaveLength(1);
     await lab.must("kill", "alone");
     await alone.exited;

@@ -227,7 +227,7 @@ export class TestNameServer implements Disposable {
   constructor({
     upstream = [],
     ...options
-  }: Partial<Pick<NameServerOptions, "lookup">> & { readonly upstream?: readonly string[] } = {}) {
+  }: Partial<Pick<NameServerOptions, "lookup">> & { readonly upstream?: readonly string[] | (() => never) } = {}) {
     const { udp, tcp, at } = openBoth();
     this.address = at;
     this.#listener = tcp;
@@ -238,7 +238,7 @@ export class TestNameServer implements Disposable {
       udp,
       tcp,
       lookup: { addresses: () => undefined, nameOf: () => undefined },
-      upstream: () => upstream,
+      upstream: typeof upstream === "function" ? upstream : () => upstream,
       onError: (error) => this.errors.push(error),
       now: () => this.now,
       ...options,

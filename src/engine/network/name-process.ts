@@ -38,10 +38,12 @@ const idleTime = 3_000;
 export async function launchNameProcess({ root, state }: Directories, record: ContainerRecord): Promise<void> {
   using network = openNetworkOf(record);
   using process = openFirstProcess(record.state);
-  // It has been in such a network before: the process is there.
-  if (network === undefined || process === undefined || NameSockets.areThere(network.namespace)) return;
+  if (network === undefined || process === undefined) return;
+  const found = NameSockets.stateIn(network.namespace);
+  // It has been in such a network before, and its process is there.
+  if (found === "served") return;
   using opened = NameSockets.open(network.namespace);
-  opened.lead();
+  opened.lead(found === "dead" ? "replaces" : "new");
   const [udp, tcp] = opened.sockets;
   using program = openProgram();
   const names = [udp.number, tcp.number] as const;

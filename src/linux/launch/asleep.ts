@@ -2,7 +2,7 @@ import { SIGCHLD } from "../constants.ts";
 import { openNull } from "../fd.ts";
 import { processEnded, reap } from "../process.ts";
 import { launch } from "./launch.ts";
-import type { Step } from "./plan.ts";
+import { statusDescriptor, type Step } from "./plan.ts";
 import { type Sleep, sleepSteps } from "./sleep.ts";
 
 /**
@@ -20,6 +20,7 @@ export async function launchAsleep(sleep: Sleep, kept: readonly number[]): Promi
       { ...step("Make a process of its own", "clone", [SIGCHLD, 0, 0, 0, 0]), onSuccess: { parent: "leaves" } },
       step("Leave gocker's session", "setsid", []),
       step("Be in no directory of the caller's", "chdir", ["/"]),
+      step("Have nothing to tell any more", "close", [statusDescriptor]),
       ...sleepSteps(sleep),
     ],
     stdio: [nothing.number, nothing.number, nothing.number],

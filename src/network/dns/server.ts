@@ -64,7 +64,15 @@ export class NameServer implements Disposable {
     this.#lookup = lookup;
     this.#onError = onError;
     this.#now = now;
-    this.#forwarder = new Forwarder(upstream, now);
+    const servers = () => {
+      try {
+        return upstream();
+      } catch (error) {
+        onError(error);
+        return [];
+      }
+    };
+    this.#forwarder = new Forwarder(servers, now);
     // A connection that is gone again when it is to be accepted must not let everybody wait for the next one.
     makeNonBlocking(tcp.number);
   }

@@ -169,6 +169,17 @@ describe("over UDP", () => {
     expect(headerOf(alone.client().ask(query))).toMatchObject({ id: 0x1234, code: 2 });
   });
 
+  test("where it cannot be read who they are, there are none", () => {
+    const reason = new Error("too many open files");
+    using bench = new TestNameServer({
+      upstream: () => {
+        throw reason;
+      },
+    });
+    expect(headerOf(bench.client().ask(query))).toMatchObject({ id: 0x1234, code: 2 });
+    expect(bench.errors).toEqual([reason]);
+  });
+
   test("three servers are asked, and what is no address is none", () => {
     using scene = setUp(4, "dns.example", "");
     const { bench, upstreams } = scene;
