@@ -44,12 +44,23 @@ export class ChangeWatch implements Disposable {
 
   /** From here on, changes end the next {@link wait}. */
   reset(): void {
+    // Bun begins to watch in a thread of its own: what was made meanwhile nobody has told of.
+    if (this.#isAbove && existsSync(this.#directory)) this.#comeDown();
     this.#hasChanged = false;
   }
 
-  /** Resolves when something has changed since {@link reset}, at the signal, or after a second or so. */
-  async wait(signal: AbortSignal, milliseconds = longestWait): Promise<void> {
-    if (this.#hasChanged || signal.aborted) return;
+  /** Watches anew: for who has found a change that he was not told of. A watcher of the runtime's may be deaf from its beginning. */
+  renew(): void {
+    this.#watcher.close();
+    this.#watcher = this.#watch();
+  }
+
+  /**
+   * Resolves when something has changed since {@link reset}, at the signal, or after a second or so.
+   * @returns whether it was told of a change
+   */
+  async wait(signal: AbortSignal, milliseconds = longestWait): Promise<boolean> {
+    if (this.#hasChanged || signal.aborted) return this.#hasChanged;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, Math.min(milliseconds, longestWait));
     this.#wake = resolve;
@@ -60,6 +71,7 @@ export class ChangeWatch implements Disposable {
       clearTimeout(timer);
       signal.removeEventListener("abort", this.#wake);
     }
+    return this.#hasChanged;
   }
 
   #change(): void {

@@ -59,13 +59,18 @@ export async function* readLog(
 
   yield* pass(reading.files(options.tail));
   if (options.follow === undefined || watch === undefined) return;
+  let wasTold = true;
   while (!bounds.isOver) {
     // Asked before the look: what was written before the end is there now.
     const hasEnded = options.follow.aborted || bounds.isPast();
     watch.reset();
-    yield* pass(reading.more());
+    for await (const part of pass(reading.more())) {
+      if (!wasTold) watch.renew();
+      wasTold = true;
+      yield part;
+    }
     if (hasEnded) return;
-    await watch.wait(options.follow, bounds.rest());
+    wasTold = await watch.wait(options.follow, bounds.rest());
   }
 }
 
