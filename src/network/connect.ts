@@ -8,6 +8,7 @@ import { type IpAddress, parseIpAddress } from "../util/ip-address.ts";
 import { bridgeAtRest } from "./bridge-at-rest.ts";
 import { type Attachment, byPriority, type Endpoint } from "./endpoints.ts";
 import type { HostWarning } from "./host-network.ts";
+import type { MacvlanPlace } from "./macvlan.ts";
 import type { NetworkStore } from "./networks.ts";
 import {
   attach,
@@ -98,11 +99,7 @@ export async function connectContainer(input: ConnectInput): Promise<ConnectedCo
 }
 
 /** Brings up what there is in a container's new network namespace, and leads its packets out. @throws as {@link plugRest} */
-async function setUp(
-  connections: readonly Connection[],
-  inside: Inside,
-  place: Parameters<typeof plugRest>[2],
-): Promise<void> {
+async function setUp(connections: readonly Connection[], inside: Inside, place: MacvlanPlace): Promise<void> {
   const orders = [linkUpOrder(loopbackIndex, "lo")];
   const indexes = new Map<string, number>();
   for (const connection of connections) {

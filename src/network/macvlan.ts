@@ -11,12 +11,10 @@ import type { NetworkRecord } from "./record.ts";
 /** Milliseconds after which it is asked again. */
 const pause = 5;
 
-/** Whose device it is to be, and where. */
+/** Whose device it is to be. */
 export interface MacvlanPlace {
   /** Of the host's network. */
   readonly socket: RouteSocket;
-  /** The container's network namespace, a file descriptor. */
-  readonly namespace: number;
   readonly container: string;
   readonly store: NetworkStore;
   /** Milliseconds for the kernel to take away the devices of a container that has ended; mostly it needs a few tens. */
@@ -26,13 +24,14 @@ export interface MacvlanPlace {
 /**
  * Makes a container's device in the network of the host's device. In mode passthru that has one at a time, be it that of a
  * container which has just ended.
+ * @param namespace the file descriptor of the container's
  * @throws ConflictError another container has it; SystemCallError
  */
-export async function makeMacvlan(connection: Connection, place: MacvlanPlace): Promise<void> {
+export async function makeMacvlan(connection: Connection, namespace: number, place: MacvlanPlace): Promise<void> {
   const { attachment, link, network } = connection;
   const { device: name, hardwareAddress } = attachment;
   const mode = (network.options["macvlan_mode"] ?? "bridge") as keyof typeof macvlanModes;
-  const device = { name, namespace: place.namespace, hardwareAddress, mtu: askedMtu(network) ?? link.mtu };
+  const device = { name, namespace, hardwareAddress, mtu: askedMtu(network) ?? link.mtu };
   const order = macvlanOrder(device, { parent: link.index, mode });
   await untilFree(
     { errno: errnos.EINVAL, patience: place.patience },
@@ -59,7 +58,7 @@ function isPassedThrough({ options }: NetworkRecord): boolean {
 export async function bringUpMacvlan(
   connection: Connection,
   inside: { readonly socket: RouteSocket; readonly index: number },
-  place: Pick<MacvlanPlace, "container" | "store" | "patience">,
+  place: MacvlanPlace,
 ): Promise<void> {
   const { device, hardwareAddress } = connection.attachment;
   await untilFree(
@@ -96,7 +95,7 @@ async function untilFree(
 /** Other containers that have devices at the same one of the host's, in whichever network. */
 function othersAt(
   { network }: Connection,
-  { container, store }: Pick<MacvlanPlace, "container" | "store">,
+  { container, store }: MacvlanPlace,
 ): { readonly name: string; readonly hardwareAddress: string; readonly network: NetworkRecord }[] {
   const networks = new Map(
     store

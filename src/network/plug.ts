@@ -43,15 +43,11 @@ export function plugOrders({ attachment, link }: Connection, namespace: number):
  * @returns what is left to do: see `NetlinkSocket.carryOut`
  * @throws NotFoundError, ConflictError, SystemCallError
  */
-export async function plugRest(
-  connection: Connection,
-  inside: Inside,
-  place: Omit<MacvlanPlace, "namespace">,
-): Promise<PluggedDevice> {
+export async function plugRest(connection: Connection, inside: Inside, place: MacvlanPlace): Promise<PluggedDevice> {
   const { attachment } = connection;
   if (attachment.port !== undefined) return pluggedDevice(attachment, inside);
   const { bringUpMacvlan, makeMacvlan } = await import("./macvlan.ts");
-  await makeMacvlan(connection, { ...place, namespace: inside.namespace });
+  await makeMacvlan(connection, inside.namespace, place);
   const plugged = pluggedDevice(attachment, inside);
   await bringUpMacvlan(connection, { socket: inside.socket, index: plugged.index }, place);
   return plugged;

@@ -49,7 +49,10 @@ export class ChangeWatch implements Disposable {
     this.#hasChanged = false;
   }
 
-  /** Watches anew: for who has found a change that he was not told of. A watcher of the runtime's may be deaf from its beginning. */
+  /**
+   * Watches anew: for who has found a change that he was not told of. A watcher of the runtime's may be deaf from its
+   * beginning.
+   */
   renew(): void {
     this.#watcher.close();
     this.#watcher = this.#watch();
